@@ -1,0 +1,2 @@
+//! mytls
+fn main() {}

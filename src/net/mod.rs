@@ -1,0 +1,13 @@
+//! Bytes in and out: listeners, framed streams, TLS upgrade.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where a port listens (`listen`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `127.0.0.1:3307`, `[::]:3307`.
+    Tcp(SocketAddr),
+    /// `unix:/run/mytls/mysql.sock`.
+    Unix(PathBuf),
+}

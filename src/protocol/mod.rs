@@ -1,0 +1,1 @@
+//! MySQL's client/server protocol: bytes in, bytes out. No tokio, no rustls, no clock.
