@@ -2,5 +2,13 @@
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code.
 
+mod access;
+mod backend;
+mod change_user;
+mod greeting;
+mod lifecycle;
+mod login;
+mod relay;
 mod scripted;
 mod support;
+mod vanish;

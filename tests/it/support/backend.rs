@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -149,6 +150,8 @@ pub(crate) struct Backend {
     pub(crate) endpoint: String,
     pub(crate) speaks_tls: bool,
     record: Arc<Record>,
+    /// Keeps the port of [`Backend::silent`] open.
+    _silent: Option<TcpListener>,
 }
 
 impl Backend {
@@ -169,6 +172,8 @@ impl Backend {
     /// On a Unix socket.
     pub(crate) fn start_unix(path: &Path, server: Server) -> Self {
         let listener = UnixListener::bind(path).expect("bind a backend's socket");
+        let everybody = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(path, everybody).expect("open the socket to another OS user");
         let accept = move || listener.accept().and_then(|(stream, _)| Socket::unix(stream));
         Self::serve(format!("socket: {}", path.display()), accept, move |_| server.clone())
     }
@@ -181,7 +186,15 @@ impl Backend {
             endpoint: format!("host: {}, port: {}", address.ip(), address.port()),
             speaks_tls: false,
             record: Arc::default(),
+            _silent: None,
         }
+    }
+
+    /// An address whose connections are never accepted, only queued by the kernel.
+    pub(crate) fn silent() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+        let port = listener.local_addr().expect("a bound listener's address").port();
+        Self { endpoint: format!("host: 127.0.0.1, port: {port}"), _silent: Some(listener), ..Self::nobody() }
     }
 
     fn serve(
@@ -190,7 +203,8 @@ impl Backend {
         server: impl Fn(usize) -> Server + Send + 'static,
     ) -> Self {
         let record = Arc::new(Record::default());
-        let backend = Self { endpoint, speaks_tls: server(0).tls.is_some(), record: Arc::clone(&record) };
+        let speaks_tls = server(0).tls.is_some();
+        let backend = Self { endpoint, speaks_tls, record: Arc::clone(&record), _silent: None };
         thread::spawn(move || {
             while let Ok(socket) = accept() {
                 let number = record.begin();

@@ -37,6 +37,9 @@ pub(crate) struct Pki {
     pub(crate) other_server: Identity,
     /// Names another host, from the right CA.
     pub(crate) server_elsewhere: Identity,
+    /// Names no host at all, as the certificates that MySQL makes for itself.
+    pub(crate) server_without_name: Identity,
+    pub(crate) expired_server: Identity,
     pub(crate) client: Identity,
     /// The certificate that mytls shows to its backends.
     pub(crate) proxy_client: Identity,
@@ -56,9 +59,11 @@ impl Pki {
     fn new() -> Self {
         let ca = authority("mytls test CA");
         let other_ca = authority("mytls test CA"); // the same name: only the key tells them apart
-        let mut expired = leaf("client", CLIENT);
-        expired.not_before = date_time_ymd(2001, 1, 1);
-        expired.not_after = date_time_ymd(2002, 1, 1);
+        let expire = |mut params: CertificateParams| {
+            params.not_before = date_time_ymd(2001, 1, 1);
+            params.not_after = date_time_ymd(2002, 1, 1);
+            params
+        };
         let mut not_yet_valid = leaf("client", CLIENT);
         not_yet_valid.not_before = date_time_ymd(2901, 1, 1);
         not_yet_valid.not_after = date_time_ymd(2902, 1, 1);
@@ -68,10 +73,12 @@ impl Pki {
             server: signed(server(), &ca),
             other_server: signed(server(), &other_ca),
             server_elsewhere: signed(elsewhere, &ca),
+            server_without_name: signed(leaf("MySQL_Server_Auto_Generated_Server_Certificate", &[]), &ca),
+            expired_server: signed(expire(server()), &ca),
             client: signed(leaf("client", CLIENT), &ca),
             proxy_client: signed(leaf("mytls", CLIENT), &ca),
             wrong_ca: signed(leaf("client", CLIENT), &other_ca),
-            expired: signed(expired, &ca),
+            expired: signed(expire(leaf("client", CLIENT)), &ca),
             not_yet_valid: signed(not_yet_valid, &ca),
             server_auth_only: signed(leaf("client", SERVER), &ca),
             ca: ca.identity,

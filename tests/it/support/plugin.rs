@@ -53,6 +53,11 @@ impl Plugin {
         matches!(self, Self::CachingSha2Full | Self::Sha256 | Self::Clear | Self::TwoFactors)
     }
 
+    /// The client's part.
+    pub(crate) fn client(self) -> ClientPlugin {
+        if self == Self::Empty { ClientPlugin::default() } else { ClientPlugin::with_password() }
+    }
+
     /// The server's part, from behind the login packet to its OK or ERR.
     pub(crate) fn serve(self, conversation: &mut Conversation) -> io::Result<()> {
         let salt = &[&SALT[..], b"\0"].concat();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -26,7 +27,12 @@ pub(crate) struct Config {
     security: String,
     from: String,
     rest: String,
+    /// Whom mytls runs as, if not as the tests do.
+    os_user: Option<u32>,
 }
+
+/// The OS user `nobody`.
+const NOBODY: u32 = 65534;
 
 impl Config {
     /// Certificates towards clients; TLS towards the backend if it speaks it.
@@ -44,6 +50,7 @@ impl Config {
             security: "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key }".to_owned(),
             from: format!("{{ {}{security} }}", backend.endpoint),
             rest: "state-dir: state\n".to_owned(),
+            os_user: None,
         }
     }
 
@@ -69,6 +76,33 @@ impl Config {
     pub(crate) fn unix_socket(mut self) -> Self {
         self.listen = format!("[127.0.0.1:0, \"unix:{}\"]", self.folder.path().join("mytls.sock").display());
         self
+    }
+
+    /// Where the tests run as root, mytls runs as `nobody`: as root it refuses some backends.
+    pub(crate) fn never_as_root(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY)).expect("give the folder away");
+            self.os_user = Some(NOBODY);
+        }
+        self
+    }
+
+    /// The OS user that mytls will run as.
+    pub(crate) fn os_user(&self) -> u32 {
+        self.os_user.unwrap_or_else(|| rustix::process::geteuid().as_raw())
+    }
+
+    /// mytls with this configuration, its environment empty.
+    fn command(&self, subcommand: &str) -> Command {
+        let file = self.folder.path().join("mytls.yaml");
+        std::fs::write(&file, self.text()).expect("write the configuration");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mytls"));
+        command.arg(subcommand).arg(file).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(user) = self.os_user {
+            command.uid(user).gid(user);
+        }
+        command
     }
 
     /// The file's text.
@@ -112,9 +146,7 @@ impl Proxy {
     /// Started and listening; its backend may not have been seen yet.
     #[track_caller]
     pub(crate) fn start_cold(config: Config) -> Self {
-        let file = config.folder.path().join("mytls.yaml");
-        std::fs::write(&file, config.text()).expect("write the configuration");
-        let mut child = command(&["serve".as_ref(), file.as_os_str()]).spawn().expect("start mytls");
+        let mut child = config.command("serve").spawn().expect("start mytls");
         let log = Arc::new(Log::default());
         let stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
         thread::spawn({
@@ -227,21 +259,12 @@ pub(crate) struct Run {
 
 /// Runs `mytls SUBCOMMAND FILE` to its end.
 pub(crate) fn run_with(subcommand: &str, config: &Config) -> Run {
-    let file = config.folder.path().join("mytls.yaml");
-    std::fs::write(&file, config.text()).expect("write the configuration");
-    let output = command(&[subcommand.as_ref(), file.as_os_str()]).output().expect("run mytls");
+    let output = config.command(subcommand).output().expect("run mytls");
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
-}
-
-/// mytls with these arguments and nothing of this process' environment.
-fn command(arguments: &[&std::ffi::OsStr]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mytls"));
-    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
 }
 
 /// Polls a condition that nobody announces.
