@@ -61,7 +61,10 @@ impl Listener {
             ListenAddress::Tcp(tcp) => bind_tcp(*tcp),
             ListenAddress::Unix(path) => bind_unix(path),
         }
-        .map_err(|source| ListenError { address: address.to_string(), source })
+        .map_err(|source| ListenError {
+            address: address.to_string(),
+            source,
+        })
     }
 
     /// Waits for the next client. Failures are logged and waited out: one client's bad luck is nobody else's.
@@ -70,13 +73,13 @@ impl Listener {
     pub async fn accept(&self) -> (Socket, ClientAddress) {
         loop {
             let accepted = match self {
-                Self::Tcp(listener) => listener
+                Self::Tcp(listener) => listener.accept().await.and_then(|(stream, peer)| {
+                    Ok((Socket::tcp(stream)?, ClientAddress::ip(peer.ip())))
+                }),
+                Self::Unix(listener, _) => listener
                     .accept()
                     .await
-                    .and_then(|(stream, peer)| Ok((Socket::tcp(stream)?, ClientAddress::ip(peer.ip())))),
-                Self::Unix(listener, _) => {
-                    listener.accept().await.map(|(stream, _)| (Socket::Unix(stream), ClientAddress::UnixSocket))
-                }
+                    .map(|(stream, _)| (Socket::Unix(stream), ClientAddress::UnixSocket)),
             };
             match accepted {
                 Ok(client) => return client,
@@ -118,11 +121,20 @@ fn is_exhaustion(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .map(Errno::from_raw)
-        .is_some_and(|errno| matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+        .is_some_and(|errno| {
+            matches!(
+                errno,
+                Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM
+            )
+        })
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(Listener::Tcp(socket.listen(BACKLOG)?))
@@ -141,11 +153,16 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {
             match std::os::unix::net::UnixStream::connect(path) {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)
+                }
                 _ => Err(io::ErrorKind::AddrInUse.into()),
             }
         }
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is not a socket is there")),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is not a socket is there",
+        )),
         Err(_) => Ok(()),
     }
 }

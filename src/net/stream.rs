@@ -147,13 +147,19 @@ impl Stream {
 
     /// Becomes the server of a TLS session. Whatever was received already belongs to TLS.
     pub async fn accept_tls(&mut self, config: Arc<ServerConfig>) -> Result<(), StreamError> {
-        let tls = ServerConnection::new(config).map_err(|error| StreamError::Tls(self.side, error))?;
+        let tls =
+            ServerConnection::new(config).map_err(|error| StreamError::Tls(self.side, error))?;
         self.handshake(tls.into()).await
     }
 
     /// Becomes the client of a TLS session.
-    pub async fn connect_tls(&mut self, config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<(), StreamError> {
-        let tls = ClientConnection::new(config, name).map_err(|error| StreamError::Tls(self.side, error))?;
+    pub async fn connect_tls(
+        &mut self,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<(), StreamError> {
+        let tls = ClientConnection::new(config, name)
+            .map_err(|error| StreamError::Tls(self.side, error))?;
         self.handshake(tls.into()).await
     }
 
@@ -186,13 +192,21 @@ impl Stream {
 
     /// Feeds bytes from the wire to TLS; what they say in clear is appended to `plain`.
     fn decrypt(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<(), StreamError> {
-        let Some(tls) = &mut self.tls else { return Ok(()) };
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
         while !wire.is_empty() {
             // rustls takes 4 KiB at a time, and nothing behind a close_notify
-            if tls.read_tls(&mut wire).map_err(|error| StreamError::Io(self.side, error))? == 0 {
+            if tls
+                .read_tls(&mut wire)
+                .map_err(|error| StreamError::Io(self.side, error))?
+                == 0
+            {
                 break;
             }
-            let state = tls.process_new_packets().map_err(|error| StreamError::Tls(self.side, error))?;
+            let state = tls
+                .process_new_packets()
+                .map_err(|error| StreamError::Tls(self.side, error))?;
             self.ended |= state.peer_has_closed();
             let mut left = state.plaintext_bytes_to_read();
             while left > 0 {
@@ -210,7 +224,11 @@ impl Stream {
     // ---- bytes, for the relay --------------------------------------------------------------------------------------
 
     /// Receives something in clear. Ready with nothing means that the peer sends no more.
-    pub fn poll_receive<'b>(&mut self, cx: &mut Context<'_>, buffers: &'b mut Buffers) -> Poll<Result<&'b [u8], StreamError>> {
+    pub fn poll_receive<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &'b mut Buffers,
+    ) -> Poll<Result<&'b [u8], StreamError>> {
         while !self.ended {
             let count = ready!(self.poll_read(cx, buffers))?;
             if self.tls.is_none() {
@@ -224,11 +242,16 @@ impl Stream {
     }
 
     /// Reads from the socket once, into `wire`, and with TLS decrypts into `plain`, which may stay empty.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Result<usize, StreamError>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+    ) -> Poll<Result<usize, StreamError>> {
         let Buffers { wire, plain } = buffers;
         plain.clear();
         let mut buffer = ReadBuf::new(wire);
-        ready!(self.socket.poll_read(cx, &mut buffer)).map_err(|error| StreamError::Io(self.side, error))?;
+        ready!(self.socket.poll_read(cx, &mut buffer))
+            .map_err(|error| StreamError::Io(self.side, error))?;
         let count = buffer.filled().len();
         self.ended |= count == 0;
         if self.tls.is_some() {
@@ -245,7 +268,9 @@ impl Stream {
     pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), StreamError> {
         let mut rest = bytes;
         if self.tls.is_none() && self.unsent.is_empty() {
-            while let (false, Poll::Ready(written)) = (rest.is_empty(), self.socket.poll_write(cx, rest)) {
+            while let (false, Poll::Ready(written)) =
+                (rest.is_empty(), self.socket.poll_write(cx, rest))
+            {
                 let written = written.map_err(|error| StreamError::Io(self.side, error))?;
                 rest = &rest[written..];
             }
@@ -262,10 +287,15 @@ impl Stream {
         let failed = |error| StreamError::Io(self.side, error);
         if let Some(tls) = &mut self.tls {
             while tls.wants_write() {
-                match tls.write_tls(&mut RecordWriter { socket: &mut self.socket, cx }) {
+                match tls.write_tls(&mut RecordWriter {
+                    socket: &mut self.socket,
+                    cx,
+                }) {
                     Ok(0) => return Poll::Ready(Err(failed(io::ErrorKind::WriteZero.into()))),
                     Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Poll::Pending;
+                    }
                     Err(error) => return Poll::Ready(Err(failed(error))),
                 }
             }
@@ -282,7 +312,10 @@ impl Stream {
 
     fn queue(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         match &mut self.tls {
-            Some(tls) => tls.writer().write_all(bytes).map_err(|error| StreamError::Io(self.side, error)),
+            Some(tls) => tls
+                .writer()
+                .write_all(bytes)
+                .map_err(|error| StreamError::Io(self.side, error)),
             None => {
                 self.unsent.extend_from_slice(bytes);
                 Ok(())
@@ -305,15 +338,28 @@ impl Stream {
     }
 
     fn next_packet(&mut self, limit: usize) -> Result<Option<Vec<u8>>, StreamError> {
-        let Some(header) = self.received.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-        let Header { payload_bytes, sequence } = Header::decode(*header);
+        let Some(header) = self.received.first_chunk::<HEADER_BYTES>() else {
+            return Ok(None);
+        };
+        let Header {
+            payload_bytes,
+            sequence,
+        } = Header::decode(*header);
         if sequence != self.sequence {
-            return Err(StreamError::Sequence { side: self.side, expected: self.sequence, got: sequence });
+            return Err(StreamError::Sequence {
+                side: self.side,
+                expected: self.sequence,
+                got: sequence,
+            });
         }
         if payload_bytes > limit {
             // the answer to it is numbered behind it
             self.sequence = sequence.wrapping_add(1);
-            return Err(StreamError::TooLarge { side: self.side, bytes: payload_bytes, limit });
+            return Err(StreamError::TooLarge {
+                side: self.side,
+                bytes: payload_bytes,
+                limit,
+            });
         }
         let end = HEADER_BYTES + payload_bytes;
         if self.received.len() < end {
@@ -329,7 +375,10 @@ impl Stream {
     ///
     /// Not cancel safe: a packet may have left in part.
     pub async fn write_packet(&mut self, payload: &[u8]) -> Result<(), StreamError> {
-        let header = Header { payload_bytes: payload.len(), sequence: self.sequence };
+        let header = Header {
+            payload_bytes: payload.len(),
+            sequence: self.sequence,
+        };
         self.sequence = self.sequence.wrapping_add(1);
         let packet = [&header.encode(), payload].concat();
         self.queue(&packet)?;
@@ -364,7 +413,11 @@ impl Stream {
                 return error;
             }
         }
-        StreamError::TooLarge { side: self.side, bytes: self.received.len(), limit: EARLY_BYTES }
+        StreamError::TooLarge {
+            side: self.side,
+            bytes: self.received.len(),
+            limit: EARLY_BYTES,
+        }
     }
 
     /// Ends the connection so that the peer reads everything that was sent: flush, `close_notify`, no more writing,

@@ -8,3 +8,4 @@ pub mod err_packet;
 pub mod greeting;
 pub mod login;
 pub mod packet;
+pub mod user_name;
