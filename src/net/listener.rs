@@ -74,7 +74,7 @@ impl Listener {
         loop {
             let accepted = match self {
                 Self::Tcp(listener) => listener.accept().await.and_then(|(stream, peer)| {
-                    Ok((Socket::tcp(stream)?, ClientAddress::ip(peer.ip())))
+                    Ok((Socket::tcp(stream)?, ClientAddress::from(peer.ip())))
                 }),
                 Self::Unix(listener, _) => listener
                     .accept()
