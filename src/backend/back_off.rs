@@ -27,13 +27,20 @@ struct Rest {
 impl BackOff {
     /// Why the endpoint is left alone just now, if it is.
     pub(super) fn reason(&self, now: Instant) -> Option<&str> {
-        self.rest.as_ref().filter(|rest| now < rest.until).map(|rest| rest.reason.as_str())
+        self.rest
+            .as_ref()
+            .filter(|rest| now < rest.until)
+            .map(|rest| rest.reason.as_str())
     }
 
     /// A dial ended in a way that the server may count.
     pub(super) fn failed(&mut self, now: Instant, reason: String) {
         let delay = self.rest.as_ref().map_or(FIRST, |rest| rest.next);
-        self.rest = Some(Rest { until: now + delay, next: LONGEST.min(delay * 2), reason });
+        self.rest = Some(Rest {
+            until: now + delay,
+            next: LONGEST.min(delay * 2),
+            reason,
+        });
     }
 
     /// A dial went well.
@@ -53,7 +60,10 @@ mod tests {
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             back_off.failed(now, "certificate".into());
             let end = now + Duration::from_secs(seconds);
-            assert_eq!(back_off.reason(end.checked_sub(Duration::from_millis(1)).expect("later")), Some("certificate"));
+            assert_eq!(
+                back_off.reason(end.checked_sub(Duration::from_millis(1)).expect("later")),
+                Some("certificate")
+            );
             assert_eq!(back_off.reason(end), None, "{seconds}");
             now = end;
         }

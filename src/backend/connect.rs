@@ -85,7 +85,10 @@ fn cure(error: &ErrPacket) -> &'static str {
 
 fn reason(error: &StreamError) -> String {
     match error {
-        StreamError::Tls(side, error) => format!("TLS with the {side}: {}", crate::tls::handshake_reason(error)),
+        StreamError::Tls(side, error) => format!(
+            "TLS with the {side}: {}",
+            crate::tls::handshake_reason(error)
+        ),
         other => other.to_string(),
     }
 }
@@ -131,28 +134,52 @@ impl Backend {
         Err(last.unwrap_or_else(|| ConnectError::Resting("it has no endpoint".into())))
     }
 
-    async fn connect_to(&self, dialled: &Dialled, head: LoginHead, until: Instant) -> Result<Connection, ConnectError> {
-        let back_off = || dialled.back_off.lock().unwrap_or_else(PoisonError::into_inner);
+    async fn connect_to(
+        &self,
+        dialled: &Dialled,
+        head: LoginHead,
+        until: Instant,
+    ) -> Result<Connection, ConnectError> {
+        let back_off = || {
+            dialled
+                .back_off
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         if let Some(reason) = back_off().reason(Instant::now()) {
             return Err(ConnectError::Resting(reason.to_owned()));
         }
         let connected = timeout_at(until, self.dial(&dialled.endpoint, head))
             .await
-            .unwrap_or_else(|_| Err(ConnectError::TooSlow { endpoint: dialled.endpoint.to_string() }));
+            .unwrap_or_else(|_| {
+                Err(ConnectError::TooSlow {
+                    endpoint: dialled.endpoint.to_string(),
+                })
+            });
         match &connected {
             Ok(_) => back_off().succeeded(),
-            Err(error) if error.may_be_counted() => back_off().failed(Instant::now(), error.to_string()),
+            Err(error) if error.may_be_counted() => {
+                back_off().failed(Instant::now(), error.to_string())
+            }
             Err(_) => {}
         }
         connected
     }
 
-    async fn dial(&self, endpoint: &Endpoint, mut head: LoginHead) -> Result<Connection, ConnectError> {
-        let socket = open(endpoint)
-            .await
-            .map_err(|source| ConnectError::Dial { endpoint: endpoint.to_string(), source })?;
+    async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        mut head: LoginHead,
+    ) -> Result<Connection, ConnectError> {
+        let socket = open(endpoint).await.map_err(|source| ConnectError::Dial {
+            endpoint: endpoint.to_string(),
+            source,
+        })?;
         let mut stream = Stream::new(Side::Backend, socket);
-        let payload = stream.read_packet(GREETING_BYTES).await.map_err(ConnectError::Stream)?;
+        let payload = stream
+            .read_packet(GREETING_BYTES)
+            .await
+            .map_err(ConnectError::Stream)?;
         if payload.first() == Some(&ERR) {
             return Err(ConnectError::Refused(ErrPacket::decode(&payload)?));
         }
@@ -170,20 +197,32 @@ impl Backend {
                 return Err(ConnectError::NoTls);
             }
             head.capabilities = head.capabilities | Capabilities::SSL;
-            stream.write_packet(&head.encode()).await.map_err(ConnectError::Tls)?;
+            stream
+                .write_packet(&head.encode())
+                .await
+                .map_err(ConnectError::Tls)?;
             let name = connector.server_name(match endpoint {
                 Endpoint::Tcp { host, .. } => host,
                 Endpoint::Unix(_) => "localhost",
             });
-            stream.connect_tls(connector.config().clone(), name).await.map_err(ConnectError::Tls)?;
+            stream
+                .connect_tls(connector.config().clone(), name)
+                .await
+                .map_err(ConnectError::Tls)?;
         }
-        Ok(Connection { stream, head, connection_id: greeting.connection_id })
+        Ok(Connection {
+            stream,
+            head,
+            connection_id: greeting.connection_id,
+        })
     }
 }
 
 async fn open(endpoint: &Endpoint) -> io::Result<Socket> {
     match endpoint {
-        Endpoint::Tcp { host, port } => Socket::tcp(TcpStream::connect((host.as_str(), *port)).await?),
+        Endpoint::Tcp { host, port } => {
+            Socket::tcp(TcpStream::connect((host.as_str(), *port)).await?)
+        }
         Endpoint::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
     }
 }

@@ -111,8 +111,15 @@ struct Dialled {
 impl Backend {
     /// Loads the backend's certificates and checks that it may be used; dials nothing.
     pub fn new(settings: Settings) -> Result<Self, BackendError> {
-        let Settings { role, endpoints, tls, connect_time } = settings;
-        let is_on_unix_socket = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
+        let Settings {
+            role,
+            endpoints,
+            tls,
+            connect_time,
+        } = settings;
+        let is_on_unix_socket = endpoints
+            .iter()
+            .any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
         let own_uid = nix::unistd::geteuid();
         if is_on_unix_socket && own_uid.is_root() {
             return Err(BackendError::RootOnUnixSocket(role));
@@ -128,9 +135,19 @@ impl Backend {
             .map_err(|error| BackendError::Material(role, error))?;
         let endpoints = endpoints
             .into_iter()
-            .map(|endpoint| Dialled { endpoint, back_off: Mutex::default() })
+            .map(|endpoint| Dialled {
+                endpoint,
+                back_off: Mutex::default(),
+            })
             .collect();
-        Ok(Self { role, endpoints, tls, connect_time, greeting: Mutex::default(), own_os_user })
+        Ok(Self {
+            role,
+            endpoints,
+            tls,
+            connect_time,
+            greeting: Mutex::default(),
+            own_os_user,
+        })
     }
 
     /// Which backend it is.
@@ -140,12 +157,17 @@ impl Backend {
 
     /// What it greeted with when last dialled; none before the first time.
     pub fn greeting(&self) -> Option<Arc<BackendGreeting>> {
-        self.greeting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.greeting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether a server would take this name for mytls itself, and let it in without a password.
     pub fn gives_away(&self, user: &str) -> bool {
-        self.own_os_user.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(user))
+        self.own_os_user
+            .as_deref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(user))
     }
 
     /// Keeps a greeting for the clients that come next.
@@ -172,7 +194,9 @@ pub struct Backends {
 impl Backends {
     /// `None` if the route leads to none of them.
     pub fn new(all: Vec<Arc<Backend>>, route: Role) -> Option<Self> {
-        all.iter().any(|backend| backend.role == route).then_some(Self { all, route })
+        all.iter()
+            .any(|backend| backend.role == route)
+            .then_some(Self { all, route })
     }
 
     /// Every backend.
@@ -191,9 +215,15 @@ impl Backends {
     /// What every backend seen so far can do, as far as it can be relayed: what clients are offered, whichever
     /// backend they will speak to. Bit 0 says "not MariaDB" and is cleared only if all clear it.
     pub fn offered(&self) -> Capabilities {
-        let seen = || self.all.iter().filter_map(|backend| backend.greeting()).map(|greeting| greeting.capabilities);
+        let seen = || {
+            self.all
+                .iter()
+                .filter_map(|backend| backend.greeting())
+                .map(|greeting| greeting.capabilities)
+        };
         let common = seen().fold(Capabilities::RELAYED, |common, each| common & each);
-        let any_is_mysql = seen().fold(Capabilities::default(), |any, each| any | each) & Capabilities::CLIENT_MYSQL;
+        let any_is_mysql = seen().fold(Capabilities::default(), |any, each| any | each)
+            & Capabilities::CLIENT_MYSQL;
         common | any_is_mysql
     }
 }

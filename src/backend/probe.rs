@@ -29,7 +29,10 @@ impl Backend {
         while self.greeting().is_none() {
             match self.probe().await {
                 Ok(connection) => {
-                    let tls = connection.stream.tls().and_then(|tls| tls.protocol_version());
+                    let tls = connection
+                        .stream
+                        .tls()
+                        .and_then(|tls| tls.protocol_version());
                     info!(route = %self.role, ?tls, "backend is reachable");
                     connection.stream.close().await;
                 }
