@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
-use super::address::{MYSQL_PORT, is_local, parse_endpoint, parse_host, written};
+use super::address::{AddressError, MYSQL_PORT, is_local, parse_endpoint, parse_host, written};
 use super::file::{Backend, File, Key, OneOrMany};
 use super::problem::{Fault, Remark, Wrong};
 use super::security;
@@ -88,17 +88,7 @@ fn endpoints(section: &Spanned<Backend>, folder: &Path) -> Result<Vec<Endpoint>,
         (Some(_), Some(second), _) => Err(Fault::key(second, Wrong::Together("host"))),
         (Some(_), _, Some(second)) => Err(Fault::key(second, Wrong::Together("host"))),
         (None, Some(_), Some(second)) => Err(Fault::key(second, Wrong::Together("socket"))),
-        (Some(host), None, None) => {
-            let port = match port.written() {
-                Some(zero) if zero.value == 0 => {
-                    let (lowest, highest) = ("1".to_owned(), u16::MAX.to_string());
-                    return Err(Fault::value(zero, Wrong::Range { lowest, highest }));
-                }
-                port => port.map_or(MYSQL_PORT, |port| port.value),
-            };
-            let host = parse_host(&host.value).map_err(|error| Fault::parse(host, error))?;
-            Ok(vec![Endpoint::Tcp { host, port }])
-        }
+        (Some(host), None, None) => Ok(vec![tcp(host, port)?]),
         (None, Some(path), None) => {
             refuse_port(port, "socket")?;
             Ok(vec![Endpoint::Unix(file_path(path, folder)?)])
@@ -116,6 +106,24 @@ fn endpoints(section: &Spanned<Backend>, folder: &Path) -> Result<Vec<Endpoint>,
                 })
                 .collect()
         }
+    }
+}
+
+fn tcp(host: &Spanned<String>, port: &Key<u16>) -> Result<Endpoint, Fault> {
+    let port = match port.written() {
+        Some(zero) if zero.value == 0 => {
+            let (lowest, highest) = ("1".to_owned(), u16::MAX.to_string());
+            return Err(Fault::value(zero, Wrong::Range { lowest, highest }));
+        }
+        port => port.map_or(MYSQL_PORT, |port| port.value),
+    };
+    match parse_host(&host.value) {
+        Ok(host) => Ok(Endpoint::Tcp { host, port }),
+        Err(AddressError::Host(text)) if text.contains(':') => Err(Fault::value(
+            host,
+            Wrong::Forbidden("is the host alone: its port stands under `port`"),
+        )),
+        Err(error) => Err(Fault::parse(host, error)),
     }
 }
 

@@ -57,7 +57,7 @@ pub enum Wrong {
     #[error("needs {0}")]
     Kind(String),
     /// One of a few words is needed.
-    #[error("`{found}` is none of {}", .choices.join(", "))]
+    #[error("`{found}` is not one of {}", .choices.join(", "))]
     Choice {
         /// What is written.
         found: String,

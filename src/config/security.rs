@@ -89,7 +89,7 @@ fn mode(security: &Security, has_ca: bool) -> Result<Option<SslMode>, Fault> {
     let Some(text) = security.ssl_mode.written() else {
         return Ok(Some(by_default));
     };
-    if text.value == "PREFERRED" {
+    if text.value.eq_ignore_ascii_case("PREFERRED") {
         return Err(Fault::value(
             text,
             Wrong::Forbidden(
@@ -114,25 +114,28 @@ fn mode(security: &Security, has_ca: bool) -> Result<Option<SslMode>, Fault> {
 }
 
 fn lowest_version(key: &Key<String>) -> Result<TlsVersion, Fault> {
-    if let Some(text) = key.written()
-        && matches!(text.value.as_str(), "TLSv1.0" | "TLSv1" | "TLSv1.1")
-    {
-        return Err(Fault::value(
-            text,
-            Wrong::Forbidden(
-                "TLS before 1.2 is broken (RFC 8996), MySQL 8.0.28 and later refuse it, and so does mytls: write \
-                 TLSv1.2 or TLSv1.3",
-            ),
-        ));
+    if let Some(text) = key.written() {
+        let version = text.value.to_ascii_lowercase();
+        if version.contains(',') {
+            return Err(Fault::value(
+                text,
+                Wrong::Forbidden("is the lowest version, not a list of versions"),
+            ));
+        }
+        if matches!(version.as_str(), "tlsv1" | "tlsv1.0" | "tlsv1.1") {
+            return Err(Fault::value(
+                text,
+                Wrong::Forbidden(
+                    "is broken before TLSv1.2 (RFC 8996): MySQL since 8.0.28 refuses it, and so does mytls",
+                ),
+            ));
+        }
     }
-    choice(
-        key,
-        &[
-            ("TLSv1.2", TlsVersion::Tls12),
-            ("TLSv1.3", TlsVersion::Tls13),
-        ],
-        TlsVersion::default(),
-    )
+    let choices = [
+        ("TLSv1.2", TlsVersion::Tls12),
+        ("TLSv1.3", TlsVersion::Tls13),
+    ];
+    choice(key, &choices, TlsVersion::default())
 }
 
 /// What restricts who may pass and cannot be enforced yet.

@@ -30,7 +30,7 @@ where
         .map_err(|error| Fault::parse(text, error))
 }
 
-/// One of a few words.
+/// One of a few words, in upper or lower case.
 pub(super) fn choice<T: Copy>(
     key: &Key<String>,
     choices: &[(&'static str, T)],
@@ -41,7 +41,7 @@ pub(super) fn choice<T: Copy>(
     };
     choices
         .iter()
-        .find(|(word, _)| *word == text.value)
+        .find(|(word, _)| word.eq_ignore_ascii_case(&text.value))
         .map(|(_, value)| *value)
         .ok_or_else(|| {
             let choices = choices.iter().map(|(word, _)| *word).collect();
