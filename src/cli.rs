@@ -54,7 +54,7 @@ pub struct Serve {
     )]
     pub config: Option<PathBuf>,
 
-    /// The server, where no file is needed: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH.
+    /// The server, where no file is needed: HOST, HOST:PORT or unix:PATH; an IPv6 address in brackets.
     ///
     /// mytls makes its own certificate and listens on 127.0.0.1:3307. A server on another machine is reached over TLS,
     /// never in plaintext; its certificate can only be verified with a file that names `ssl-ca`.

@@ -8,15 +8,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
 use tracing::Level;
 
 use crate::backend::{self, Role};
 use crate::net::ListenAddress;
-use crate::rules::{self, AccountName, AccountRule, Requirement};
+use crate::rules;
 use crate::session;
 use crate::tls::{self, SslMode, TlsVersion};
 
+mod accounts;
 mod address;
 mod backends;
 mod environment;
@@ -32,9 +32,9 @@ pub use environment::Environment;
 pub use place::Place;
 pub use problem::{Notice, Problem, Warning, Wrong};
 
-use file::{Account, File, Key, OneOrMany};
+use file::{File, Key, OneOrMany};
 use problem::{Fault, Remark};
-use value::{Zero, choice, connections, duration, file_path, parse, parsed};
+use value::{Zero, choice, connections, duration, file_path};
 
 /// Beside MySQL's own port, and reached from this machine alone until somebody says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);
@@ -89,7 +89,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Why there is no configuration.
+/// Why there is no configuration. The process ends with status 64.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -155,7 +155,7 @@ impl Config {
         let connect_time = duration(&limits.connect_time, CONNECT_TIME, Zero::Refused)?;
         let listen = listen(&file.listen, folder)?;
         let client_tls = security::server(&file.security, folder)?;
-        let rules = rules(file, &client_tls, &listen, remarks)?;
+        let rules = accounts::settings(file, &client_tls, &listen, remarks)?;
         let backends = backends::settings(file, folder, connect_time, remarks)?;
         let state_dir = match file.state_dir.written() {
             Some(path) => Some(file_path(path, folder)?),
@@ -227,6 +227,7 @@ pub fn parse_listen(text: &str) -> Result<ListenAddress, AddressError> {
     address::parse_listen(text, Path::new(""))
 }
 
+/// `listen`.
 fn listen(key: &Key<OneOrMany>, folder: &Path) -> Result<Vec<ListenAddress>, Fault> {
     let Some(written) = key.written() else {
         return Ok(vec![ListenAddress::Tcp(LISTEN)]);
@@ -246,84 +247,7 @@ fn listen(key: &Key<OneOrMany>, folder: &Path) -> Result<Vec<ListenAddress>, Fau
         .collect()
 }
 
-/// `accounts`, `default-require` and `require-secure-transport`.
-fn rules(
-    file: &File,
-    tls: &tls::ServerSettings,
-    listen: &[ListenAddress],
-    remarks: &mut Vec<Remark>,
-) -> Result<rules::Settings, Fault> {
-    let mut accounts: Vec<AccountRule> = Vec::new();
-    let mut asks_for_certificate = None;
-    for entry in file
-        .accounts
-        .written()
-        .map(|written| &written.value)
-        .into_iter()
-        .flatten()
-    {
-        let (user, require) = account(entry)?;
-        let name: AccountName = parse(user)?;
-        let requirement: Requirement = parse(require)?;
-        if accounts.iter().any(|rule| rule.name == name) {
-            return Err(Fault::value(user, Wrong::Twice));
-        }
-        if requirement == Requirement::X509 {
-            asks_for_certificate.get_or_insert(require);
-        }
-        accounts.push(AccountRule { name, requirement });
-    }
-    let default_requirement = parsed(&file.default_require, Requirement::None)?;
-    if default_requirement == Requirement::X509 {
-        asks_for_certificate = asks_for_certificate.or(file.default_require.written());
-    }
-    if let Some(require) = asks_for_certificate
-        && tls.sources.ca.is_none()
-    {
-        remarks.push(Remark::key(require, Notice::AdmitsNobody));
-    }
-    refuse_unreachable(&file.require_secure_transport, tls, listen)?;
-    let require_secure_transport = file.require_secure_transport.or(false);
-    Ok(rules::Settings {
-        accounts,
-        default_requirement,
-        require_secure_transport,
-    })
-}
-
-/// Both keys of an account rule.
-fn account(entry: &Spanned<Account>) -> Result<(&Spanned<String>, &Spanned<String>), Fault> {
-    let Account { user, require } = &entry.value;
-    let user = user
-        .written()
-        .ok_or_else(|| Fault::value(entry, Wrong::Missing("`user`")))?;
-    let require = require
-        .written()
-        .ok_or_else(|| Fault::value(entry, Wrong::Missing("`require`")))?;
-    Ok((user, require))
-}
-
-/// Without a certificate and without a Unix socket, no client could connect securely.
-fn refuse_unreachable(
-    required: &Key<bool>,
-    tls: &tls::ServerSettings,
-    listen: &[ListenAddress],
-) -> Result<(), Fault> {
-    let has_tls = tls.auto_tls || tls.sources.cert.is_some();
-    let has_socket = listen
-        .iter()
-        .any(|address| matches!(address, ListenAddress::Unix(_)));
-    match required.written() {
-        Some(written) if written.value && !has_tls && !has_socket => Err(Fault::value(
-            written,
-            Wrong::Forbidden(
-                "would refuse everybody: there is no certificate, `auto-tls` is off, and no Unix socket",
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
+/// `log`.
 fn log(key: &Key<file::Log>) -> Result<Log, Fault> {
     let file::Log { format, level } = key.or_empty();
     let levels = [

@@ -3,6 +3,7 @@
 use super::place::key_paths;
 use super::*;
 use crate::backend::Endpoint;
+use crate::rules::{AccountName, AccountRule, Requirement};
 
 const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
 
@@ -192,7 +193,7 @@ fn the_example_mentions_every_key_and_no_other() {
     let sections = [
         ("", known_keys::<File>()),
         ("security.", known_keys::<file::Security>()),
-        ("accounts[0].", known_keys::<Account>()),
+        ("accounts[0].", known_keys::<file::Account>()),
         ("import-accounts.", known_keys::<file::ImportAccounts>()),
         ("from.", known_keys::<file::Backend>()),
         ("proxy-protocol.", known_keys::<file::ProxyProtocol>()),
@@ -502,5 +503,27 @@ fn a_backend_alone_is_never_plaintext_over_a_network() {
         let weak = expected.map(|_| Notice::NotVerified);
         let expected: Vec<_> = [Notice::NoStateDirectory].into_iter().chain(weak).collect();
         assert_eq!(notices, expected, "{endpoint}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever is in the file, there is a configuration or an error that can be printed.
+    #[test]
+    fn no_text_makes_the_reader_panic(at in 0..EXAMPLE.len(), cut in 0_usize..40, put in r#"[\[\]{}:,&*!|>'"%@#~ \n\t0-9a-z-]{0,12}|\\PC{0,12}"#) {
+        let (Some(before), Some(after)) = (EXAMPLE.get(..at), EXAMPLE.get(at + cut..)) else { return Ok(()) };
+        for text in [put.clone(), format!("{before}{put}{after}"), example_uncommented().replacen("127", &put, 3)] {
+            match read(&text) {
+                Ok(config) => config.warnings.iter().for_each(|warning| assert_ne!(warning.to_string(), "")),
+                Err(error) => assert_ne!(error.to_string(), ""),
+            }
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_is_an_error() {
+    for bracket in ["[", "{a: ", "- "] {
+        let error = read(&format!("listen: {}", bracket.repeat(100_000)));
+        assert!(error.is_err(), "{bracket}");
     }
 }

@@ -51,7 +51,7 @@ fn refuse_restrictions(file: &File) -> Result<(), Fault> {
 
 fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault> {
     let mut remark = |location: Option<_>| {
-        remarks.extend(location.map(|at| Remark::key_at(at, Notice::NotBuilt)))
+        remarks.extend(location.map(|at| Remark::key_at(at, Notice::NotBuilt)));
     };
 
     for key in [
