@@ -1,6 +1,7 @@
 //! The TLS front door for MySQL.
 
 pub mod backend;
+pub mod cli;
 pub mod config;
 pub mod net;
 pub mod protocol;

@@ -15,7 +15,10 @@ use crate::support::wire::ErrorPacket;
 enum Security {
     Plaintext,
     UnixSocket,
-    Tls(&'static rustls::SupportedProtocolVersion, Option<&'static Identity>),
+    Tls(
+        &'static rustls::SupportedProtocolVersion,
+        Option<&'static Identity>,
+    ),
 }
 
 impl fmt::Debug for Security {
@@ -39,10 +42,18 @@ fn account(requirement: &str, plugin: Plugin) -> String {
 fn backend(with_tls: bool) -> Backend {
     let server = Server::mysql().on_login(|conversation| {
         let user = String::from_utf8_lossy(&conversation.login().user).into_owned();
-        let plugin = Plugin::ALL.into_iter().find(|plugin| user.ends_with(&format!("_{plugin:?}")));
-        plugin.expect("the account names its plugin").serve(conversation)
+        let plugin = Plugin::ALL
+            .into_iter()
+            .find(|plugin| user.ends_with(&format!("_{plugin:?}")));
+        plugin
+            .expect("the account names its plugin")
+            .serve(conversation)
     });
-    Backend::start(if with_tls { server.tls(PKI.backend_tls(&PKI.server)) } else { server })
+    Backend::start(if with_tls {
+        server.tls(PKI.backend_tls(&PKI.server))
+    } else {
+        server
+    })
 }
 
 fn proxy(backend: &Backend) -> Proxy {
@@ -54,7 +65,11 @@ fn proxy(backend: &Backend) -> Proxy {
             format!("  - {{ user: \"'{name}'@'%'\", require: {requirement} }}\n")
         })
         .collect();
-    Proxy::start(Config::before(backend).unix_socket().with(&format!("accounts:\n{accounts}")))
+    Proxy::start(
+        Config::before(backend)
+            .unix_socket()
+            .with(&format!("accounts:\n{accounts}")),
+    )
 }
 
 /// Connects as far as the login packet.
@@ -75,8 +90,16 @@ fn log_in(proxy: &Proxy, security: Security, login: &Login) -> Client {
 fn check(security: Security, plugins: &[Plugin], allowed: [bool; 3]) {
     let backend = backend(!matches!(security, Security::Plaintext));
     let proxy = proxy(&backend);
-    let host = if matches!(security, Security::UnixSocket) { "localhost" } else { "127.0.0.1" };
-    let sequence = if matches!(security, Security::Tls(..)) { 3 } else { 2 };
+    let host = if matches!(security, Security::UnixSocket) {
+        "localhost"
+    } else {
+        "127.0.0.1"
+    };
+    let sequence = if matches!(security, Security::Tls(..)) {
+        3
+    } else {
+        2
+    };
     for (requirement, allowed) in REQUIREMENTS.into_iter().zip(allowed) {
         for &plugin in plugins {
             let user = account(requirement, plugin);
@@ -95,7 +118,8 @@ fn check(security: Security, plugins: &[Plugin], allowed: [bool; 3]) {
                 client.expect_echo("SELECT 1");
             } else {
                 let using = if plugin == Plugin::Empty { "NO" } else { "YES" };
-                let message = format!("Access denied for user '{user}'@'{host}' (using password: {using})");
+                let message =
+                    format!("Access denied for user '{user}'@'{host}' (using password: {using})");
                 assert_eq!(client.error(), access_denied(sequence, message), "{case}");
                 client.expect_clean_end();
                 assert_eq!(backend.dials(), dials, "{case}: the backend was dialled");
@@ -105,7 +129,12 @@ fn check(security: Security, plugins: &[Plugin], allowed: [bool; 3]) {
 }
 
 fn access_denied(sequence: u8, message: String) -> ErrorPacket {
-    ErrorPacket { sequence, code: 1045, state: Some("28000".to_owned()), message }
+    ErrorPacket {
+        sequence,
+        code: 1045,
+        state: Some("28000".to_owned()),
+        message,
+    }
 }
 
 /// A certificate that is not accepted shuts out every account, also one that needs none.
@@ -117,7 +146,10 @@ fn check_bad_certificate(identity: &'static Identity) {
         for requirement in REQUIREMENTS {
             let login = Login::of(&account(requirement, Plugin::Native));
             let mut client = log_in(&proxy, Security::Tls(version, Some(identity)), &login);
-            let refused = access_denied(3, "Access denied: client certificate not accepted".to_owned());
+            let refused = access_denied(
+                3,
+                "Access denied: client certificate not accepted".to_owned(),
+            );
             assert_eq!(client.error(), refused, "{requirement}, {version:?}");
             client.expect_clean_end();
         }
@@ -152,7 +184,10 @@ fn ca_certificate_in_a_clients_hand_is_refused() {
 
 #[test]
 fn plaintext_meets_no_requirement() {
-    let plugins = Plugin::ALL.into_iter().filter(|plugin| !plugin.needs_secure_sides()).collect::<Vec<_>>();
+    let plugins = Plugin::ALL
+        .into_iter()
+        .filter(|plugin| !plugin.needs_secure_sides())
+        .collect::<Vec<_>>();
     check(Security::Plaintext, &plugins, [true, false, false]);
 }
 
@@ -163,22 +198,38 @@ fn unix_socket_meets_no_requirement() {
 
 #[test]
 fn tls_without_a_certificate_meets_ssl() {
-    check(Security::Tls(&rustls::version::TLS13, None), &Plugin::ALL, [true, true, false]);
+    check(
+        Security::Tls(&rustls::version::TLS13, None),
+        &Plugin::ALL,
+        [true, true, false],
+    );
 }
 
 #[test]
 fn tls_1_2_without_a_certificate_meets_ssl() {
-    check(Security::Tls(&rustls::version::TLS12, None), &Plugin::ALL, [true, true, false]);
+    check(
+        Security::Tls(&rustls::version::TLS12, None),
+        &Plugin::ALL,
+        [true, true, false],
+    );
 }
 
 #[test]
 fn tls_with_a_good_certificate_meets_all() {
-    check(Security::Tls(&rustls::version::TLS13, Some(&PKI.client)), &Plugin::ALL, [true, true, true]);
+    check(
+        Security::Tls(&rustls::version::TLS13, Some(&PKI.client)),
+        &Plugin::ALL,
+        [true, true, true],
+    );
 }
 
 #[test]
 fn tls_1_2_with_a_good_certificate_meets_all() {
-    check(Security::Tls(&rustls::version::TLS12, Some(&PKI.client)), &Plugin::ALL, [true, true, true]);
+    check(
+        Security::Tls(&rustls::version::TLS12, Some(&PKI.client)),
+        &Plugin::ALL,
+        [true, true, true],
+    );
 }
 
 /// The certificate is judged again in a resumed session, which rustls itself does not do; mytls may also give no
@@ -197,7 +248,12 @@ fn resumed_session_is_judged_by_its_certificate() {
             client.send_login(&login);
             let resumed = client.wire.tls_resumed();
             let last = client.authenticate(Plugin::Native.client());
-            assert_eq!(last.is_ok(), allowed, "certificate: {}, resumed: {resumed}", identity.is_some());
+            assert_eq!(
+                last.is_ok(),
+                allowed,
+                "certificate: {}, resumed: {resumed}",
+                identity.is_some()
+            );
         }
     }
 }
@@ -242,18 +298,33 @@ fn anonymous_account_of_a_nearer_host_beats_a_named_one() {
 #[test]
 fn require_secure_transport_refuses_plaintext_and_takes_tls_and_unix_sockets() {
     let backend = backend(true);
-    let proxy = Proxy::start(Config::before(&backend).unix_socket().with("require-secure-transport: true"));
+    let proxy = Proxy::start(
+        Config::before(&backend)
+            .unix_socket()
+            .with("require-secure-transport: true"),
+    );
     let dials = backend.dials();
     let login = Login::of("app_Native");
     let mut plain = log_in(&proxy, Security::Plaintext, &login);
-    let message = "Connections using insecure transport are prohibited while --require_secure_transport=ON.";
-    let refused =
-        ErrorPacket { sequence: 2, code: 3159, state: Some("HY000".to_owned()), message: message.to_owned() };
+    let message =
+        "Connections using insecure transport are prohibited while --require_secure_transport=ON.";
+    let refused = ErrorPacket {
+        sequence: 2,
+        code: 3159,
+        state: Some("HY000".to_owned()),
+        message: message.to_owned(),
+    };
     assert_eq!(plain.error(), refused);
     plain.expect_clean_end();
     assert_eq!(backend.dials(), dials, "the backend was dialled");
-    for security in [Security::UnixSocket, Security::Tls(&rustls::version::TLS13, None)] {
+    for security in [
+        Security::UnixSocket,
+        Security::Tls(&rustls::version::TLS13, None),
+    ] {
         let mut client = log_in(&proxy, security, &login);
-        assert!(client.authenticate(Plugin::Native.client()).is_ok(), "{security:?}");
+        assert!(
+            client.authenticate(Plugin::Native.client()).is_ok(),
+            "{security:?}"
+        );
     }
 }

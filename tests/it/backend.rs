@@ -16,13 +16,25 @@ use crate::support::wire::{ErrorPacket, err_without_state, ok};
 /// A backend that is in order when mytls learns its greeting, and `later` for every connection after that.
 fn turning(later: Server) -> Backend {
     let honest = Server::mysql();
-    Backend::start_each(move |number| if number == 0 { honest.clone() } else { later.clone() })
+    Backend::start_each(move |number| {
+        if number == 0 {
+            honest.clone()
+        } else {
+            later.clone()
+        }
+    })
 }
 
 /// The same with TLS at first.
 fn turning_from_tls(later: Server) -> Backend {
     let honest = Server::mysql().tls(PKI.backend_tls(&PKI.server));
-    Backend::start_each(move |number| if number == 0 { honest.clone() } else { later.clone() })
+    Backend::start_each(move |number| {
+        if number == 0 {
+            honest.clone()
+        } else {
+            later.clone()
+        }
+    })
 }
 
 /// The ERR that a login without TLS ends in.
@@ -69,8 +81,14 @@ fn backend_that_says_nothing_is_given_up_after_the_connect_time() {
 fn refusal_of_our_address_by_the_backend_names_the_route_only() {
     for (code, message) in [
         (1040, "Too many connections"),
-        (1129, "Host '10.1.2.3' is blocked because of many connection errors; unblock with 'mysqladmin flush-hosts'"),
-        (1130, "Host '10.1.2.3' is not allowed to connect to this MySQL server"),
+        (
+            1129,
+            "Host '10.1.2.3' is blocked because of many connection errors; unblock with 'mysqladmin flush-hosts'",
+        ),
+        (
+            1130,
+            "Host '10.1.2.3' is not allowed to connect to this MySQL server",
+        ),
     ] {
         let backend = turning(Server::first_packet(err_without_state(code, message)));
         let proxy = Proxy::start(Config::before(&backend));
@@ -92,7 +110,11 @@ fn endpoint_that_blocked_us_is_left_alone_for_a_while() {
     for _ in 0..10 {
         expect_no_backend(&refused(&proxy));
     }
-    assert!(backend.dials() <= dials + 1, "dialled {} times more", backend.dials() - dials);
+    assert!(
+        backend.dials() <= dials + 1,
+        "dialled {} times more",
+        backend.dials() - dials
+    );
 }
 
 /// Somebody in the middle can strip the flag; then not even an SSLRequest may follow.
@@ -115,7 +137,11 @@ fn endpoint_without_tls_is_left_alone_for_a_while() {
     for _ in 0..10 {
         assert_eq!(refused(&proxy).code, 2026, "the same error, undialled");
     }
-    assert!(backend.dials() <= dials + 1, "dialled {} times more", backend.dials() - dials);
+    assert!(
+        backend.dials() <= dials + 1,
+        "dialled {} times more",
+        backend.dials() - dials
+    );
 }
 
 /// `security` of the backend, its certificate, and whether a session comes to be.
@@ -150,12 +176,20 @@ fn expired_certificate_is_refused() {
 #[test]
 fn certificate_without_a_host_is_accepted_under_verify_ca_only() {
     check_certificate("{ ssl-ca: ca.pem }", &PKI.server_without_name, true);
-    check_certificate("{ ssl-ca: ca.pem, ssl-mode: VERIFY_IDENTITY }", &PKI.server_without_name, false);
+    check_certificate(
+        "{ ssl-ca: ca.pem, ssl-mode: VERIFY_IDENTITY }",
+        &PKI.server_without_name,
+        false,
+    );
 }
 
 #[test]
 fn certificate_of_another_host_is_refused_under_verify_identity() {
-    check_certificate("{ ssl-ca: ca.pem, ssl-mode: VERIFY_IDENTITY }", &PKI.server_elsewhere, false);
+    check_certificate(
+        "{ ssl-ca: ca.pem, ssl-mode: VERIFY_IDENTITY }",
+        &PKI.server_elsewhere,
+        false,
+    );
 }
 
 #[test]
@@ -165,7 +199,11 @@ fn certificate_of_another_host_is_accepted_under_verify_ca() {
 
 #[test]
 fn certificate_of_the_host_is_accepted_under_verify_identity() {
-    check_certificate("{ ssl-ca: ca.pem, ssl-mode: VERIFY_IDENTITY }", &PKI.server, true);
+    check_certificate(
+        "{ ssl-ca: ca.pem, ssl-mode: VERIFY_IDENTITY }",
+        &PKI.server,
+        true,
+    );
 }
 
 #[test]
@@ -177,10 +215,17 @@ fn any_certificate_is_accepted_under_required() {
 #[test]
 fn lying_greeting_ends_that_session_alone() {
     let honest = Greeting::mysql().payload();
-    let long_salt = Greeting { salt: vec![b'x'; 250], ..Greeting::mysql() }.payload();
+    let long_salt = Greeting {
+        salt: vec![b'x'; 250],
+        ..Greeting::mysql()
+    }
+    .payload();
     let mut lying_salt = honest.clone();
     let salt_length = "\x0a9.7.0\0".len() + 4 + 8 + 1 + 2 + 1 + 2 + 2;
-    assert_eq!(lying_salt[salt_length], 21, "the place of the salt's length");
+    assert_eq!(
+        lying_salt[salt_length], 21,
+        "the place of the salt's length"
+    );
     lying_salt[salt_length] = 255;
     let mut no_salt = honest.clone();
     no_salt[salt_length] = 0;
@@ -199,7 +244,13 @@ fn lying_greeting_ends_that_session_alone() {
     for (case, greeting) in cases {
         let bad = Server::first_packet(greeting);
         let honest = Server::mysql();
-        let backend = Backend::start_each(move |number| if number == 1 { bad.clone() } else { honest.clone() });
+        let backend = Backend::start_each(move |number| {
+            if number == 1 {
+                bad.clone()
+            } else {
+                honest.clone()
+            }
+        });
         let mut proxy = Proxy::start(Config::before(&backend));
         let mut client = Client::connect(proxy.address);
         client.greeting();
@@ -229,19 +280,27 @@ fn backend_that_lost_a_granted_capability_ends_the_session_and_is_learnt_again()
     let proxy = Proxy::start(Config::before(&backend));
     let mut client = Client::connect(proxy.address);
     let offered = client.greeting().capabilities;
-    assert_ne!(offered & !fewer.capabilities, 0, "the first greeting grants more than the second has");
+    assert_ne!(
+        offered & !fewer.capabilities,
+        0,
+        "the first greeting grants more than the second has"
+    );
     let login = Login::of("app");
     client.send_login(&login.clone().with_flags(offered & 0x0fff_0000, 0));
     assert_eq!(client.error().code, 1043);
     expect_no_login(&backend);
     let greeting = Client::connect(proxy.address).greeting();
-    assert_eq!(greeting.version, fewer.version, "the greeting is the new one");
+    assert_eq!(
+        greeting.version, fewer.version,
+        "the greeting is the new one"
+    );
 }
 
 /// It would mean that the server took our filler for an answer.
 #[test]
 fn ok_without_any_plugin_is_no_login() {
-    let backend = Backend::start(Server::mysql().on_login(crate::support::backend::Conversation::welcome));
+    let backend =
+        Backend::start(Server::mysql().on_login(crate::support::backend::Conversation::welcome));
     let proxy = Proxy::start(Config::before(&backend));
     let mut client = Client::connect(proxy.address);
     client.greeting();
@@ -254,7 +313,10 @@ fn ok_without_any_plugin_is_no_login() {
 #[test]
 fn wrong_sequence_number_of_the_backend_ends_the_login() {
     let backend = Backend::start(Server::mysql().on_login(|conversation| {
-        conversation.send_raw(&crate::support::wire::packet(9, b"\xfemysql_native_password\0backend-salt-20bytes\0"))?;
+        conversation.send_raw(&crate::support::wire::packet(
+            9,
+            b"\xfemysql_native_password\0backend-salt-20bytes\0",
+        ))?;
         conversation.read_end().map(drop)
     }));
     let proxy = Proxy::start(Config::before(&backend));
@@ -277,9 +339,18 @@ fn mariadb_flags_towards_a_mariadb_backend_are_its_own() {
     client.send_login(&login);
     assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
     let seen = backend.login();
-    let extended = u32::from_le_bytes([seen.filler[19], seen.filler[20], seen.filler[21], seen.filler[22]]);
+    let extended = u32::from_le_bytes([
+        seen.filler[19],
+        seen.filler[20],
+        seen.filler[21],
+        seen.filler[22],
+    ]);
     assert_eq!(seen.filler[..19], [0; 19]);
-    assert_eq!(extended & !offered.extended, 0, "extended capabilities that were never offered");
+    assert_eq!(
+        extended & !offered.extended,
+        0,
+        "extended capabilities that were never offered"
+    );
     if seen.flags & 1 == 1 {
         assert_eq!(extended, 0, "with bit 0 set the filler is zero");
     }

@@ -10,7 +10,8 @@ use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
 use crate::support::proxy::{Config, Proxy};
 use crate::support::wire::{err, packet};
 
-const ACCOUNTS: &str = "accounts: [{ user: \"'strict'@'%'\", require: X509 }, { user: \"'app'@'%'\", require: NONE }]";
+const ACCOUNTS: &str =
+    "accounts: [{ user: \"'strict'@'%'\", require: X509 }, { user: \"'app'@'%'\", require: NONE }]";
 
 fn start(server: Server) -> (Backend, Proxy) {
     let backend = Backend::start(server);
@@ -30,7 +31,11 @@ fn seen(backend: &Backend) -> ChangeUser {
 }
 
 fn saw_none(backend: &Backend) -> bool {
-    !backend.events().iter().flatten().any(|event| matches!(event, Event::ChangeUser(_)))
+    !backend
+        .events()
+        .iter()
+        .flatten()
+        .any(|event| matches!(event, Event::ChangeUser(_)))
 }
 
 #[test]
@@ -39,11 +44,21 @@ fn change_to_a_stricter_user_is_refused_and_ends_the_session() {
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     client.command(&ChangeUser::to("strict").payload());
     let error = client.error();
-    assert_eq!((error.sequence, error.code_and_state()), (1, (1045, "28000")));
-    assert_eq!(error.message, "Access denied for user 'strict'@'127.0.0.1' (using password: YES)");
+    assert_eq!(
+        (error.sequence, error.code_and_state()),
+        (1, (1045, "28000"))
+    );
+    assert_eq!(
+        error.message,
+        "Access denied for user 'strict'@'127.0.0.1' (using password: YES)"
+    );
     client.expect_clean_end();
     backend.closed_within(Duration::from_secs(5));
-    assert!(saw_none(&backend), "the backend saw it: {:#?}", backend.events());
+    assert!(
+        saw_none(&backend),
+        "the backend saw it: {:#?}",
+        backend.events()
+    );
 }
 
 #[test]
@@ -51,7 +66,12 @@ fn change_to_a_stricter_user_behind_pipelined_queries_is_refused_after_their_ans
     let (backend, proxy) = start(Server::mysql());
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     let change = ChangeUser::to("strict").payload();
-    let all = [packet(0, b"\x03SELECT 1"), packet(0, b"\x03SELECT 2"), packet(0, &change), packet(0, b"\x03SELECT 3")];
+    let all = [
+        packet(0, b"\x03SELECT 1"),
+        packet(0, b"\x03SELECT 2"),
+        packet(0, &change),
+        packet(0, b"\x03SELECT 3"),
+    ];
     client.send_raw(&all.concat());
     client.expect_echo("SELECT 1");
     client.expect_echo("SELECT 2");
@@ -60,8 +80,12 @@ fn change_to_a_stricter_user_behind_pipelined_queries_is_refused_after_their_ans
     client.expect_end();
     let events = backend.closed_within(Duration::from_secs(5));
     assert!(saw_none(&backend), "the backend saw it: {events:#?}");
-    let third = |event: &Event| matches!(event, Event::Command(command) if command.payload.ends_with(b"3"));
-    assert!(!events.iter().any(third), "a command behind it was forwarded");
+    let third =
+        |event: &Event| matches!(event, Event::Command(command) if command.payload.ends_with(b"3"));
+    assert!(
+        !events.iter().any(third),
+        "a command behind it was forwarded"
+    );
 }
 
 #[test]
@@ -85,21 +109,40 @@ fn change_is_rebuilt_for_the_backend() {
     change.auth = [PASSWORD.as_bytes(), b"\0"].concat();
     change.plugin = Some("mysql_clear_password".to_owned());
     change.database = b"shop".to_vec();
-    change.attributes.push(("_mytls_client_addr".to_owned(), "10.0.0.1".to_owned()));
+    change
+        .attributes
+        .push(("_mytls_client_addr".to_owned(), "10.0.0.1".to_owned()));
     client.command(&change.payload());
     assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
     let seen = seen(&backend);
-    assert_eq!((&seen.user[..], &seen.database[..]), (&b"other"[..], &b"shop"[..]));
+    assert_eq!(
+        (&seen.user[..], &seen.database[..]),
+        (&b"other"[..], &b"shop"[..])
+    );
     assert_eq!(seen.auth.len(), 20, "filler and no password");
     assert!(!change.auth.starts_with(&seen.auth));
     assert!(seen.charset.is_some());
     let plugin = seen.plugin.expect("a plugin name");
-    assert!(!plugin.is_empty() && !plugin.starts_with("mysql_"), "{plugin}");
-    let addresses: Vec<_> = seen.attributes.iter().filter(|(key, _)| key == "_mytls_client_addr").collect();
+    assert!(
+        !plugin.is_empty() && !plugin.starts_with("mysql_"),
+        "{plugin}"
+    );
+    let addresses: Vec<_> = seen
+        .attributes
+        .iter()
+        .filter(|(key, _)| key == "_mytls_client_addr")
+        .collect();
     assert_eq!(addresses.len(), 1, "{:?}", seen.attributes);
     assert!(addresses[0].1.starts_with("127.0.0.1"));
-    assert!(seen.attributes[0].0.starts_with("_mytls_"), "ours stand first: {:?}", seen.attributes);
-    assert!(seen.attributes.contains(&("_client_name".to_owned(), "raw".to_owned())));
+    assert!(
+        seen.attributes[0].0.starts_with("_mytls_"),
+        "ours stand first: {:?}",
+        seen.attributes
+    );
+    assert!(
+        seen.attributes
+            .contains(&("_client_name".to_owned(), "raw".to_owned()))
+    );
 }
 
 /// Quotes are stripped at login only: here they are a part of the name.
@@ -116,7 +159,10 @@ fn quotes_are_a_part_of_the_name() {
 fn change_without_a_character_set_is_malformed() {
     let (backend, proxy) = start(Server::mysql());
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
-    let change = ChangeUser { charset: None, ..ChangeUser::to("other") };
+    let change = ChangeUser {
+        charset: None,
+        ..ChangeUser::to("other")
+    };
     client.command(&change.payload());
     assert_eq!(client.error().code, 1043);
     client.expect_end();
@@ -127,7 +173,10 @@ fn change_without_a_character_set_is_malformed() {
 fn change_with_a_name_that_cannot_be_decoded_is_refused() {
     let (backend, proxy) = start(Server::mysql());
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
-    let change = ChangeUser { user: b"caf\xe9".to_vec(), ..ChangeUser::to("") };
+    let change = ChangeUser {
+        user: b"caf\xe9".to_vec(),
+        ..ChangeUser::to("")
+    };
     client.command(&change.payload());
     assert_eq!(client.error().code, 1045);
     client.expect_end();
@@ -136,7 +185,12 @@ fn change_with_a_name_that_cannot_be_decoded_is_refused() {
 
 #[test]
 fn change_works_with_every_plugin() {
-    for plugin in [Plugin::Native, Plugin::CachingSha2Warm, Plugin::Ed25519, Plugin::Parsec] {
+    for plugin in [
+        Plugin::Native,
+        Plugin::CachingSha2Warm,
+        Plugin::Ed25519,
+        Plugin::Parsec,
+    ] {
         let (_backend, proxy) = start(Server::mysql().plugin(plugin));
         let mut client = Client::logged_in(proxy.address, &Login::of("app"));
         for user in ["one", "two"] {
@@ -153,7 +207,13 @@ fn change_works_with_every_plugin() {
 fn commands_behind_a_change_wait_for_it() {
     let (_backend, proxy) = start(Server::mysql());
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
-    client.send_raw(&[packet(0, b"\x03SELECT 1"), packet(0, &ChangeUser::to("other").payload())].concat());
+    client.send_raw(
+        &[
+            packet(0, b"\x03SELECT 1"),
+            packet(0, &ChangeUser::to("other").payload()),
+        ]
+        .concat(),
+    );
     client.expect_echo("SELECT 1");
     client.sequence = 1;
     assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
@@ -188,7 +248,10 @@ fn change_that_mariadb_refuses_leaves_the_old_user() {
     client.expect_end();
     backend.closed_within(Duration::from_secs(5));
     let line = proxy.wait_for_log("session ended");
-    assert!(line.contains("app") && !line.contains("other"), "the session is still the old user's: {line}");
+    assert!(
+        line.contains("app") && !line.contains("other"),
+        "the session is still the old user's: {line}"
+    );
 }
 
 /// MySQL 9.7 closes.
@@ -222,7 +285,10 @@ fn change_that_is_refused_at_once_is_relayed() {
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     client.command(&ChangeUser::to("other").payload());
     let error = client.error();
-    assert_eq!((error.sequence, error.message.as_str()), (1, "Access denied"));
+    assert_eq!(
+        (error.sequence, error.message.as_str()),
+        (1, "Access denied")
+    );
 }
 
 /// Otherwise the change of user could be done with no password at all.
@@ -238,7 +304,10 @@ fn ok_to_a_change_without_any_plugin_ends_the_session() {
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     client.command(&ChangeUser::to("other").payload());
     let packet = client.wire.read_packet();
-    assert!(!packet.is_ok_and(|packet| packet.is_ok()), "the OK was relayed");
+    assert!(
+        !packet.is_ok_and(|packet| packet.is_ok()),
+        "the OK was relayed"
+    );
 }
 
 #[test]
@@ -249,5 +318,8 @@ fn client_that_vanishes_within_a_change_ends_the_backends_handshake() {
     assert_eq!(client.read().payload[0], 0xfe, "AuthSwitchRequest");
     drop(client);
     let events = backend.closed_within(Duration::from_secs(5));
-    assert!(events.contains(&Event::AuthPacket(Vec::new())), "the handshake was cut: {events:#?}");
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
 }

@@ -20,7 +20,10 @@ fn check_wrong(line: &str, expected: &[&str]) {
         let Run { code, stderr, .. } = run_with(subcommand, &config);
         assert_eq!(code, Some(64), "{subcommand}: {stderr}");
         for part in expected {
-            assert!(stderr.contains(part), "{subcommand}: {part:?} is not in\n{stderr}");
+            assert!(
+                stderr.contains(part),
+                "{subcommand}: {part:?} is not in\n{stderr}"
+            );
         }
     }
     assert_eq!(backend.dials(), 0, "a wrong file dials nobody");
@@ -28,19 +31,35 @@ fn check_wrong(line: &str, expected: &[&str]) {
 
 #[test]
 fn unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
-    check_wrong("requir-secure-transport: true", &["mytls.yaml:5:1", "requir-secure-transport", "require-secure-transport: "]);
+    check_wrong(
+        "requir-secure-transport: true",
+        &[
+            "mytls.yaml:5:1",
+            "requir-secure-transport",
+            "require-secure-transport: ",
+        ],
+    );
 }
 
 #[test]
 fn wrong_value_is_shown_with_its_place() {
-    check_wrong("limits: { login-time: soon }", &["mytls.yaml:5:", "login-time"]);
+    check_wrong(
+        "limits: { login-time: soon }",
+        &["mytls.yaml:5:", "login-time"],
+    );
 }
 
 /// A key that restricts must never be passed over in silence.
 #[test]
 fn restricting_key_that_is_not_built_yet_is_an_error() {
-    check_wrong("accounts: [{ user: \"'dm'@'%'\", require: \"SUBJECT '/O=Lab/CN=dm'\" }]", &["SUBJECT"]);
-    check_wrong("import-accounts: { user: mytls, password-file: secret }", &["import-accounts"]);
+    check_wrong(
+        "accounts: [{ user: \"'dm'@'%'\", require: \"SUBJECT '/O=Lab/CN=dm'\" }]",
+        &["SUBJECT"],
+    );
+    check_wrong(
+        "import-accounts: { user: mytls, password-file: secret }",
+        &["import-accounts"],
+    );
 }
 
 #[test]
@@ -48,7 +67,10 @@ fn check_of_a_good_file_succeeds_and_of_an_absent_backend_fails() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
     let run = run_with("check", &Config::before(&backend));
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("9.7.0") || run.stderr.contains("9.7.0"), "it says what it found: {run:?}");
+    assert!(
+        run.stdout.contains("9.7.0") || run.stderr.contains("9.7.0"),
+        "it says what it found: {run:?}"
+    );
     let run = run_with("check", &Config::before(&Backend::nobody()));
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
 }
@@ -61,7 +83,9 @@ fn first_sigterm_lets_sessions_end_and_takes_no_new_ones() {
     client.query("BEGIN");
     client.expect_echo("BEGIN");
     proxy.terminate();
-    wait_until("a closed port", || TcpStream::connect(proxy.address).is_err());
+    wait_until("a closed port", || {
+        TcpStream::connect(proxy.address).is_err()
+    });
     assert!(proxy.is_running(), "a session is still there");
     drop(client);
     assert_eq!(proxy.exit_status().code(), Some(0));
@@ -76,7 +100,11 @@ fn sessions_are_cut_when_the_drain_time_is_over() {
     proxy.terminate();
     client.expect_end();
     assert_eq!(proxy.exit_status().code(), Some(0));
-    assert!(asked.elapsed() < Duration::from_secs(5), "ended after {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "ended after {:?}",
+        asked.elapsed()
+    );
     backend.closed_within(Duration::from_secs(5));
 }
 
@@ -86,7 +114,9 @@ fn second_sigterm_ends_it_now() {
     let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 600s }"));
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     proxy.terminate();
-    wait_until("a closed port", || TcpStream::connect(proxy.address).is_err());
+    wait_until("a closed port", || {
+        TcpStream::connect(proxy.address).is_err()
+    });
     proxy.terminate();
     client.expect_end();
     proxy.exit_status();
@@ -108,18 +138,42 @@ fn session_ends_with_one_line_that_says_whose_it_was() {
     let client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
     drop(client);
     let line = proxy.wait_for_log("account=");
-    for part in ["session ended", "INFO", "id=", "app", "client=", "127.0.0.1", "/O=Lab/CN=client"] {
+    for part in [
+        "session ended",
+        "INFO",
+        "id=",
+        "app",
+        "client=",
+        "127.0.0.1",
+        "/O=Lab/CN=client",
+    ] {
         assert!(line.contains(part), "{part:?} is not in {line}");
     }
-    assert_eq!(proxy.log().matches("account=").count(), 1, "one line a session:\n{}", proxy.log());
+    assert_eq!(
+        proxy.log().matches("account=").count(),
+        1,
+        "one line a session:\n{}",
+        proxy.log()
+    );
 }
 
 #[test]
 fn log_is_json_where_asked_for() {
     let backend = Backend::start(Server::mysql());
-    let proxy = Proxy::start_cold(Config::before(&backend).with("log: { format: text, level: debug }"));
-    assert!(proxy.log().lines().all(|line| line.starts_with("20") && line.contains('Z')), "{}", proxy.log());
-    let run = run_with("serve", &Config::before(&Backend::nobody()).with("log: { format: yaml }"));
+    let proxy =
+        Proxy::start_cold(Config::before(&backend).with("log: { format: text, level: debug }"));
+    assert!(
+        proxy
+            .log()
+            .lines()
+            .all(|line| line.starts_with("20") && line.contains('Z')),
+        "{}",
+        proxy.log()
+    );
+    let run = run_with(
+        "serve",
+        &Config::before(&Backend::nobody()).with("log: { format: yaml }"),
+    );
     assert_eq!(run.code, Some(64), "{}", run.stderr);
 }
 
@@ -127,7 +181,11 @@ fn log_is_json_where_asked_for() {
 #[test]
 fn no_password_is_ever_logged() {
     for plugin in [Plugin::Clear, Plugin::Sha256, Plugin::CachingSha2Full] {
-        let backend = Backend::start(Server::mysql().plugin(plugin).tls(PKI.backend_tls(&PKI.server)));
+        let backend = Backend::start(
+            Server::mysql()
+                .plugin(plugin)
+                .tls(PKI.backend_tls(&PKI.server)),
+        );
         let proxy = Proxy::start(Config::before(&backend).with("log: { level: trace }"));
         let mut login = Login::of("app");
         login.auth = PASSWORD.as_bytes().to_vec();
@@ -143,14 +201,20 @@ fn no_password_is_ever_logged() {
         let log = proxy.log();
         let as_numbers = format!("{:?}", PASSWORD.as_bytes());
         for trace in [PASSWORD, as_numbers.trim_matches(['[', ']'])] {
-            assert!(!log.contains(trace), "{plugin:?}: a password is in the log:\n{log}");
+            assert!(
+                !log.contains(trace),
+                "{plugin:?}: a password is in the log:\n{log}"
+            );
         }
     }
 }
 
 /// The number of sessions of the next test; the default suits a developer's patience.
 fn connects() -> usize {
-    std::env::var("MYTLS_TEST_CONNECTS").ok().and_then(|number| number.parse().ok()).unwrap_or(1000)
+    std::env::var("MYTLS_TEST_CONNECTS")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1000)
 }
 
 /// One connection that breaks off in one of several places.
@@ -204,14 +268,26 @@ fn many_sessions_and_broken_ones_leave_nothing_behind() {
             let now = proxy.descriptors();
             std::mem::replace(&mut before, now) == now && now < 40
         });
-        (before, proxy.status_number("Threads"), proxy.status_number("VmRSS"))
+        (
+            before,
+            proxy.status_number("Threads"),
+            proxy.status_number("VmRSS"),
+        )
     };
     let (descriptors, threads, resident) = settled();
     (0..connects()).for_each(session);
-    wait_until("the descriptors of the start", || proxy.descriptors() <= descriptors);
+    wait_until("the descriptors of the start", || {
+        proxy.descriptors() <= descriptors
+    });
     let (_, threads_after, resident_after) = settled();
-    assert!(threads_after <= threads, "{threads} threads became {threads_after}");
-    assert!(resident_after < resident + (6 << 10), "{resident} KiB became {resident_after}");
+    assert!(
+        threads_after <= threads,
+        "{threads} threads became {threads_after}"
+    );
+    assert!(
+        resident_after < resident + (6 << 10),
+        "{resident} KiB became {resident_after}"
+    );
     assert!(proxy.is_running());
 }
 

@@ -45,12 +45,21 @@ const STRICT: &str = "accounts: [{ user: \"'strict'@'%'\", require: X509 }]";
 /// Every server strips one pair: `'strict'` logs in as strict.
 #[test]
 fn quotes_around_a_name_do_not_hide_it_from_the_rules() {
-    check_refused(&Greeting::mysql(), &Login::of("'strict'"), STRICT, 1045, "quoted");
+    check_refused(
+        &Greeting::mysql(),
+        &Login::of("'strict'"),
+        STRICT,
+        1045,
+        "quoted",
+    );
 }
 
 #[test]
 fn name_is_sent_on_without_its_quotes() {
-    assert_eq!(name_at_backend(&Greeting::mysql(), &Login::of("'app'")).0, b"app");
+    assert_eq!(
+        name_at_backend(&Greeting::mysql(), &Login::of("'app'")).0,
+        b"app"
+    );
 }
 
 /// latin1: E9 is é, as is C3 A9 in utf8mb4. What was judged is what is sent.
@@ -90,7 +99,13 @@ fn name_that_cannot_be_decoded_is_refused() {
 fn name_in_a_character_set_that_nobody_knows_is_refused() {
     let mut login = Login::of("caf\u{e9}");
     login.charset = 251; // assigned to no collation
-    check_refused(&Greeting::mysql(), &login, "", 1045, "unknown character set");
+    check_refused(
+        &Greeting::mysql(),
+        &login,
+        "",
+        1045,
+        "unknown character set",
+    );
 }
 
 /// Servers turn such a character into `?`: `a😀` would log in as `a?`.
@@ -102,8 +117,17 @@ fn name_with_a_character_above_the_basic_plane_is_refused() {
 #[test]
 fn name_of_32_characters_passes_mysql_and_33_do_not() {
     let longest = "ä".repeat(32);
-    assert_eq!(name_at_backend(&Greeting::mysql(), &Login::of(&longest)).0, longest.as_bytes());
-    check_refused(&Greeting::mysql(), &Login::of(&"a".repeat(33)), "", 1045, "33 characters");
+    assert_eq!(
+        name_at_backend(&Greeting::mysql(), &Login::of(&longest)).0,
+        longest.as_bytes()
+    );
+    check_refused(
+        &Greeting::mysql(),
+        &Login::of(&"a".repeat(33)),
+        "",
+        1045,
+        "33 characters",
+    );
 }
 
 /// MariaDB clips: a name of 129 characters would log in as its first 128.
@@ -112,7 +136,10 @@ fn name_of_128_characters_passes_mariadb_and_129_do_not() {
     let longest = "a".repeat(128);
     let mut login = Login::of(&longest);
     login.charset = 45;
-    assert_eq!(name_at_backend(&Greeting::mariadb(), &login).0, longest.as_bytes());
+    assert_eq!(
+        name_at_backend(&Greeting::mariadb(), &login).0,
+        longest.as_bytes()
+    );
     login.user.push(b'a');
     check_refused(&Greeting::mariadb(), &login, "", 1045, "129 characters");
 }
@@ -145,7 +172,11 @@ fn malformed_login_is_refused() {
     lying_auth_length[36] = 0xfb;
     let mut lying_attributes_length = whole.clone();
     let attributes_length = whole.len() - 17; // "\x11" "\x0c_client_name" "\x03raw"
-    assert_eq!(whole[attributes_length - 1], 17, "the place of the attributes' length");
+    assert_eq!(
+        whole[attributes_length - 1],
+        17,
+        "the place of the attributes' length"
+    );
     lying_attributes_length[attributes_length - 1] = 200;
     let cases: [(&str, &[u8]); 7] = [
         ("empty", b""),
@@ -163,7 +194,11 @@ fn malformed_login_is_refused() {
         let mut client = greeted(&proxy);
         client.send(bytes);
         let error = client.error();
-        assert_eq!((error.sequence, error.code_and_state()), (2, (1043, "08S01")), "{case}");
+        assert_eq!(
+            (error.sequence, error.code_and_state()),
+            (2, (1043, "08S01")),
+            "{case}"
+        );
         client.expect_clean_end();
     }
     assert_eq!(backend.dials(), dials, "the backend was dialled");
@@ -178,7 +213,11 @@ fn login_with_a_wrong_sequence_number_is_refused() {
         client.sequence = wrong;
         client.send(&Login::of("app").payload());
         let packet = client.wire.read_packet().expect("an ERR");
-        assert_eq!(packet.error().map(|error| error.code), Some(1043), "number {wrong}");
+        assert_eq!(
+            packet.error().map(|error| error.code),
+            Some(1043),
+            "number {wrong}"
+        );
     }
 }
 
@@ -204,7 +243,10 @@ fn slow_login_is_ended_at_the_deadline() {
     let error = silent.error();
     assert_eq!(error.code_and_state(), (1159, "08S01"));
     silent.expect_clean_end();
-    assert!(started.elapsed() >= Duration::from_millis(400), "ended early");
+    assert!(
+        started.elapsed() >= Duration::from_millis(400),
+        "ended early"
+    );
 
     let login = Login::of("app");
     let mut mid_tls = greeted(&proxy);
@@ -228,7 +270,10 @@ fn client_that_is_slow_in_the_auth_relay_is_ended_at_the_deadline() {
     client.read(); // AuthSwitchRequest, which stays unanswered
     assert_eq!(client.error().code_and_state(), (1159, "08S01"));
     let events = backend.closed_within(Duration::from_secs(10));
-    assert!(events.contains(&Event::AuthPacket(Vec::new())), "the handshake was cut: {events:#?}");
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
 }
 
 #[test]
@@ -252,13 +297,16 @@ fn one_connection_too_many_is_refused_and_a_place_becomes_free_again() {
     assert_eq!((error.sequence, error.code, error.state), (0, 1040, None));
     third.expect_clean_end();
     drop(second);
-    wait_until("a free place", || Client::connect(proxy.address).read().error().is_none());
+    wait_until("a free place", || {
+        Client::connect(proxy.address).read().error().is_none()
+    });
 }
 
 #[test]
 fn connections_before_login_have_a_limit_of_their_own() {
     let backend = Backend::start(Server::mysql());
-    let proxy = Proxy::start(Config::before(&backend).with("limits: { connections-before-login: 1 }"));
+    let proxy =
+        Proxy::start(Config::before(&backend).with("limits: { connections-before-login: 1 }"));
     let login = Login::of("app");
     let logged_in = || {
         let mut client = None;
@@ -297,10 +345,18 @@ fn nothing_that_the_client_sends_as_password_is_handed_on_unasked() {
     login.auth = [PASSWORD.as_bytes(), b"\0"].concat();
     Client::logged_in(proxy.address, &login);
     let seen = backend.login();
-    assert_eq!(seen.auth.len(), 20, "20 bytes stand for any password, so that the server says `using password: YES`");
+    assert_eq!(
+        seen.auth.len(),
+        20,
+        "20 bytes stand for any password, so that the server says `using password: YES`"
+    );
     assert_ne!(seen.auth[..], login.auth[..20]);
     let whole = seen.payload();
-    assert!(!whole.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes()));
+    assert!(
+        !whole
+            .windows(PASSWORD.len())
+            .any(|window| window == PASSWORD.as_bytes())
+    );
 }
 
 #[test]
@@ -369,7 +425,10 @@ fn flags_that_were_never_offered_do_not_reach_the_backend() {
     let backend = Backend::start(Server::greeting(&Greeting::tidb()));
     let proxy = Proxy::start(Config::before(&backend));
     let never_offered = 1 << 23 | 1 << 25 | 1 << 28 | flag::COMPRESS | flag::ZSTD; // tracking, metadata, factors
-    Client::logged_in(proxy.address, &Login::of("app").with_flags(never_offered, 0));
+    Client::logged_in(
+        proxy.address,
+        &Login::of("app").with_flags(never_offered, 0),
+    );
     assert_eq!(backend.login().flags & never_offered, 0);
 }
 
@@ -386,7 +445,11 @@ fn plugin_name_and_attributes_may_be_missing_at_the_end() {
     for bytes in [without_attributes, without_plugin] {
         let mut client = greeted(&proxy);
         client.send(bytes);
-        assert!(client.authenticate(ClientPlugin::with_password()).is_ok(), "{} bytes", bytes.len());
+        assert!(
+            client.authenticate(ClientPlugin::with_password()).is_ok(),
+            "{} bytes",
+            bytes.len()
+        );
     }
 }
 
@@ -396,18 +459,40 @@ fn our_attributes_stand_first_and_cannot_be_forged() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
     let proxy = Proxy::start(Config::before(&backend));
     let mut login = Login::of("app");
-    let forged = [("_mytls_client_addr", "10.0.0.1"), ("_mytls_client_subject", "/CN=root"), ("_mytls_new", "x")];
-    login.attributes.extend(forged.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let forged = [
+        ("_mytls_client_addr", "10.0.0.1"),
+        ("_mytls_client_subject", "/CN=root"),
+        ("_mytls_new", "x"),
+    ];
+    login
+        .attributes
+        .extend(forged.map(|(key, value)| (key.to_owned(), value.to_owned())));
     let tls = PKI.client_tls(Some(&PKI.client));
     let client = Client::logged_in_over_tls(proxy.address, &login, &tls);
     let attributes = backend.login().attributes;
-    let ours: Vec<_> = attributes.iter().take_while(|(key, _)| key.starts_with("_mytls_")).collect();
-    let value = |name: &str| ours.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    assert!(value("_mytls_client_addr").is_some_and(|address| address.starts_with("127.0.0.1")), "{attributes:?}");
+    let ours: Vec<_> = attributes
+        .iter()
+        .take_while(|(key, _)| key.starts_with("_mytls_"))
+        .collect();
+    let value = |name: &str| {
+        ours.iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
+    assert!(
+        value("_mytls_client_addr").is_some_and(|address| address.starts_with("127.0.0.1")),
+        "{attributes:?}"
+    );
     assert_eq!(value("_mytls_client_subject"), Some("/O=Lab/CN=client"));
     assert_eq!(value("_mytls_tls_version"), Some("TLSv1.3"));
-    assert!(value("_mytls_tls_cipher").is_some_and(|cipher| cipher.starts_with("TLS_")), "{attributes:?}");
-    assert_eq!(attributes[ours.len()..], [("_client_name".to_owned(), "raw".to_owned())]);
+    assert!(
+        value("_mytls_tls_cipher").is_some_and(|cipher| cipher.starts_with("TLS_")),
+        "{attributes:?}"
+    );
+    assert_eq!(
+        attributes[ours.len()..],
+        [("_client_name".to_owned(), "raw".to_owned())]
+    );
     drop(client);
 }
 
@@ -421,9 +506,13 @@ fn ssl_request_to_the_backend_repeats_the_head_of_the_login() {
     login.max_packet = 0x0123_4567;
     Client::logged_in_over_tls(proxy.address, &login, &PKI.client_tls(None));
     let (request, seen) = backend.wait_for("login over TLS", |events| match events {
-        [Event::Dialled, Event::SslRequest(request), Event::Tls(_), Event::Login(login), ..] => {
-            Some((request.clone(), login.clone()))
-        }
+        [
+            Event::Dialled,
+            Event::SslRequest(request),
+            Event::Tls(_),
+            Event::Login(login),
+            ..,
+        ] => Some((request.clone(), login.clone())),
         _ => None,
     });
     assert_eq!(request, seen.head());
@@ -447,15 +536,25 @@ fn backend_sees_our_client_certificate() {
 fn refusal_by_the_backend_before_any_plugin_is_relayed() {
     let backend = Backend::start(
         Server::greeting(&Greeting::tidb()).on_login(|conversation| {
-            conversation.send(&err(1045, "28000", "Access denied for user 'app'@'127.0.0.1' (using password: YES)"))
+            conversation.send(&err(
+                1045,
+                "28000",
+                "Access denied for user 'app'@'127.0.0.1' (using password: YES)",
+            ))
         }),
     );
     let proxy = Proxy::start(Config::before(&backend));
     let mut client = greeted(&proxy);
     client.send_login(&Login::of("app"));
     let error = client.error();
-    assert_eq!((error.sequence, error.code_and_state()), (2, (1045, "28000")));
-    assert_eq!(error.message, "Access denied for user 'app'@'127.0.0.1' (using password: YES)");
+    assert_eq!(
+        (error.sequence, error.code_and_state()),
+        (2, (1045, "28000"))
+    );
+    assert_eq!(
+        error.message,
+        "Access denied for user 'app'@'127.0.0.1' (using password: YES)"
+    );
 }
 
 #[test]
@@ -465,7 +564,10 @@ fn refusal_by_the_backend_after_the_password_is_relayed() {
     let mut client = greeted(&proxy);
     client.send_login(&Login::of("app"));
     let refused = client.authenticate(Plugin::Empty.client());
-    assert_eq!(refused.error().map(|error| (error.sequence, error.code)), Some((4, 1045)));
+    assert_eq!(
+        refused.error().map(|error| (error.sequence, error.code)),
+        Some((4, 1045))
+    );
 }
 
 /// A password in clear is never asked of a client that would send it in plaintext.
@@ -483,7 +585,10 @@ fn switch_to_a_clear_text_plugin_is_not_passed_to_an_insecure_client() {
         let error = client.error();
         assert_ne!(error.code, 0, "an ERR in place of the switch");
         let events = backend.closed_within(Duration::from_secs(2));
-        assert!(events.contains(&Event::AuthPacket(Vec::new())), "{plugin}: the handshake was cut: {events:#?}");
+        assert!(
+            events.contains(&Event::AuthPacket(Vec::new())),
+            "{plugin}: the handshake was cut: {events:#?}"
+        );
     }
 }
 
@@ -498,23 +603,38 @@ fn clear_password_of_a_secure_client_does_not_reach_an_insecure_backend() {
         client.start_tls(&login, &PKI.client_tls(None));
         client.send_login(&login);
         let refused = client.authenticate(plugin.client());
-        assert!(refused.error().is_some(), "{plugin:?}: logged in over a plaintext backend");
+        assert!(
+            refused.error().is_some(),
+            "{plugin:?}: logged in over a plaintext backend"
+        );
         let events = backend.closed_within(Duration::from_secs(5));
         let leaked = events.iter().any(
             |event| matches!(event, Event::AuthPacket(bytes) if bytes.starts_with(PASSWORD.as_bytes())),
         );
-        assert!(!leaked, "{plugin:?}: the password reached the backend in plaintext: {events:#?}");
+        assert!(
+            !leaked,
+            "{plugin:?}: the password reached the backend in plaintext: {events:#?}"
+        );
     }
 }
 
 /// With the cache warm no password is sent, so that security on the two sides may differ.
 #[test]
 fn mixed_security_is_no_obstacle_where_no_password_is_sent() {
-    for plugin in [Plugin::Native, Plugin::CachingSha2Warm, Plugin::Ed25519, Plugin::Parsec] {
+    for plugin in [
+        Plugin::Native,
+        Plugin::CachingSha2Warm,
+        Plugin::Ed25519,
+        Plugin::Parsec,
+    ] {
         let backend = Backend::start(Server::mysql().plugin(plugin));
         let proxy = Proxy::start(Config::before(&backend));
         Client::logged_in_over_tls(proxy.address, &Login::of("app"), &PKI.client_tls(None));
-        let backend = Backend::start(Server::mysql().plugin(plugin).tls(PKI.backend_tls(&PKI.server)));
+        let backend = Backend::start(
+            Server::mysql()
+                .plugin(plugin)
+                .tls(PKI.backend_tls(&PKI.server)),
+        );
         let proxy = Proxy::start(Config::before(&backend));
         Client::logged_in(proxy.address, &Login::of("app"));
     }
@@ -531,7 +651,11 @@ fn key_request_between_two_insecure_sides_is_forwarded() {
             return conversation.refuse();
         }
         conversation.more(b"-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n")?;
-        if conversation.read()? == [0x99; 256] { conversation.welcome() } else { conversation.refuse() }
+        if conversation.read()? == [0x99; 256] {
+            conversation.welcome()
+        } else {
+            conversation.refuse()
+        }
     }));
     let proxy = Proxy::start(Config::before(&backend));
     let mut client = greeted(&proxy);
@@ -540,7 +664,12 @@ fn key_request_between_two_insecure_sides_is_forwarded() {
     client.send(&[0x11; 32]);
     assert_eq!(client.read().payload, [0x01, 0x04]);
     client.send(&[0x02]);
-    assert!(client.read().payload.starts_with(b"\x01-----BEGIN PUBLIC KEY-----"));
+    assert!(
+        client
+            .read()
+            .payload
+            .starts_with(b"\x01-----BEGIN PUBLIC KEY-----")
+    );
     client.send(&[0x99; 256]);
     assert!(client.read().is_ok());
 }

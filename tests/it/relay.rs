@@ -5,7 +5,9 @@ use crate::support::client::Client;
 use crate::support::handshake::Login;
 use crate::support::pki::PKI;
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{LARGEST_PAYLOAD, End, Packet, err, message, ok, ok_as_end, one_value, packet};
+use crate::support::wire::{
+    End, LARGEST_PAYLOAD, Packet, err, message, ok, ok_as_end, one_value, packet,
+};
 
 const PING: &[u8] = &[0x0e];
 
@@ -44,7 +46,11 @@ fn unknown_command_is_answered_and_not_forwarded() {
     for byte in [0x14, 0x13, 0x20, 0x21, 0xfe, 0x99, 0xff] {
         client.command(&[byte, 1, 2, 3]);
         let error = client.error();
-        assert_eq!((error.sequence, error.code_and_state()), (1, (1047, "08S01")), "{byte:#x}");
+        assert_eq!(
+            (error.sequence, error.code_and_state()),
+            (1, (1047, "08S01")),
+            "{byte:#x}"
+        );
     }
     client.query("SELECT 1");
     client.expect_echo("SELECT 1");
@@ -54,7 +60,12 @@ fn unknown_command_is_answered_and_not_forwarded() {
 #[test]
 fn unknown_command_waits_for_its_turn_behind_pipelined_ones() {
     let (_backend, _proxy, mut client) = ordinary_session();
-    let all = [packet(0, b"\x03SELECT 1"), packet(0, b"\x99"), packet(0, PING), packet(0, b"\x03SELECT 2")];
+    let all = [
+        packet(0, b"\x03SELECT 1"),
+        packet(0, b"\x99"),
+        packet(0, PING),
+        packet(0, b"\x03SELECT 2"),
+    ];
     client.send_raw(&all.concat());
     client.expect_echo("SELECT 1");
     client.sequence = 1;
@@ -76,7 +87,10 @@ fn empty_command_does_not_reach_the_backend() {
 fn pipelined_commands_are_answered_in_order() {
     let (_backend, _proxy, mut client) = ordinary_session();
     let texts: Vec<String> = (0..200).map(|number| format!("SELECT {number}")).collect();
-    let all: Vec<u8> = texts.iter().flat_map(|text| packet(0, &[b"\x03", text.as_bytes()].concat())).collect();
+    let all: Vec<u8> = texts
+        .iter()
+        .flat_map(|text| packet(0, &[b"\x03", text.as_bytes()].concat()))
+        .collect();
     client.send_raw(&all);
     for text in &texts {
         client.expect_echo(text);
@@ -125,14 +139,22 @@ fn multi_packet_messages_pass_unchanged_both_ways() {
         let server = Server::mysql().on_command(|conversation, command| {
             // The whole command comes back as a row.
             conversation.send_raw(&packet(1, &[1]))?;
-            conversation.send_raw(&packet(2, b"\x03def\0\0\0\x01v\0\x0c\xff\0\0\x04\0\0\xfd\x01\0\0\0\0"))?;
+            conversation.send_raw(&packet(
+                2,
+                b"\x03def\0\0\0\x01v\0\x0c\xff\0\0\x04\0\0\xfd\x01\0\0\0\0",
+            ))?;
             let row = message(3, &command.payload);
-            let packets = u8::try_from(command.payload.len() / LARGEST_PAYLOAD).expect("few packets");
+            let packets =
+                u8::try_from(command.payload.len() / LARGEST_PAYLOAD).expect("few packets");
             conversation.send_raw(&row)?;
             conversation.send_raw(&packet(4 + packets, &ok_as_end(2)))?;
             Ok(Answer::Done)
         });
-        let server = if with_tls { server.tls(PKI.backend_tls(&PKI.server)) } else { server };
+        let server = if with_tls {
+            server.tls(PKI.backend_tls(&PKI.server))
+        } else {
+            server
+        };
         let backend = Backend::start(server);
         let proxy = Proxy::start(Config::before(&backend));
         let login = Login::of("app");
@@ -143,12 +165,19 @@ fn multi_packet_messages_pass_unchanged_both_ways() {
         };
         for length in [LARGEST_PAYLOAD - 1, LARGEST_PAYLOAD, LARGEST_PAYLOAD + 1] {
             // Not repeating with any power of two, so that a shifted copy would be seen.
-            let sent: Vec<u8> = [0x03].into_iter().chain((0..251).cycle()).take(length).collect();
+            let sent: Vec<u8> = [0x03]
+                .into_iter()
+                .chain((0..251).cycle())
+                .take(length)
+                .collect();
             client.command(&sent);
             client.read_answer(2);
             let row = client.wire.read_message().expect("a row");
             assert_eq!(row.sequence, 3);
-            assert!(row.payload == sent, "TLS: {with_tls}: {length} bytes did not come back as they went");
+            assert!(
+                row.payload == sent,
+                "TLS: {with_tls}: {length} bytes did not come back as they went"
+            );
             let end = client.wire.read_packet().expect("the end of the result");
             assert_eq!(end.payload, ok_as_end(2));
         }
@@ -160,7 +189,14 @@ fn multi_packet_messages_pass_unchanged_both_ways() {
 #[test]
 fn sequence_numbers_wrap_around_in_a_long_result() {
     let (_backend, _proxy, mut client) = session(|conversation, _| {
-        let mut answer = [packet(1, &[1]), packet(2, b"\x03def\0\0\0\x01v\0\x0c\xff\0\0\x04\0\0\xfd\x01\0\0\0\0")].concat();
+        let mut answer = [
+            packet(1, &[1]),
+            packet(
+                2,
+                b"\x03def\0\0\0\x01v\0\x0c\xff\0\0\x04\0\0\xfd\x01\0\0\0\0",
+            ),
+        ]
+        .concat();
         let mut sequence = 3_u8;
         for _ in 0..1000 {
             answer.extend(packet(sequence, b"\x01x"));
@@ -176,7 +212,10 @@ fn sequence_numbers_wrap_around_in_a_long_result() {
         client.read();
     }
     client.command(PING);
-    assert!(client.read().payload.starts_with(&[1]), "the ordinary script answers anything with rows");
+    assert!(
+        client.read().payload.starts_with(&[1]),
+        "the ordinary script answers anything with rows"
+    );
 }
 
 /// Without `DEPRECATE_EOF` (MariaDB's shell, PyMySQL) an EOF stands behind the columns and behind the rows.
@@ -188,17 +227,34 @@ fn result_with_eof_packets_ends_at_the_second() {
         }
         let definition = b"\x03def\0\0\0\x01v\0\x0c\xff\0\0\x04\0\0\xfd\x01\0\0\0\0";
         let eof = [0xfe, 0, 0, 2, 0];
-        let answer = [packet(1, &[1]), packet(2, definition), packet(3, &eof), packet(4, b"\x01x"), packet(5, &eof)];
+        let answer = [
+            packet(1, &[1]),
+            packet(2, definition),
+            packet(3, &eof),
+            packet(4, b"\x01x"),
+            packet(5, &eof),
+        ];
         conversation.send_raw(&answer.concat())?;
         Ok(Answer::Done)
     }));
     let proxy = Proxy::start(Config::before(&backend));
     let login = Login::of("app").with_flags(0, crate::support::wire::flag::DEPRECATE_EOF);
     let mut client = Client::logged_in(proxy.address, &login);
-    client.send_raw(&[packet(0, b"\x03SELECT"), packet(0, b"\x99"), packet(0, PING)].concat());
+    client.send_raw(
+        &[
+            packet(0, b"\x03SELECT"),
+            packet(0, b"\x99"),
+            packet(0, PING),
+        ]
+        .concat(),
+    );
     client.read_answer(5);
     client.sequence = 1;
-    assert_eq!(client.error().code, 1047, "the answer to the second command, after the whole first one");
+    assert_eq!(
+        client.error().code,
+        1047,
+        "the answer to the second command, after the whole first one"
+    );
     assert!(client.read_answer(1)[0].is_ok());
 }
 
@@ -233,7 +289,10 @@ fn local_infile_is_sent_on_and_the_session_goes_on() {
     }
     client.send(b"");
     let answer = client.read();
-    assert!(answer.is_ok() && answer.payload.ends_with(b"20"), "{answer:?}");
+    assert!(
+        answer.is_ok() && answer.payload.ends_with(b"20"),
+        "{answer:?}"
+    );
     client.query("SELECT 1");
     client.expect_echo("SELECT 1");
     assert_eq!(commands(&backend), [0x03, 0x03]);
@@ -243,7 +302,13 @@ fn local_infile_is_sent_on_and_the_session_goes_on() {
 #[test]
 fn local_infile_while_another_command_is_in_flight_ends_the_session() {
     let (backend, proxy, mut client) = session(load_data);
-    client.send_raw(&[packet(0, b"\x03LOAD DATA LOCAL"), packet(0, b"\x03DROP TABLE t")].concat());
+    client.send_raw(
+        &[
+            packet(0, b"\x03LOAD DATA LOCAL"),
+            packet(0, b"\x03DROP TABLE t"),
+        ]
+        .concat(),
+    );
     client.expect_end();
     backend.closed_within(std::time::Duration::from_secs(5));
     proxy.wait_for_log("session ended");
@@ -260,7 +325,10 @@ fn command_with_a_wrong_sequence_number_ends_the_session() {
     assert_eq!(client.expect_end(), End::Clean);
     backend.closed_within(std::time::Duration::from_secs(5));
     assert_eq!(commands(&backend), []);
-    assert!(proxy.wait_for_log("session ended").contains("client"), "the log names the side");
+    assert!(
+        proxy.wait_for_log("session ended").contains("client"),
+        "the log names the side"
+    );
 }
 
 #[test]
@@ -273,7 +341,10 @@ fn answer_with_a_wrong_sequence_number_ends_the_session() {
     client.command(PING);
     client.expect_end();
     backend.closed_within(std::time::Duration::from_secs(5));
-    assert!(proxy.wait_for_log("session ended").contains("backend"), "the log names the side");
+    assert!(
+        proxy.wait_for_log("session ended").contains("backend"),
+        "the log names the side"
+    );
 }
 
 #[test]
@@ -295,7 +366,8 @@ fn malformed_answer_ends_the_session() {
 fn unasked_err_is_relayed_and_both_sides_are_closed() {
     let text = "The client was disconnected by the server because of inactivity.";
     let (backend, _proxy, mut client) = session(move |conversation, _| {
-        conversation.send_raw(&[packet(1, &ok(2)), packet(0, &err(4031, "HY000", text))].concat())?;
+        conversation
+            .send_raw(&[packet(1, &ok(2)), packet(0, &err(4031, "HY000", text))].concat())?;
         conversation.read_end()?;
         Ok(Answer::Close)
     });
@@ -303,7 +375,10 @@ fn unasked_err_is_relayed_and_both_sides_are_closed() {
     assert!(client.read().is_ok());
     client.sequence = 0;
     let error = client.error();
-    assert_eq!((error.code_and_state(), error.message.as_str()), ((4031, "HY000"), text));
+    assert_eq!(
+        (error.code_and_state(), error.message.as_str()),
+        ((4031, "HY000"), text)
+    );
     client.expect_clean_end();
     backend.closed_within(std::time::Duration::from_secs(5));
 }
@@ -333,10 +408,13 @@ fn quit_reaches_the_backend_and_ends_the_session() {
 
 #[test]
 fn statistics_are_one_bare_string() {
-    let (_backend, _proxy, mut client) = session(|conversation, command| match command.payload[0] {
-        0x09 => conversation.send(b"Uptime: 1  Threads: 1").map(|()| Answer::Done),
-        _ => Ok(Answer::Ordinary),
-    });
+    let (_backend, _proxy, mut client) =
+        session(|conversation, command| match command.payload[0] {
+            0x09 => conversation
+                .send(b"Uptime: 1  Threads: 1")
+                .map(|()| Answer::Done),
+            _ => Ok(Answer::Ordinary),
+        });
     client.send_raw(&[packet(0, &[0x09]), packet(0, PING)].concat());
     assert_eq!(client.read_answer(1)[0].payload, b"Uptime: 1  Threads: 1");
     assert!(client.read_answer(1)[0].is_ok());
@@ -368,7 +446,10 @@ fn client_that_does_not_read_stops_the_backend() {
         last = sent.load(Ordering::Relaxed);
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
-    assert!(last < 150 << 20, "{last} bytes went somewhere while nobody read");
+    assert!(
+        last < 150 << 20,
+        "{last} bytes went somewhere while nobody read"
+    );
     let resident = proxy.status_number("VmRSS");
     assert!(resident < 60 << 10, "{resident} KiB resident");
     client.sequence = 3;

@@ -10,7 +10,12 @@ use crate::support::plugin::{ClientPlugin, Plugin};
 
 /// Where a backend listens.
 fn address(backend: &Backend) -> SocketAddr {
-    let port = backend.endpoint.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port = backend
+        .endpoint
+        .rsplit(' ')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
@@ -45,12 +50,21 @@ fn the_backend_writes_down_what_it_saw() {
     client.expect_echo("SELECT 1");
     let change = ChangeUser::to("other");
     client.command(&change.payload());
-    assert!(client.authenticate(ClientPlugin::with_password()).is_ok(), "the new user is let in");
+    assert!(
+        client.authenticate(ClientPlugin::with_password()).is_ok(),
+        "the new user is let in"
+    );
     client.command(&[0x01]);
     client.wire.finish_writing().expect("close");
     let events = backend.closed_within(std::time::Duration::from_secs(10));
-    assert_eq!(events[2], Event::Tls(Some(PKI.client.certificate.to_vec())), "{events:#?}");
-    assert!(matches!(&events[3], Event::Login(seen) if seen.user == b"app" && seen.attributes == login.attributes));
+    assert_eq!(
+        events[2],
+        Event::Tls(Some(PKI.client.certificate.to_vec())),
+        "{events:#?}"
+    );
+    assert!(
+        matches!(&events[3], Event::Login(seen) if seen.user == b"app" && seen.attributes == login.attributes)
+    );
     assert!(events.contains(&Event::ChangeUser(change)), "{events:#?}");
 }
 

@@ -29,7 +29,12 @@ fn client_that_vanishes_before_its_login_is_not_heard_of_by_the_backend() {
     let request = packet(1, &ssl_request(&login));
     drop(Client::connect(proxy.address));
     drop(greeted(&proxy));
-    for bytes in [&request[..3], &request[..20], &request, &[&request[..], b"\x16\x03\x01\x00\xff\x01"].concat()] {
+    for bytes in [
+        &request[..3],
+        &request[..20],
+        &request,
+        &[&request[..], b"\x16\x03\x01\x00\xff\x01"].concat(),
+    ] {
         greeted(&proxy).send_raw(bytes);
     }
     let mut under_tls = greeted(&proxy);
@@ -58,7 +63,10 @@ fn leave_at_the_clients_turn(server: Server) -> Vec<Event> {
 #[test]
 fn client_that_vanishes_at_its_turn_is_a_refused_login_to_the_backend() {
     let events = leave_at_the_clients_turn(Server::mysql());
-    assert!(events.contains(&Event::AuthPacket(Vec::new())), "no empty packet: {events:#?}");
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "no empty packet: {events:#?}"
+    );
     assert!(!events.contains(&Event::LoggedIn), "{events:#?}");
 }
 
@@ -79,7 +87,10 @@ fn backend_that_asks_on_after_an_empty_packet_is_left() {
         conversation.send(b"P\x00eighteen-byte-salt")?;
         conversation.read_end().map(drop)
     }));
-    assert!(matches!(events.last(), Some(Event::Closed(_))), "{events:#?}");
+    assert!(
+        matches!(events.last(), Some(Event::Closed(_))),
+        "{events:#?}"
+    );
 }
 
 #[test]
@@ -104,7 +115,10 @@ fn client_that_vanishes_at_the_backends_turn_ends_the_login() {
     client.read();
     client.send(&[0x11; 20]);
     backend.wait_for("answer", |events| {
-        events.iter().any(|event| matches!(event, Event::AuthPacket(_))).then_some(())
+        events
+            .iter()
+            .any(|event| matches!(event, Event::AuthPacket(_)))
+            .then_some(())
     });
     drop(client);
     backend.closed_within(SOON);
@@ -122,10 +136,15 @@ fn client_that_vanishes_while_idle_closes_the_backend() {
 fn client_that_vanishes_under_tls_closes_the_backend() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
     let proxy = Proxy::start(Config::before(&backend));
-    let client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &PKI.client_tls(None));
+    let client =
+        Client::logged_in_over_tls(proxy.address, &Login::of("app"), &PKI.client_tls(None));
     drop(client); // without close_notify, as go-sql-driver does
     let events = backend.closed_within(SOON);
-    assert_eq!(events.last(), Some(&Event::Closed(End::Clean)), "the backend was told properly");
+    assert_eq!(
+        events.last(),
+        Some(&Event::Closed(End::Clean)),
+        "the backend was told properly"
+    );
 }
 
 #[test]
@@ -148,7 +167,10 @@ fn client_that_vanishes_while_a_query_runs_closes_the_backend() {
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     client.query("SELECT SLEEP(1000)");
     backend.wait_for("query", |events| {
-        events.iter().any(|event| matches!(event, Event::Command(_))).then_some(())
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Command(_)))
+            .then_some(())
     });
     drop(client);
     backend.closed_within(SOON);
@@ -182,7 +204,11 @@ fn backend_that_vanishes_after_a_result_closes_the_client_behind_it() {
             conversation.send_raw(&answer)?;
             Ok(Answer::Close)
         });
-        let server = if with_tls { server.tls(PKI.backend_tls(&PKI.server)) } else { server };
+        let server = if with_tls {
+            server.tls(PKI.backend_tls(&PKI.server))
+        } else {
+            server
+        };
         let backend = Backend::start(server);
         let proxy = Proxy::start(Config::before(&backend));
         let mut client = if with_tls {
@@ -195,7 +221,11 @@ fn backend_that_vanishes_after_a_result_closes_the_client_behind_it() {
         assert!(rows[2].payload.ends_with(&large), "TLS: {with_tls}");
         let answered = Instant::now();
         assert_eq!(client.expect_end(), End::Clean, "TLS: {with_tls}");
-        assert!(answered.elapsed() < SOON, "TLS: {with_tls}: closed after {:?}", answered.elapsed());
+        assert!(
+            answered.elapsed() < SOON,
+            "TLS: {with_tls}: closed after {:?}",
+            answered.elapsed()
+        );
     }
 }
 
@@ -212,7 +242,9 @@ fn backend_that_vanishes_while_idle_closes_the_client() {
 
 #[test]
 fn backend_that_vanishes_within_the_login_is_an_error_to_the_client() {
-    let backend = Backend::start(Server::mysql().on_login(|_| Err(std::io::Error::other("gone, as scripted"))));
+    let backend = Backend::start(
+        Server::mysql().on_login(|_| Err(std::io::Error::other("gone, as scripted"))),
+    );
     let proxy = Proxy::start(Config::before(&backend));
     let mut client = greeted(&proxy);
     client.send_login(&Login::of("app"));

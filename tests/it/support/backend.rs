@@ -67,7 +67,10 @@ pub(crate) struct Server {
 impl Server {
     /// A server that greets thus, without TLS, and lets everybody in with [`Plugin::Native`].
     pub(crate) fn greeting(greeting: &Greeting) -> Self {
-        let plain = Greeting { capabilities: greeting.capabilities & !flag::SSL, ..greeting.clone() };
+        let plain = Greeting {
+            capabilities: greeting.capabilities & !flag::SSL,
+            ..greeting.clone()
+        };
         Self::first_packet(plain.payload())
     }
 
@@ -88,7 +91,10 @@ impl Server {
     /// The greeting offers TLS, and it is spoken when asked for.
     pub(crate) fn tls(mut self, config: Arc<ServerConfig>) -> Self {
         if let Some(greeting) = Greeting::parse(&self.greeting) {
-            let with_tls = Greeting { capabilities: greeting.capabilities | flag::SSL, ..greeting };
+            let with_tls = Greeting {
+                capabilities: greeting.capabilities | flag::SSL,
+                ..greeting
+            };
             self.greeting = with_tls.payload();
         }
         self.tls = Some(config);
@@ -127,7 +133,9 @@ struct Record {
 
 impl Record {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Event>>> {
-        self.connections.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn begin(&self) -> usize {
@@ -165,7 +173,11 @@ impl Backend {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a backend");
         let address = listener.local_addr().expect("a bound listener's address");
         let endpoint = format!("host: {}, port: {}", address.ip(), address.port());
-        let accept = move || listener.accept().and_then(|(stream, _)| Socket::tcp(stream));
+        let accept = move || {
+            listener
+                .accept()
+                .and_then(|(stream, _)| Socket::tcp(stream))
+        };
         Self::serve(endpoint, accept, server)
     }
 
@@ -174,8 +186,14 @@ impl Backend {
         let listener = UnixListener::bind(path).expect("bind a backend's socket");
         let everybody = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(path, everybody).expect("open the socket to another OS user");
-        let accept = move || listener.accept().and_then(|(stream, _)| Socket::unix(stream));
-        Self::serve(format!("socket: {}", path.display()), accept, move |_| server.clone())
+        let accept = move || {
+            listener
+                .accept()
+                .and_then(|(stream, _)| Socket::unix(stream))
+        };
+        Self::serve(format!("socket: {}", path.display()), accept, move |_| {
+            server.clone()
+        })
     }
 
     /// An address that nobody listens on.
@@ -193,8 +211,15 @@ impl Backend {
     /// An address whose connections are never accepted, only queued by the kernel.
     pub(crate) fn silent() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
-        let port = listener.local_addr().expect("a bound listener's address").port();
-        Self { endpoint: format!("host: 127.0.0.1, port: {port}"), _silent: Some(listener), ..Self::nobody() }
+        let port = listener
+            .local_addr()
+            .expect("a bound listener's address")
+            .port();
+        Self {
+            endpoint: format!("host: 127.0.0.1, port: {port}"),
+            _silent: Some(listener),
+            ..Self::nobody()
+        }
     }
 
     fn serve(
@@ -204,15 +229,25 @@ impl Backend {
     ) -> Self {
         let record = Arc::new(Record::default());
         let speaks_tls = server(0).tls.is_some();
-        let backend = Self { endpoint, speaks_tls, record: Arc::clone(&record), _silent: None };
+        let backend = Self {
+            endpoint,
+            speaks_tls,
+            record: Arc::clone(&record),
+            _silent: None,
+        };
         thread::spawn(move || {
             while let Ok(socket) = accept() {
                 let number = record.begin();
                 let server = server(number);
                 let record = Arc::clone(&record);
                 thread::spawn(move || {
-                    let mut conversation =
-                        Conversation { wire: Wire::new(socket), sequence: 0, login: None, number, record };
+                    let mut conversation = Conversation {
+                        wire: Wire::new(socket),
+                        sequence: 0,
+                        login: None,
+                        number,
+                        record,
+                    };
                     let event = match conversation.play(&server) {
                         Ok(end) => Event::Closed(end),
                         Err(error) => Event::Failed(error.to_string()),
@@ -239,7 +274,12 @@ impl Backend {
 
     /// Every login packet so far.
     pub(crate) fn logins(&self) -> Vec<Login> {
-        self.record.lock().iter().flatten().filter_map(|event| as_login(event).cloned()).collect()
+        self.record
+            .lock()
+            .iter()
+            .flatten()
+            .filter_map(|event| as_login(event).cloned())
+            .collect()
     }
 
     /// The first thing that `pick` finds in the events of a connection, waited for.
@@ -263,7 +303,10 @@ impl Backend {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no {what} at the backend within {time:?}; it saw {connections:#?}");
+            assert!(
+                !left.is_zero(),
+                "no {what} at the backend within {time:?}; it saw {connections:#?}"
+            );
             connections = self
                 .record
                 .changed
@@ -309,17 +352,24 @@ pub(crate) struct Conversation {
 
 impl fmt::Debug for Conversation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Conversation").field("number", &self.number).finish_non_exhaustive()
+        formatter
+            .debug_struct("Conversation")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 
 impl Conversation {
     fn play(&mut self, server: &Server) -> io::Result<End> {
         self.send(&server.greeting)?;
-        let Some(first) = self.read_or_end()? else { return Ok(End::Clean) };
+        let Some(first) = self.read_or_end()? else {
+            return Ok(End::Clean);
+        };
         let login = if first.payload.len() == 32 {
             self.note(Event::SslRequest(first.payload));
-            let Some(tls) = &server.tls else { return Err(io::Error::other("SSLRequest to a server without TLS")) };
+            let Some(tls) = &server.tls else {
+                return Err(io::Error::other("SSLRequest to a server without TLS"));
+            };
             let certificate = self.wire.start_tls_as_server(tls)?;
             self.note(Event::Tls(certificate));
             match self.read_or_end()? {
@@ -329,7 +379,8 @@ impl Conversation {
         } else {
             first
         };
-        let login = Login::parse(&login.payload).ok_or_else(|| io::Error::other("a login that cannot be read"))?;
+        let login = Login::parse(&login.payload)
+            .ok_or_else(|| io::Error::other("a login that cannot be read"))?;
         self.note(Event::Login(login.clone()));
         self.login = Some(login);
         (server.login)(self)?;
@@ -368,7 +419,9 @@ impl Conversation {
 
     /// The packet that this connection logged in with.
     pub(crate) fn login(&self) -> &Login {
-        self.login.as_ref().expect("scripts run after the login packet")
+        self.login
+            .as_ref()
+            .expect("scripts run after the login packet")
     }
 
     /// Sends one packet with the next sequence number.
@@ -387,7 +440,10 @@ impl Conversation {
     pub(crate) fn read(&mut self) -> io::Result<Vec<u8>> {
         let packet = self.wire.read_packet()?;
         if packet.sequence != self.sequence {
-            return Err(io::Error::other(format!("packet {} where {} was due", packet.sequence, self.sequence)));
+            return Err(io::Error::other(format!(
+                "packet {} where {} was due",
+                packet.sequence, self.sequence
+            )));
         }
         self.sequence = packet.sequence.wrapping_add(1);
         self.note(Event::AuthPacket(packet.payload.clone()));
@@ -407,7 +463,12 @@ impl Conversation {
                 self.sequence = packet.sequence.wrapping_add(1);
                 Ok(Some(packet))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error),

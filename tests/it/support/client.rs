@@ -36,27 +36,37 @@ impl Client {
     }
 
     fn over(socket: Socket) -> Self {
-        Self { wire: Wire::new(socket), sequence: 0 }
+        Self {
+            wire: Wire::new(socket),
+            sequence: 0,
+        }
     }
 
     #[track_caller]
     pub(crate) fn greeting(&mut self) -> Greeting {
         let first = self.read();
-        Greeting::parse(&first.payload).unwrap_or_else(|| panic!("no greeting but {:?}", first.error()))
+        Greeting::parse(&first.payload)
+            .unwrap_or_else(|| panic!("no greeting but {:?}", first.error()))
     }
 
     /// SSLRequest and a whole TLS handshake.
     #[track_caller]
     pub(crate) fn start_tls(&mut self, login: &Login, tls: &Arc<ClientConfig>) {
         let request = packet(self.sequence, &ssl_request(login));
-        self.wire.start_tls_as_client(tls, &request).expect("start TLS");
+        self.wire
+            .start_tls_as_client(tls, &request)
+            .expect("start TLS");
         self.sequence += 1;
     }
 
     /// Sends the login packet; its SSL flag is set under TLS.
     #[track_caller]
     pub(crate) fn send_login(&mut self, login: &Login) {
-        let ssl = if self.wire.tls().is_some() { flag::SSL } else { 0 };
+        let ssl = if self.wire.tls().is_some() {
+            flag::SSL
+        } else {
+            0
+        };
         self.send(&login.clone().with_flags(ssl, 0).payload());
     }
 
@@ -86,7 +96,11 @@ impl Client {
 
     /// A whole login under TLS that succeeds.
     #[track_caller]
-    pub(crate) fn logged_in_over_tls(address: SocketAddr, login: &Login, tls: &Arc<ClientConfig>) -> Self {
+    pub(crate) fn logged_in_over_tls(
+        address: SocketAddr,
+        login: &Login,
+        tls: &Arc<ClientConfig>,
+    ) -> Self {
         let mut client = Self::connect(address);
         client.greeting();
         client.start_tls(login, tls);
@@ -105,7 +119,9 @@ impl Client {
     /// Sends one packet with the next sequence number.
     #[track_caller]
     pub(crate) fn send(&mut self, payload: &[u8]) {
-        self.wire.write_packet(self.sequence, payload).expect("send a packet");
+        self.wire
+            .write_packet(self.sequence, payload)
+            .expect("send a packet");
         self.sequence = self.sequence.wrapping_add(1);
     }
 
@@ -132,7 +148,10 @@ impl Client {
     #[track_caller]
     pub(crate) fn read(&mut self) -> Packet {
         let packet = self.wire.read_packet().expect("read a packet");
-        assert_eq!(packet.sequence, self.sequence, "wrong sequence number of {packet:?}");
+        assert_eq!(
+            packet.sequence, self.sequence,
+            "wrong sequence number of {packet:?}"
+        );
         self.sequence = self.sequence.wrapping_add(1);
         packet
     }
@@ -156,7 +175,9 @@ impl Client {
     #[track_caller]
     pub(crate) fn error(&mut self) -> ErrorPacket {
         let packet = self.read();
-        packet.error().unwrap_or_else(|| panic!("no ERR but {packet:?}"))
+        packet
+            .error()
+            .unwrap_or_else(|| panic!("no ERR but {packet:?}"))
     }
 
     /// Nothing more comes, and the end is clean.

@@ -288,16 +288,32 @@ impl ChangeUser {
         let database = fields.until_nul();
         let charset = fields.u16();
         let plugin = charset.map(|_| fields.until_nul());
-        let attributes = if fields.0.is_empty() { Vec::new() } else { parse_attributes(&mut fields)? };
+        let attributes = if fields.0.is_empty() {
+            Vec::new()
+        } else {
+            parse_attributes(&mut fields)?
+        };
         let plugin = plugin.map(String::from_utf8).transpose().ok()?;
-        Some(Self { user, auth, database, charset, plugin, attributes })
+        Some(Self {
+            user,
+            auth,
+            database,
+            charset,
+            plugin,
+            attributes,
+        })
     }
 }
 
 fn attributes_field(attributes: &[(String, String)]) -> Vec<u8> {
     let pairs: Vec<u8> = attributes
         .iter()
-        .flat_map(|(key, value)| [length_encoded_bytes(key.as_bytes()), length_encoded_bytes(value.as_bytes())])
+        .flat_map(|(key, value)| {
+            [
+                length_encoded_bytes(key.as_bytes()),
+                length_encoded_bytes(value.as_bytes()),
+            ]
+        })
         .flatten()
         .collect();
     [length_encoded(pairs.len()), pairs].concat()
@@ -321,7 +337,10 @@ fn login_is_read_and_made_as_documented() {
     let documented = b"\x8d\xa6\x0f\x00\x00\x00\x00\x01\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0pam\0\
         \x14\xab\x09\xee\xf6\xbc\xb1\x32\x3e\x61\x14\x38\x65\xc0\x99\x1d\x95\x7d\x75\xd4\x47test\0mysql_native_password\0";
     let login = Login::parse(documented).expect("the documented login");
-    assert_eq!((&login.user[..], login.charset, login.max_packet), (&b"pam"[..], 8, 1 << 24));
+    assert_eq!(
+        (&login.user[..], login.charset, login.max_packet),
+        (&b"pam"[..], 8, 1 << 24)
+    );
     assert_eq!(login.database.as_deref(), Some(&b"test"[..]));
     assert_eq!(login.plugin.as_deref(), Some("mysql_native_password"));
     assert_eq!(login.payload(), documented);
@@ -333,7 +352,14 @@ fn greeting_is_read_and_made_as_documented() {
     let documented = b"\x0a5.5.2-m2\0\x0b\0\0\0\x64\x76\x48\x40\x49\x2d\x43\x4a\0\xff\xf7\x08\x02\0\x0f\x80\x15\
         \0\0\0\0\0\0\0\0\0\0\x2a\x34\x64\x7c\x63\x5a\x77\x6b\x34\x5e\x5d\x3a\0mysql_native_password\0";
     let greeting = Greeting::parse(documented).expect("the documented greeting");
-    assert_eq!((greeting.version.as_str(), greeting.connection_id, greeting.charset), ("5.5.2-m2", 11, 8));
+    assert_eq!(
+        (
+            greeting.version.as_str(),
+            greeting.connection_id,
+            greeting.charset
+        ),
+        ("5.5.2-m2", 11, 8)
+    );
     assert_eq!(greeting.capabilities, 0x800f_f7ff);
     assert_eq!(greeting.payload(), documented);
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -67,13 +67,17 @@ impl Pki {
         let mut not_yet_valid = leaf("client", CLIENT);
         not_yet_valid.not_before = date_time_ymd(2901, 1, 1);
         not_yet_valid.not_after = date_time_ymd(2902, 1, 1);
-        let mut elsewhere = CertificateParams::new(vec!["elsewhere.example".to_owned()]).expect("valid names");
+        let mut elsewhere =
+            CertificateParams::new(vec!["elsewhere.example".to_owned()]).expect("valid names");
         elsewhere.extended_key_usages = SERVER.to_vec();
         Self {
             server: signed(server(), &ca),
             other_server: signed(server(), &other_ca),
             server_elsewhere: signed(elsewhere, &ca),
-            server_without_name: signed(leaf("MySQL_Server_Auto_Generated_Server_Certificate", &[]), &ca),
+            server_without_name: signed(
+                leaf("MySQL_Server_Auto_Generated_Server_Certificate", &[]),
+                &ca,
+            ),
             expired_server: signed(expire(server()), &ca),
             client: signed(leaf("client", CLIENT), &ca),
             proxy_client: signed(leaf("mytls", CLIENT), &ca),
@@ -87,9 +91,14 @@ impl Pki {
 
     /// Writes the PEM files that configurations name.
     pub(crate) fn write_to(&self, folder: &Path) {
-        let write = |name: &str, pem: &str| std::fs::write(folder.join(name), pem).expect("write a PEM file");
+        let write = |name: &str, pem: &str| {
+            std::fs::write(folder.join(name), pem).expect("write a PEM file")
+        };
         write("ca.pem", &self.ca.certificate_pem);
-        for (name, identity) in [("server", &self.server), ("proxy-client", &self.proxy_client)] {
+        for (name, identity) in [
+            ("server", &self.server),
+            ("proxy-client", &self.proxy_client),
+        ] {
             write(&format!("{name}.pem"), &identity.certificate_pem);
             write(&format!("{name}.key"), &identity.key.serialize_pem());
         }
@@ -121,7 +130,8 @@ impl Pki {
         versions: &[&'static SupportedProtocolVersion],
         identity: Option<&Identity>,
     ) -> ClientConfig {
-        let builder = ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(self.roots());
+        let builder = ClientConfig::builder_with_protocol_versions(versions)
+            .with_root_certificates(self.roots());
         match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder
@@ -132,7 +142,9 @@ impl Pki {
 
     /// A backend's TLS that shows `identity` and takes a client certificate where one is shown.
     pub(crate) fn backend_tls(&self, identity: &Identity) -> Arc<ServerConfig> {
-        let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots())).allow_unauthenticated().build();
+        let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots()))
+            .allow_unauthenticated()
+            .build();
         let config = ServerConfig::builder()
             .with_client_cert_verifier(verifier.expect("a verifier of one CA"))
             .with_single_cert(vec![identity.certificate.clone()], identity.key_der())
@@ -142,7 +154,9 @@ impl Pki {
 
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots.add(self.ca.certificate.clone()).expect("a CA certificate");
+        roots
+            .add(self.ca.certificate.clone())
+            .expect("a CA certificate");
         roots
     }
 }
@@ -157,10 +171,18 @@ fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     let key = KeyPair::generate().expect("a key");
     let certificate = params.self_signed(&key).expect("a CA");
-    let identity = Identity { certificate: certificate.der().clone(), certificate_pem: certificate.pem(), key };
+    let identity = Identity {
+        certificate: certificate.der().clone(),
+        certificate_pem: certificate.pem(),
+        key,
+    };
     Authority { identity, params }
 }
 
@@ -175,7 +197,9 @@ fn server() -> CertificateParams {
 fn leaf(name: &str, usages: &[ExtendedKeyUsagePurpose]) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, "Lab");
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "Lab");
     params.distinguished_name.push(DnType::CommonName, name);
     params.extended_key_usages = usages.to_vec();
     params
@@ -185,5 +209,9 @@ fn signed(params: CertificateParams, authority: &Authority) -> Identity {
     let issuer = Issuer::from_params(&authority.params, &authority.identity.key);
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-    Identity { certificate: certificate.der().clone(), certificate_pem: certificate.pem(), key }
+    Identity {
+        certificate: certificate.der().clone(),
+        certificate_pem: certificate.pem(),
+        key,
+    }
 }

@@ -50,12 +50,19 @@ impl Plugin {
 
     /// Whether the client sends the password itself.
     pub(crate) fn needs_secure_sides(self) -> bool {
-        matches!(self, Self::CachingSha2Full | Self::Sha256 | Self::Clear | Self::TwoFactors)
+        matches!(
+            self,
+            Self::CachingSha2Full | Self::Sha256 | Self::Clear | Self::TwoFactors
+        )
     }
 
     /// The client's part.
     pub(crate) fn client(self) -> ClientPlugin {
-        if self == Self::Empty { ClientPlugin::default() } else { ClientPlugin::with_password() }
+        if self == Self::Empty {
+            ClientPlugin::default()
+        } else {
+            ClientPlugin::with_password()
+        }
     }
 
     /// The server's part, from behind the login packet to its OK or ERR.
@@ -95,7 +102,9 @@ impl Plugin {
                 let asked = conversation.read()?;
                 // The extended salt has no header byte of its own: iterations and salt behind a `P`.
                 conversation.send(b"P\x00eighteen-byte-salt")?;
-                asked.is_empty() && conversation.read()? == [&[7; 32], &stand_in_signature(&scramble)[..]].concat()
+                asked.is_empty()
+                    && conversation.read()?
+                        == [&[7; 32], &stand_in_signature(&scramble)[..]].concat()
             }
             Self::Clear => {
                 conversation.switch("mysql_clear_password", b"")?;
@@ -112,7 +121,11 @@ impl Plugin {
                 conversation.read()? == password_and_nul() && first
             }
         };
-        if right { conversation.welcome() } else { conversation.refuse() }
+        if right {
+            conversation.welcome()
+        } else {
+            conversation.refuse()
+        }
     }
 }
 
@@ -126,14 +139,20 @@ pub(crate) struct ClientPlugin {
 
 impl ClientPlugin {
     pub(crate) fn with_password() -> Self {
-        Self { password: Some(PASSWORD), ..Self::default() }
+        Self {
+            password: Some(PASSWORD),
+            ..Self::default()
+        }
     }
 
     /// The answer to a server's packet; `None` where it is the server's turn again.
     pub(crate) fn answer(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
         match packet {
             [0xfe | 0x02, rest @ ..] => {
-                let name_end = rest.iter().position(|&byte| byte == 0).expect("a plugin name ends in NUL");
+                let name_end = rest
+                    .iter()
+                    .position(|&byte| byte == 0)
+                    .expect("a plugin name ends in NUL");
                 self.name = String::from_utf8_lossy(&rest[..name_end]).into_owned();
                 self.salt = rest[name_end + 1..].to_vec();
                 Some(self.first_answer())
@@ -180,7 +199,10 @@ fn caching_sha2_scramble(salt: &[u8]) -> Vec<u8> {
 }
 
 fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
-    left.iter().zip(right).map(|(left, right)| left ^ right).collect()
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| left ^ right)
+        .collect()
 }
 
 /// 64 bytes where Ed25519 would sign: bound to the salt, which is all that matters to a proxy.

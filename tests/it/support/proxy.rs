@@ -37,7 +37,10 @@ const NOBODY: u32 = 65534;
 impl Config {
     /// Certificates towards clients; TLS towards the backend if it speaks it.
     pub(crate) fn before(backend: &Backend) -> Self {
-        let folder = tempfile::Builder::new().prefix("mytls-it-").tempdir().expect("make a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("mytls-it-")
+            .tempdir()
+            .expect("make a folder");
         PKI.write_to(folder.path());
         let security = if backend.speaks_tls {
             ", security: { ssl-ca: ca.pem, ssl-cert: proxy-client.pem, ssl-key: proxy-client.key }"
@@ -74,14 +77,18 @@ impl Config {
 
     /// Listens on a Unix socket too.
     pub(crate) fn unix_socket(mut self) -> Self {
-        self.listen = format!("[127.0.0.1:0, \"unix:{}\"]", self.folder.path().join("mytls.sock").display());
+        self.listen = format!(
+            "[127.0.0.1:0, \"unix:{}\"]",
+            self.folder.path().join("mytls.sock").display()
+        );
         self
     }
 
     /// Where the tests run as root, mytls runs as `nobody`: as root it refuses some backends.
     pub(crate) fn never_as_root(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY)).expect("give the folder away");
+            std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY))
+                .expect("give the folder away");
             self.os_user = Some(NOBODY);
         }
         self
@@ -89,7 +96,8 @@ impl Config {
 
     /// The OS user that mytls will run as.
     pub(crate) fn os_user(&self) -> u32 {
-        self.os_user.unwrap_or_else(|| rustix::process::geteuid().as_raw())
+        self.os_user
+            .unwrap_or_else(|| rustix::process::geteuid().as_raw())
     }
 
     /// mytls with this configuration, its environment empty.
@@ -98,7 +106,10 @@ impl Config {
         std::fs::write(&file, self.text()).expect("write the configuration");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mytls"));
         command.arg(subcommand).arg(file).env_clear();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         if let Some(user) = self.os_user {
             command.uid(user).gid(user);
         }
@@ -107,7 +118,13 @@ impl Config {
 
     /// The file's text.
     fn text(&self) -> String {
-        let Self { listen, security, from, rest, .. } = self;
+        let Self {
+            listen,
+            security,
+            from,
+            rest,
+            ..
+        } = self;
         format!("listen: {listen}\nsecurity: {security}\nfrom: {from}\n{rest}")
     }
 }
@@ -137,7 +154,10 @@ impl Proxy {
         let deadline = Instant::now() + PATIENCE;
         // There is no other sign of it: until the greeting is learnt, clients get an ERR in its place.
         while let Some(error) = Client::connect(proxy.address).read().error() {
-            assert!(Instant::now() < deadline, "mytls never greeted but said {error:?}");
+            assert!(
+                Instant::now() < deadline,
+                "mytls never greeted but said {error:?}"
+            );
             thread::sleep(Duration::from_millis(10));
         }
         proxy
@@ -159,10 +179,19 @@ impl Proxy {
             }
         });
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut proxy = Self { address: unknown, child, log, folder: config.folder };
+        let mut proxy = Self {
+            address: unknown,
+            child,
+            log,
+            folder: config.folder,
+        };
         let line = proxy.wait_for_log("address=127.0.0.1:");
         let (_, address) = line.split_once("address=").expect("it was searched for");
-        proxy.address = address.split_whitespace().next().and_then(|text| text.parse().ok()).expect("an address");
+        proxy.address = address
+            .split_whitespace()
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("an address");
         proxy
     }
 
@@ -170,20 +199,38 @@ impl Proxy {
     #[track_caller]
     pub(crate) fn wait_for_log(&self, part: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let mut guard = self.log.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self
+            .log
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(line) = guard.0.iter().find(|line| line.contains(part)) {
                 return line.clone();
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !guard.1, "{part:?} is not in the log:\n{}", guard.0.join("\n"));
-            guard = self.log.changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+            assert!(
+                !left.is_zero() && !guard.1,
+                "{part:?} is not in the log:\n{}",
+                guard.0.join("\n")
+            );
+            guard = self
+                .log
+                .changed
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
     /// The log so far.
     pub(crate) fn log(&self) -> String {
-        self.log.lines.lock().unwrap_or_else(PoisonError::into_inner).0.join("\n")
+        self.log
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .join("\n")
     }
 
     /// Where the Unix socket of [`Config::unix_socket`] is.
@@ -193,13 +240,19 @@ impl Proxy {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let id = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
         kill_process(id, Signal::TERM).expect("signal mytls");
     }
 
     /// Whether the process still runs.
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("ask for the exit status").is_none()
+        self.child
+            .try_wait()
+            .expect("ask for the exit status")
+            .is_none()
     }
 
     /// The exit status, waited for.
@@ -215,14 +268,22 @@ impl Proxy {
 
     /// Open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
-        std::fs::read_dir(self.proc().join("fd")).expect("read /proc").count()
+        std::fs::read_dir(self.proc().join("fd"))
+            .expect("read /proc")
+            .count()
     }
 
     /// A number of `/proc/PID/status`: `VmRSS` in KiB, `Threads`.
     pub(crate) fn status_number(&self, name: &str) -> usize {
         let status = std::fs::read_to_string(self.proc().join("status")).expect("read /proc");
-        let line = status.lines().find(|line| line.starts_with(name)).expect("a line of /proc/PID/status");
-        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(name))
+            .expect("a line of /proc/PID/status");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|number| number.parse().ok())
+            .expect("a number")
     }
 
     fn proc(&self) -> PathBuf {
@@ -231,7 +292,10 @@ impl Proxy {
 }
 
 impl Drop for Proxy {
-    #[expect(clippy::print_stderr, reason = "the log of a failed test is the first thing that one wants to see")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the log of a failed test is the first thing that one wants to see"
+    )]
     fn drop(&mut self) {
         // The process may have ended by itself; either way it is reaped.
         let _ = self.child.kill();

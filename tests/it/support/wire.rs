@@ -51,7 +51,10 @@ impl Packet {
     pub(crate) fn error(&self) -> Option<ErrorPacket> {
         let rest = self.payload.strip_prefix(&[0xff])?;
         let (code, rest) = rest.split_at_checked(2)?;
-        let (state, message) = match rest.strip_prefix(b"#").and_then(|rest| rest.split_at_checked(5)) {
+        let (state, message) = match rest
+            .strip_prefix(b"#")
+            .and_then(|rest| rest.split_at_checked(5))
+        {
             Some((state, message)) => (Some(text(state)), message),
             None => (None, rest),
         };
@@ -89,7 +92,10 @@ impl ErrorPacket {
 /// A physical packet with its header.
 pub(crate) fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("payloads in tests are short");
-    assert!(payload.len() <= LARGEST_PAYLOAD, "one packet holds at most 16 MiB - 1");
+    assert!(
+        payload.len() <= LARGEST_PAYLOAD,
+        "one packet holds at most 16 MiB - 1"
+    );
     let mut bytes = length.to_le_bytes()[..3].to_vec();
     bytes.push(sequence);
     bytes.extend_from_slice(payload);
@@ -188,11 +194,13 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn u16(&mut self) -> Option<u16> {
-        self.bytes(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
+        self.bytes(2)
+            .map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
     }
 
     pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.bytes(4).map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        self.bytes(4)
+            .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
     /// Up to a NUL, which is consumed; or to the end.
@@ -209,7 +217,12 @@ impl<'a> Fields<'a> {
             0xfd => 3,
             short => return Some(usize::from(short)),
         };
-        Some(self.bytes(width)?.iter().rev().fold(0, |value, &byte| value << 8 | usize::from(byte)))
+        Some(
+            self.bytes(width)?
+                .iter()
+                .rev()
+                .fold(0, |value, &byte| value << 8 | usize::from(byte)),
+        )
     }
 
     pub(crate) fn length_encoded_bytes(&mut self) -> Option<Vec<u8>> {
@@ -311,7 +324,10 @@ impl Wire {
         let length = u32::from_le_bytes([header[0], header[1], header[2], 0]);
         let mut payload = vec![0; usize::try_from(length).expect("24 bits")];
         self.read_exact(&mut payload)?;
-        Ok(Packet { sequence: header[3], payload })
+        Ok(Packet {
+            sequence: header[3],
+            payload,
+        })
     }
 
     /// Reads a message of any length; the sequence number is its first packet's.
@@ -337,8 +353,15 @@ impl Wire {
             match self.read(&mut buffer) {
                 Ok(0) => return Ok(End::Clean),
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(End::Truncated),
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    return Ok(End::Truncated);
+                }
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                    ) =>
+                {
                     return Ok(End::Reset);
                 }
                 Err(error) => return Err(error),
@@ -347,7 +370,11 @@ impl Wire {
     }
 
     /// Starts TLS as its client and finishes the handshake; `first` is sent in one write before the ClientHello.
-    pub(crate) fn start_tls_as_client(&mut self, config: &Arc<ClientConfig>, first: &[u8]) -> io::Result<()> {
+    pub(crate) fn start_tls_as_client(
+        &mut self,
+        config: &Arc<ClientConfig>,
+        first: &[u8],
+    ) -> io::Result<()> {
         let name = ServerName::try_from("localhost").expect("a valid name");
         let mut tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
         let mut hello = first.to_vec();
@@ -362,13 +389,19 @@ impl Wire {
     }
 
     /// Starts TLS as its server and finishes the handshake; gives the peer's certificate (DER), if it showed one.
-    pub(crate) fn start_tls_as_server(&mut self, config: &Arc<ServerConfig>) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn start_tls_as_server(
+        &mut self,
+        config: &Arc<ServerConfig>,
+    ) -> io::Result<Option<Vec<u8>>> {
         let mut socket = self.take_socket()?;
         let mut tls = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut socket)?;
         }
-        let certificate = tls.peer_certificates().and_then(<[_]>::first).map(|leaf| leaf.to_vec());
+        let certificate = tls
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .map(|leaf| leaf.to_vec());
         self.0 = Stream::TlsServer(Box::new(StreamOwned::new(tls, socket)));
         Ok(certificate)
     }
@@ -382,8 +415,13 @@ impl Wire {
 
     /// The TLS version and cipher in use; `None` in plaintext.
     pub(crate) fn tls(&self) -> Option<(rustls::ProtocolVersion, rustls::CipherSuite)> {
-        let Stream::TlsClient(stream) = &self.0 else { return None };
-        Some((stream.conn.protocol_version()?, stream.conn.negotiated_cipher_suite()?.suite()))
+        let Stream::TlsClient(stream) = &self.0 else {
+            return None;
+        };
+        Some((
+            stream.conn.protocol_version()?,
+            stream.conn.negotiated_cipher_suite()?.suite(),
+        ))
     }
 
     /// Whether the TLS session was resumed.

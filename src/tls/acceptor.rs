@@ -1,0 +1,176 @@
+//! TLS towards clients: what is shown to them, and how their certificates are judged.
+//!
+//! A client's certificate is *received* in the handshake and *judged* after it. A refusal inside the handshake reaches
+//! MySQL clients as "lost connection"; and rustls does not verify a resumed session again.
+
+use std::{net::IpAddr, path::Path, sync::Arc};
+
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{WebPkiSupportedAlgorithms, aws_lc_rs::Ticketer},
+    pki_types::{CertificateDer, UnixTime},
+    server::{
+        NoServerSessionStorage, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::SingleCertAndKey,
+};
+
+use super::{
+    ServerSettings,
+    authorities::{Authorities, Usage},
+    auto,
+    auto::{AutoCa, AutoError},
+    certificate::ClientCertificate,
+    material::{Material, MaterialError},
+    provider,
+    refusal::{CertificateRefusal, Flaw},
+    signature,
+};
+
+/// One generation of TLS towards clients. Never changed: a reload makes another, with ticket keys of its own, so no client
+/// resumes what an earlier generation let in.
+#[derive(Debug)]
+pub struct Acceptor {
+    config: Arc<ServerConfig>,
+    authorities: Option<Authorities>,
+    auto_ca: Option<AutoCa>,
+}
+
+/// Why there is no TLS towards clients.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptorError {
+    /// A source of the configuration.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// The automatic certificate.
+    #[error(transparent)]
+    Auto(#[from] AutoError),
+    /// rustls.
+    #[error("configure TLS: {0}")]
+    Tls(#[from] Error),
+}
+
+impl Acceptor {
+    /// Loads and checks everything. None where neither a certificate nor auto-tls was asked for: no TLS on this port.
+    ///
+    /// `state` is where auto-tls keeps its files, `listen` the addresses that it must name.
+    pub fn load(
+        settings: &ServerSettings,
+        state: Option<&Path>,
+        listen: &[IpAddr],
+    ) -> Result<Option<Self>, AcceptorError> {
+        let (provider, now) = (provider(), UnixTime::now());
+        let Material {
+            authorities,
+            identity,
+        } = Material::load(&settings.sources, Usage::Server, &provider, now)?;
+        let (identity, auto_ca) = match identity {
+            Some(identity) => (identity, None),
+            None if settings.auto_tls => {
+                let (identity, ca) = auto::certificate(state, listen, &provider, now)?;
+                (identity, Some(ca))
+            }
+            None => return Ok(None),
+        };
+        let verifier: Arc<dyn ClientCertVerifier> = if authorities.is_some() {
+            Arc::new(AnyClient {
+                algorithms: provider.signature_verification_algorithms,
+            })
+        } else {
+            WebPkiClientVerifier::no_client_auth()
+        };
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(settings.lowest_version.and_later())?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        config.ticketer = Ticketer::new()?;
+        // Tickets alone: nothing is kept for clients that never return, nothing is shared under a lock, and what a session
+        // knows of its client dies with the ticket key. The few clients without tickets do full handshakes.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Some(Self {
+            config: Arc::new(config),
+            authorities,
+            auto_ca,
+        }))
+    }
+
+    /// For the handshake.
+    pub fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
+
+    /// The CA that auto-tls made, if it made one.
+    pub fn auto_ca(&self) -> Option<&AutoCa> {
+        self.auto_ca.as_ref()
+    }
+
+    /// Judges what the client has shown (`peer_certificates()` of the connection), after *every* handshake, full or
+    /// resumed. No certificate is no refusal: whether one is needed is for the rules to say.
+    pub fn judge(
+        &self,
+        peer: Option<&[CertificateDer<'_>]>,
+        now: UnixTime,
+    ) -> Result<Option<ClientCertificate>, CertificateRefusal> {
+        let Some(chain) = peer else { return Ok(None) };
+        let Some(leaf) = chain.first() else {
+            return Ok(None);
+        };
+        self.authorities
+            .as_ref()
+            .ok_or(Flaw::NoAuthorities)
+            .and_then(|authorities| authorities.verify(chain, Usage::Client, now))
+            .and_then(|()| ClientCertificate::read(leaf))
+            .map(Some)
+            .map_err(|flaw| CertificateRefusal::new(Some(leaf), flaw))
+    }
+}
+
+/// Asks for a certificate, checks that the client holds its key, and leaves the judgement to [`Acceptor::judge`].
+#[derive(Debug)]
+struct AnyClient {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for AnyClient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// None, as MySQL: a list of issuers makes Java clients with only their own certificate in the key store send nothing.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::verify_tls12(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::verify_tls13(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
