@@ -57,18 +57,18 @@ fn backend(with_tls: bool) -> Backend {
 }
 
 fn proxy(backend: &Backend) -> Proxy {
-    let accounts: String = REQUIREMENTS
+    let account = |requirement, plugin| {
+        let name = account(requirement, plugin);
+        format!("  - {{ user: \"'{name}'@'%'\", require: {requirement} }}\n")
+    };
+    let accounts: Vec<String> = REQUIREMENTS
         .into_iter()
-        .flat_map(|requirement| Plugin::ALL.map(|plugin| (requirement, plugin)))
-        .map(|(requirement, plugin)| {
-            let name = account(requirement, plugin);
-            format!("  - {{ user: \"'{name}'@'%'\", require: {requirement} }}\n")
-        })
+        .flat_map(|requirement| Plugin::ALL.map(|plugin| account(requirement, plugin)))
         .collect();
     Proxy::start(
         Config::before(backend)
             .unix_socket()
-            .with(&format!("accounts:\n{accounts}")),
+            .with(&format!("accounts:\n{}", accounts.concat())),
     )
 }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
 use crate::support::backend::{Backend, Event, Server};
@@ -117,7 +118,7 @@ fn endpoint_that_blocked_us_is_left_alone_for_a_while() {
     );
 }
 
-/// Somebody in the middle can strip the flag; then not even an SSLRequest may follow.
+/// Somebody in the middle can strip the flag; then not even an `SSLRequest` may follow.
 #[test]
 fn backend_that_lost_its_tls_gets_no_login() {
     let backend = turning_from_tls(Server::mysql());
@@ -378,25 +379,21 @@ fn unix_socket_backend_serves_tls_clients() {
 fn name_of_our_own_os_user_is_refused_before_a_unix_socket_backend() {
     let folder = tempfile::tempdir().expect("make a folder");
     let (backend, config) = before_unix_socket(&folder);
-    let users = std::fs::read_to_string("/etc/passwd").expect("read /etc/passwd");
-    let own_name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(config.os_user())).then(|| name.to_owned())
-    });
-    let own_name = own_name.expect("the OS user has a name");
+    let own = User::from_uid(config.os_user())
+        .expect("read the OS users")
+        .expect("the OS user has a name");
     let proxy = Proxy::start(config);
     let dials = backend.dials();
     let mut client = Client::connect(proxy.address);
     client.greeting();
-    client.send_login(&Login::of(&own_name));
+    client.send_login(&Login::of(&own.name));
     assert_eq!(client.error().code, 1045);
     assert_eq!(backend.dials(), dials, "the backend was dialled");
 }
 
 #[test]
 fn root_does_not_stand_before_a_unix_socket_backend() {
-    if !rustix::process::geteuid().is_root() {
+    if !geteuid().is_root() {
         return; // only root can try
     }
     let folder = tempfile::tempdir().expect("make a folder");

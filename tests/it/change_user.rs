@@ -1,4 +1,4 @@
-//! COM_CHANGE_USER is a login on the same connection: judged again, rebuilt, and never ahead of other commands.
+//! `COM_CHANGE_USER` is a login on the same connection: judged again, rebuilt, and never ahead of other commands.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn start(server: Server) -> (Backend, Proxy) {
     (backend, proxy)
 }
 
-/// The first COM_CHANGE_USER that reached the backend.
+/// The first `COM_CHANGE_USER` that reached the backend.
 #[track_caller]
 fn seen(backend: &Backend) -> ChangeUser {
     backend.wait_for("COM_CHANGE_USER", |events| {
@@ -221,7 +221,7 @@ fn commands_behind_a_change_wait_for_it() {
     client.expect_echo("SELECT 2");
 }
 
-/// Refuses every COM_CHANGE_USER after its plugin's turn.
+/// Refuses every `COM_CHANGE_USER` after its plugin's turn.
 fn refuse_changes(conversation: &mut Conversation) -> std::io::Result<()> {
     conversation.switch("mysql_native_password", b"backend-salt-20bytes\0")?;
     conversation.read()?;

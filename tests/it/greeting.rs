@@ -196,7 +196,7 @@ fn ssl_request_may_come_before_the_greeting_was_read() {
     assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
 }
 
-/// The bytes behind an SSLRequest belong to TLS: somebody in the middle could have put them there.
+/// The bytes behind an `SSLRequest` belong to TLS: somebody in the middle could have put them there.
 #[test]
 fn plaintext_login_in_one_segment_with_the_ssl_request_is_no_login() {
     let backend = Backend::start(Server::mysql());

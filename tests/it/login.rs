@@ -496,7 +496,7 @@ fn our_attributes_stand_first_and_cannot_be_forged() {
     drop(client);
 }
 
-/// The server takes flags, size and character set from the SSLRequest; differing ones are a bad handshake.
+/// The server takes flags, size and character set from the `SSLRequest`; differing ones are a bad handshake.
 #[test]
 fn ssl_request_to_the_backend_repeats_the_head_of_the_login() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
@@ -531,7 +531,7 @@ fn backend_sees_our_client_certificate() {
     assert_eq!(shown, Some(PKI.proxy_client.certificate.to_vec()));
 }
 
-/// TiDB answers so at once, before any AuthSwitchRequest, for a user that does not exist.
+/// TiDB answers so at once, before any `AuthSwitchRequest`, for a user that does not exist.
 #[test]
 fn refusal_by_the_backend_before_any_plugin_is_relayed() {
     let backend = Backend::start(

@@ -21,7 +21,7 @@ use super::wire::{End, PATIENCE, Packet, Socket, Wire, err, flag, ok, one_value}
 pub(crate) enum Event {
     /// Accepted.
     Dialled,
-    /// The 32 bytes of an SSLRequest.
+    /// The 32 bytes of an `SSLRequest`.
     SslRequest(Vec<u8>),
     /// TLS is up; with the certificate that was shown.
     Tls(Option<Vec<u8>>),
@@ -33,7 +33,7 @@ pub(crate) enum Event {
     LoggedIn,
     /// A command.
     Command(Packet),
-    /// A COM_CHANGE_USER.
+    /// A `COM_CHANGE_USER`.
     ChangeUser(ChangeUser),
     /// The connection is over, and how.
     Closed(End),
@@ -408,7 +408,7 @@ impl Conversation {
         Ok((command.payload != [0x01]).then_some(command))
     }
 
-    /// A server's ordinary answer: a row for a query, OK for anything else, a whole login for COM_CHANGE_USER.
+    /// A server's ordinary answer: a row for a query, OK for anything else, a whole login for `COM_CHANGE_USER`.
     fn answer(&mut self, command: &Packet, server: &Server) -> io::Result<()> {
         match command.payload.first() {
             Some(0x03) => self.send_raw(&one_value(&command.payload[1..])),
@@ -475,7 +475,7 @@ impl Conversation {
         }
     }
 
-    /// [AuthSwitchRequest](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_auth_switch_request.html).
+    /// [`AuthSwitchRequest`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_auth_switch_request.html).
     pub(crate) fn switch(&mut self, plugin: &str, data: &[u8]) -> io::Result<()> {
         let mut payload = vec![0xfe];
         payload.extend(plugin.bytes());
@@ -484,7 +484,7 @@ impl Conversation {
         self.send(&payload)
     }
 
-    /// AuthMoreData.
+    /// `AuthMoreData`.
     pub(crate) fn more(&mut self, data: &[u8]) -> io::Result<()> {
         self.send(&[&[0x01], data].concat())
     }

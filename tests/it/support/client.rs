@@ -49,7 +49,7 @@ impl Client {
             .unwrap_or_else(|| panic!("no greeting but {:?}", first.error()))
     }
 
-    /// SSLRequest and a whole TLS handshake.
+    /// `SSLRequest` and a whole TLS handshake.
     #[track_caller]
     pub(crate) fn start_tls(&mut self, login: &Login, tls: &Arc<ClientConfig>) {
         let request = packet(self.sequence, &ssl_request(login));
@@ -132,7 +132,7 @@ impl Client {
         self.sequence = 1;
     }
 
-    /// COM_QUERY.
+    /// `COM_QUERY`.
     #[track_caller]
     pub(crate) fn query(&mut self, sql: &str) {
         self.command(&[&[0x03], sql.as_bytes()].concat());

@@ -1,8 +1,8 @@
-//! The packets of a login: greeting, SSLRequest, login, change of user. Every field can be set to anything.
+//! The packets of a login: greeting, `SSLRequest`, login, change of user. Every field can be set to anything.
 
 use super::wire::{Fields, flag, length_encoded, length_encoded_bytes};
 
-/// [Protocol::HandshakeV10](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html).
+/// [`Protocol::HandshakeV10`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) version: String,
@@ -121,7 +121,7 @@ const ORDINARY: u32 = flag::LONG_PASSWORD
     | flag::PLUGIN_AUTH_LENENC
     | flag::DEPRECATE_EOF;
 
-/// [Protocol::HandshakeResponse41](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html):
+/// [`Protocol::HandshakeResponse41`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html):
 /// what a client sends, and what a backend read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Login {
@@ -169,7 +169,7 @@ impl Login {
         self
     }
 
-    /// The first 32 bytes, which an SSLRequest repeats.
+    /// The first 32 bytes, which an `SSLRequest` repeats.
     pub(crate) fn head(&self) -> Vec<u8> {
         let mut head = self.flags.to_le_bytes().to_vec();
         head.extend(self.max_packet.to_le_bytes());
@@ -237,7 +237,7 @@ impl Login {
     }
 }
 
-/// [COM_CHANGE_USER](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html).
+/// [`COM_CHANGE_USER`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangeUser {
     pub(crate) user: Vec<u8>,

@@ -71,20 +71,20 @@ impl Pki {
             CertificateParams::new(vec!["elsewhere.example".to_owned()]).expect("valid names");
         elsewhere.extended_key_usages = SERVER.to_vec();
         Self {
-            server: signed(server(), &ca),
-            other_server: signed(server(), &other_ca),
-            server_elsewhere: signed(elsewhere, &ca),
+            server: signed(&server(), &ca),
+            other_server: signed(&server(), &other_ca),
+            server_elsewhere: signed(&elsewhere, &ca),
             server_without_name: signed(
                 leaf("MySQL_Server_Auto_Generated_Server_Certificate", &[]),
                 &ca,
             ),
-            expired_server: signed(expire(server()), &ca),
-            client: signed(leaf("client", CLIENT), &ca),
-            proxy_client: signed(leaf("mytls", CLIENT), &ca),
-            wrong_ca: signed(leaf("client", CLIENT), &other_ca),
-            expired: signed(expire(leaf("client", CLIENT)), &ca),
-            not_yet_valid: signed(not_yet_valid, &ca),
-            server_auth_only: signed(leaf("client", SERVER), &ca),
+            expired_server: signed(&expire(server()), &ca),
+            client: signed(&leaf("client", CLIENT), &ca),
+            proxy_client: signed(&leaf("mytls", CLIENT), &ca),
+            wrong_ca: signed(&leaf("client", CLIENT), &other_ca),
+            expired: signed(&expire(leaf("client", CLIENT)), &ca),
+            not_yet_valid: signed(&not_yet_valid, &ca),
+            server_auth_only: signed(&leaf("client", SERVER), &ca),
             ca: ca.identity,
         }
     }
@@ -92,7 +92,7 @@ impl Pki {
     /// Writes the PEM files that configurations name.
     pub(crate) fn write_to(&self, folder: &Path) {
         let write = |name: &str, pem: &str| {
-            std::fs::write(folder.join(name), pem).expect("write a PEM file")
+            std::fs::write(folder.join(name), pem).expect("write a PEM file");
         };
         write("ca.pem", &self.ca.certificate_pem);
         for (name, identity) in [
@@ -205,7 +205,7 @@ fn leaf(name: &str, usages: &[ExtendedKeyUsagePurpose]) -> CertificateParams {
     params
 }
 
-fn signed(params: CertificateParams, authority: &Authority) -> Identity {
+fn signed(params: &CertificateParams, authority: &Authority) -> Identity {
     let issuer = Issuer::from_params(&authority.params, &authority.identity.key);
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");

@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, geteuid};
 use tempfile::TempDir;
 
 use super::backend::Backend;
@@ -86,7 +87,7 @@ impl Config {
 
     /// Where the tests run as root, mytls runs as `nobody`: as root it refuses some backends.
     pub(crate) fn never_as_root(mut self) -> Self {
-        if rustix::process::geteuid().is_root() {
+        if geteuid().is_root() {
             std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY))
                 .expect("give the folder away");
             self.os_user = Some(NOBODY);
@@ -95,9 +96,8 @@ impl Config {
     }
 
     /// The OS user that mytls will run as.
-    pub(crate) fn os_user(&self) -> u32 {
-        self.os_user
-            .unwrap_or_else(|| rustix::process::geteuid().as_raw())
+    pub(crate) fn os_user(&self) -> Uid {
+        self.os_user.map_or_else(geteuid, Uid::from_raw)
     }
 
     /// mytls with this configuration, its environment empty.
@@ -240,11 +240,8 @@ impl Proxy {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let id = i32::try_from(self.child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a process id");
-        kill_process(id, Signal::TERM).expect("signal mytls");
+        let id = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(id), Signal::SIGTERM).expect("signal mytls");
     }
 
     /// Whether the process still runs.

@@ -369,7 +369,7 @@ impl Wire {
         }
     }
 
-    /// Starts TLS as its client and finishes the handshake; `first` is sent in one write before the ClientHello.
+    /// Starts TLS as its client and finishes the handshake; `first` is sent in one write before the `ClientHello`.
     pub(crate) fn start_tls_as_client(
         &mut self,
         config: &Arc<ClientConfig>,
