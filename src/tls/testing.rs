@@ -6,11 +6,13 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
 };
 use rustls::{
-    ClientConfig, ClientConnection, Error, ServerConfig, ServerConnection,
-    pki_types::{CertificateDer, ServerName},
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ServerConfig, ServerConnection,
+    SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{PemSource, Sources};
+use super::{PemSource, Sources, provider};
 
 /// Runs `openssl` in a folder; a failure is one of the test.
 pub(super) fn openssl(directory: &Path, arguments: &str) -> String {
@@ -30,6 +32,70 @@ pub(super) fn openssl_words(directory: &Path, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// The files of "Creating SSL Certificates and Keys Using openssl" in MySQL's manual: `ca.pem`, and `server-cert.pem` and
+/// `client-cert.pem` of X.509 version 1 with their keys.
+pub(super) fn mysql_manual_recipe(directory: &Path) {
+    openssl(directory, "genrsa -out ca-key.pem 2048");
+    openssl(
+        directory,
+        "req -new -x509 -nodes -days 3600 -key ca-key.pem -out ca.pem -subj /CN=manual-ca",
+    );
+    for (name, serial) in [("server", "01"), ("client", "02")] {
+        let request = format!(
+            "req -newkey rsa:2048 -nodes -keyout {name}-key.pem -out {name}-req.pem -subj /CN={name}"
+        );
+        openssl(directory, &request);
+        let signing = "-days 3600 -CA ca.pem -CAkey ca-key.pem";
+        openssl(
+            directory,
+            &format!(
+                "x509 -req -in {name}-req.pem {signing} -set_serial {serial} -out {name}-cert.pem"
+            ),
+        );
+    }
+}
+
+/// A client's verifier that checks nothing, to play clients with.
+#[derive(Debug)]
+pub(super) struct TrustAnybody;
+
+impl ServerCertVerifier for TrustAnybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
 }
 
 /// PEM text as a source.
@@ -63,8 +129,13 @@ impl Authority {
     }
 
     pub(super) fn intermediate(&self, name: &str) -> Self {
+        self.signed(name, |_| {})
+    }
+
+    pub(super) fn signed(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("a key");
-        let parameters = authority_parameters(name);
+        let mut parameters = authority_parameters(name);
+        change(&mut parameters);
         let certificate = parameters
             .signed_by(&key, &self.issuer)
             .expect("an intermediate CA");
