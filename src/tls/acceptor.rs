@@ -182,6 +182,7 @@ mod tests {
     use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
     use rustls::{
         ClientConfig, HandshakeKind, ProtocolVersion, SupportedProtocolVersion,
+        crypto::SupportedKxGroup,
         pki_types::{PrivateKeyDer, ServerName, pem::PemObject as _},
         sign::CertifiedKey,
         version,
@@ -194,6 +195,8 @@ mod tests {
         server_name,
         testing::{Authority, Leaf, TrustAnybody, handshake, inline, mysql_manual_recipe},
     };
+
+    type IsExpected = fn(&Flaw) -> bool;
 
     const TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
     const TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
@@ -268,7 +271,7 @@ mod tests {
         let same_name = Authority::new("CA");
         let acceptor = acceptor(Some(&ca.pem));
         let past = |leaf: &mut CertificateParams| leaf.not_after = date_time_ymd(2021, 1, 1);
-        let table: Vec<(&str, Leaf, fn(&Flaw) -> bool)> = vec![
+        let table: Vec<(&str, Leaf, IsExpected)> = vec![
             ("unknown CA", stranger.leaf("dm", |_| {}), |flaw| {
                 *flaw == Flaw::UnknownIssuer
             }),
@@ -296,7 +299,6 @@ mod tests {
             }),
         ];
         for (case, leaf, expected) in table {
-            // `Connector` itself refuses what has the wrong purpose or dates: clients do not.
             let refusal = refuse(&acceptor, &leaf);
             assert!(expected(refusal.flaw()), "{case}: {refusal}");
         }
@@ -328,7 +330,7 @@ mod tests {
         leaf
     }
 
-    /// Shows the certificate without any check of our own.
+    /// Shows the certificate unchecked: `Connector` would not load one of the wrong purpose or dates.
     fn refuse(acceptor: &Acceptor, leaf: &Leaf) -> CertificateRefusal {
         let client = bare_client(TLS13, Some(certified(&leaf.chain, &leaf.key)));
         let (_, server) =
@@ -430,7 +432,7 @@ mod tests {
             (
                 "for clients",
                 ca.leaf("dm", |leaf| {
-                    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]
+                    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
                 }),
                 "/O=Lab/CN=CA",
             ),
@@ -541,7 +543,7 @@ mod tests {
         assert_eq!(client.protocol_version(), Some(ProtocolVersion::TLSv1_3));
         let group = server
             .negotiated_key_exchange_group()
-            .map(|group| group.name());
+            .map(SupportedKxGroup::name);
         assert_eq!(group, Some(rustls::NamedGroup::X25519MLKEM768));
         let negotiated = Negotiated {
             version: "TLSv1.3",

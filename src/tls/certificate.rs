@@ -1,10 +1,14 @@
 //! What stands in one certificate: names as MySQL prints them, dates, key.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::{
     certificate::X509Certificate,
+    extensions::GeneralName,
     prelude::FromDer as _,
     time::ASN1Time,
     x509::{X509Name, X509Version},
@@ -54,6 +58,30 @@ pub(super) fn public_key(
             parse(der)?.public_key().raw.to_vec(),
         )),
         Err(_) => Err(Flaw::Malformed),
+    }
+}
+
+/// The hosts that a server's certificate is for, ready to log; enough of them to see the mistake.
+pub(super) fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    const ENOUGH: usize = 5;
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension.value.general_names.iter();
+    names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.escape_debug().to_string()),
+            GeneralName::IPAddress(octets) => ip_address(octets).map(|address| address.to_string()),
+            _ => None,
+        })
+        .take(ENOUGH)
+        .collect()
+}
+
+fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+    match octets.len() {
+        4 => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
     }
 }
 
