@@ -36,7 +36,7 @@ fn unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
         &[
             "mytls.yaml:5:1",
             "requir-secure-transport",
-            "require-secure-transport: ",
+            "`require-secure-transport`",
         ],
     );
 }

@@ -8,7 +8,7 @@ use crate::support::handshake::Login;
 use crate::support::pki::PKI;
 use crate::support::plugin::{Plugin, SALT};
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{End, packet};
+use crate::support::wire::{End, length_encoded_bytes, one_column, one_value, packet};
 
 /// What the issue of a cut is allowed to take, and a little for a busy machine.
 const SOON: Duration = Duration::from_millis(1500);
@@ -179,11 +179,14 @@ fn client_that_vanishes_while_a_query_runs_closes_the_backend() {
 /// A client that reads nothing has filled every buffer on the way.
 #[test]
 fn client_that_vanishes_within_a_large_result_closes_the_backend() {
-    let backend = Backend::start(Server::mysql().on_command(|conversation, _| {
-        let row = packet(1, &vec![b'x'; 1 << 20]);
+    let row = length_encoded_bytes(&vec![b'x'; 1 << 20]);
+    let backend = Backend::start(Server::mysql().on_command(move |conversation, _| {
+        conversation.send_raw(&one_column())?;
+        let mut sequence = 3_u8;
         loop {
             // Goes on until the write fails, as it must.
-            conversation.send_raw(&row)?;
+            conversation.send_raw(&packet(sequence, &row))?;
+            sequence = sequence.wrapping_add(1);
         }
     }));
     let proxy = Proxy::start(Config::before(&backend));
@@ -199,7 +202,7 @@ fn client_that_vanishes_within_a_large_result_closes_the_backend() {
 fn backend_that_vanishes_after_a_result_closes_the_client_behind_it() {
     for with_tls in [false, true] {
         let large = vec![b'y'; 3 << 20];
-        let answer = crate::support::wire::one_value(&large);
+        let answer = one_value(&large);
         let server = Server::mysql().on_command(move |conversation, _| {
             conversation.send_raw(&answer)?;
             Ok(Answer::Close)
@@ -249,6 +252,10 @@ fn backend_that_vanishes_within_the_login_is_an_error_to_the_client() {
     let mut client = greeted(&proxy);
     client.send_login(&Login::of("app"));
     let error = client.error();
-    assert_eq!(error.code_and_state(), (2003, "HY000"), "{error:?}");
+    assert_eq!(error.code_and_state(), (2013, "HY000"), "{error:?}");
+    assert!(
+        error.message.contains("source"),
+        "the message names the route: {error:?}"
+    );
     client.expect_clean_end();
 }

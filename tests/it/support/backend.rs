@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 
 use super::handshake::{ChangeUser, Greeting, Login};
 use super::plugin::Plugin;
-use super::wire::{End, PATIENCE, Packet, Socket, Wire, err, flag, ok, one_value};
+use super::wire::{End, PATIENCE, Packet, Socket, Wire, err, flag, message, ok, one_value};
 
 /// What a backend saw of one connection, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -400,7 +400,7 @@ impl Conversation {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         };
-        self.sequence = command.sequence.wrapping_add(1);
+        self.sequence = command.next_sequence();
         match ChangeUser::parse(&command.payload) {
             Some(change) => self.note(Event::ChangeUser(change)),
             None => self.note(Event::Command(command.clone())),
@@ -428,6 +428,17 @@ impl Conversation {
     pub(crate) fn send(&mut self, payload: &[u8]) -> io::Result<()> {
         self.wire.write_packet(self.sequence, payload)?;
         self.sequence = self.sequence.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Sends a message of any length with the next sequence numbers.
+    pub(crate) fn send_message(&mut self, payload: &[u8]) -> io::Result<()> {
+        let sent = Packet {
+            sequence: self.sequence,
+            payload: payload.to_vec(),
+        };
+        self.send_raw(&message(sent.sequence, payload))?;
+        self.sequence = sent.next_sequence();
         Ok(())
     }
 

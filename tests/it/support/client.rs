@@ -125,11 +125,15 @@ impl Client {
         self.sequence = self.sequence.wrapping_add(1);
     }
 
-    /// Sends a command; it is answered from sequence number 1.
+    /// Sends a command of any length.
     #[track_caller]
     pub(crate) fn command(&mut self, payload: &[u8]) {
         self.send_raw(&message(0, payload));
-        self.sequence = 1;
+        let sent = Packet {
+            sequence: 0,
+            payload: payload.to_vec(),
+        };
+        self.sequence = sent.next_sequence();
     }
 
     /// `COM_QUERY`.

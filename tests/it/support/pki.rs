@@ -75,7 +75,7 @@ impl Pki {
             other_server: signed(&server(), &other_ca),
             server_elsewhere: signed(&elsewhere, &ca),
             server_without_name: signed(
-                leaf("MySQL_Server_Auto_Generated_Server_Certificate", &[]),
+                &leaf("MySQL_Server_Auto_Generated_Server_Certificate", &[]),
                 &ca,
             ),
             expired_server: signed(&expire(server()), &ca),

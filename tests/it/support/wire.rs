@@ -66,6 +66,12 @@ impl Packet {
         })
     }
 
+    /// The number of the packet behind this message, whose first packet has [`Packet::sequence`].
+    pub(crate) fn next_sequence(&self) -> u8 {
+        let more = u8::try_from(self.payload.len() / LARGEST_PAYLOAD).expect("few packets");
+        self.sequence.wrapping_add(more).wrapping_add(1)
+    }
+
     /// Whether it is an OK (with either of its headers).
     pub(crate) fn is_ok(&self) -> bool {
         self.payload.first() == Some(&0) && self.payload.len() >= 7
@@ -163,20 +169,18 @@ pub(crate) fn length_encoded_bytes(bytes: &[u8]) -> Vec<u8> {
     [&length_encoded(bytes.len()), bytes].concat()
 }
 
-/// A text result set of one column and one row, with the ending that `DEPRECATE_EOF` asks for; sequence numbers from 1.
+/// A [column definition](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html).
+pub(crate) const COLUMN: &[u8] = b"\x03def\0\0\0\x01v\0\x0c\xff\0\0\x04\0\0\xfd\x01\0\0\0\0";
+
+/// The start of a text result set of one column under `DEPRECATE_EOF`; its rows have numbers from 3.
+pub(crate) fn one_column() -> Vec<u8> {
+    [packet(1, &[1]), packet(2, COLUMN)].concat()
+}
+
+/// A whole text result set of one column and one row under `DEPRECATE_EOF`.
 pub(crate) fn one_value(value: &[u8]) -> Vec<u8> {
-    let definition: Vec<u8> = [&b"def"[..], b"", b"", b"", b"v", b""]
-        .iter()
-        .flat_map(|name| length_encoded_bytes(name))
-        .chain([0x0c, 0xff, 0, 0, 4, 0, 0, 0xfd, 1, 0, 0, 0, 0])
-        .collect();
-    [
-        packet(1, &[1]),
-        packet(2, &definition),
-        packet(3, &length_encoded_bytes(value)),
-        packet(4, &ok_as_end(2)),
-    ]
-    .concat()
+    let row = packet(3, &length_encoded_bytes(value));
+    [one_column(), row, packet(4, &ok_as_end(2))].concat()
 }
 
 /// A walk through a payload; each step is `None` when the bytes run out.
