@@ -65,7 +65,7 @@ fn expect_no_login(backend: &Backend) {
 
 #[test]
 fn backend_that_hangs_up_is_an_error_that_names_the_route() {
-    let backend = turning(Server::first_packet(Vec::new()));
+    let backend = turning(Server::hanging_up());
     let proxy = Proxy::start(Config::before(&backend));
     expect_no_backend(&refused(&proxy));
 }
@@ -308,6 +308,22 @@ fn ok_without_any_plugin_is_no_login() {
     client.send_login(&Login::of("app"));
     let answer = client.read();
     assert!(answer.error().is_some(), "{answer:?}");
+    client.expect_end();
+}
+
+/// Nothing of a login is as large; a length alone must not make mytls allocate.
+#[test]
+fn huge_packet_of_the_backend_ends_the_login() {
+    let backend = Backend::start(Server::mysql().on_login(|conversation| {
+        conversation.send_raw(&[0xff, 0xff, 0xff, 2, 0xfe])?;
+        conversation.send_raw(&vec![b'x'; 1 << 22])?;
+        conversation.read_end().map(drop)
+    }));
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::connect(proxy.address);
+    client.greeting();
+    client.send_login(&Login::of("app"));
+    assert!(client.read().error().is_some(), "an ERR and not the packet");
     client.expect_end();
 }
 

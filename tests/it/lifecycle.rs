@@ -4,12 +4,13 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::backend::{Backend, Server};
+use crate::support::backend::{Answer, Backend, Event, Server};
 use crate::support::client::Client;
 use crate::support::handshake::Login;
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
 use crate::support::proxy::{Config, Proxy, Run, run_with, wait_until};
+use crate::support::wire::ok;
 
 /// Runs `serve` and `check` with a wrong line and expects both to point at it.
 #[track_caller]
@@ -75,33 +76,76 @@ fn check_of_a_good_file_succeeds_and_of_an_absent_backend_fails() {
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
 }
 
-#[test]
-fn first_sigterm_lets_sessions_end_and_takes_no_new_ones() {
-    let backend = Backend::start(Server::mysql());
-    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 30s }"));
+/// A backend that knows about transactions, mytls, and a client within one that learns of the end.
+fn draining(max: &str) -> (Backend, Proxy, Client) {
+    const IN_TRANSACTION: u16 = 1;
+    let server = Server::mysql().on_command(|conversation, command| {
+        match &command.payload[..] {
+            b"\x03BEGIN" => conversation.send(&ok(2 | IN_TRANSACTION))?,
+            b"\x03COMMIT" => conversation.send(&ok(2))?,
+            _ => return Ok(Answer::Ordinary),
+        }
+        Ok(Answer::Done)
+    });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend).with(&format!("drain: {{ max: {max} }}")));
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     client.query("BEGIN");
-    client.expect_echo("BEGIN");
+    assert!(client.read().is_ok());
     proxy.terminate();
     wait_until("a closed port", || {
         TcpStream::connect(proxy.address).is_err()
     });
+    (backend, proxy, client)
+}
+
+/// Drivers read the 1053 in answer to a command; pushed to an idle client they would see a lost connection.
+#[test]
+fn first_sigterm_lets_transactions_end_and_answers_the_next_command_with_1053() {
+    let (backend, mut proxy, mut client) = draining("30s");
+    client.query("COMMIT");
+    assert!(client.read().is_ok());
+    client.query("SELECT 1");
+    let error = client.error();
+    assert_eq!(
+        (error.sequence, error.code_and_state()),
+        (1, (1053, "08S01"))
+    );
+    client.expect_clean_end();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+    let select = |event: &Event| matches!(event, Event::Command(command) if command.payload.starts_with(b"\x03SELECT"));
+    assert!(
+        !backend.events().iter().flatten().any(select),
+        "it was forwarded"
+    );
+}
+
+#[test]
+fn client_that_leaves_while_mytls_drains_is_the_end_of_it() {
+    let (_backend, mut proxy, client) = draining("600s");
     assert!(proxy.is_running(), "a session is still there");
     drop(client);
     assert_eq!(proxy.exit_status().code(), Some(0));
 }
 
 #[test]
-fn sessions_are_cut_when_the_drain_time_is_over() {
+fn idle_session_does_not_hold_up_the_end() {
     let backend = Backend::start(Server::mysql());
-    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 500ms }"));
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 600s }"));
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
-    let asked = Instant::now();
     proxy.terminate();
     client.expect_end();
     assert_eq!(proxy.exit_status().code(), Some(0));
+}
+
+#[test]
+fn sessions_are_cut_when_the_drain_time_is_over() {
+    let asked = Instant::now();
+    let (backend, mut proxy, mut client) = draining("500ms");
+    client.expect_end();
+    assert_eq!(proxy.exit_status().code(), Some(0));
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        asked.elapsed() < Duration::from_secs(10),
         "ended after {:?}",
         asked.elapsed()
     );
@@ -110,13 +154,7 @@ fn sessions_are_cut_when_the_drain_time_is_over() {
 
 #[test]
 fn second_sigterm_ends_it_now() {
-    let backend = Backend::start(Server::mysql());
-    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 600s }"));
-    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
-    proxy.terminate();
-    wait_until("a closed port", || {
-        TcpStream::connect(proxy.address).is_err()
-    });
+    let (_backend, mut proxy, mut client) = draining("600s");
     proxy.terminate();
     client.expect_end();
     proxy.exit_status();
@@ -158,23 +196,14 @@ fn session_ends_with_one_line_that_says_whose_it_was() {
 }
 
 #[test]
-fn log_is_json_where_asked_for() {
+fn log_is_text_or_json_as_asked_for() {
     let backend = Backend::start(Server::mysql());
-    let proxy =
-        Proxy::start_cold(Config::before(&backend).with("log: { format: text, level: debug }"));
-    assert!(
-        proxy
-            .log()
-            .lines()
-            .all(|line| line.starts_with("20") && line.contains('Z')),
-        "{}",
-        proxy.log()
-    );
-    let run = run_with(
-        "serve",
-        &Config::before(&Backend::nobody()).with("log: { format: yaml }"),
-    );
-    assert_eq!(run.code, Some(64), "{}", run.stderr);
+    let proxy = Proxy::start(Config::before(&backend).with("log: { format: text, level: debug }"));
+    let plain = |line: &str| line.starts_with("20") && !line.contains('\x1b');
+    assert!(proxy.log().lines().all(plain), "{}", proxy.log());
+    let proxy = Proxy::start(Config::before(&backend).with("log: { format: json }"));
+    let json = |line: &str| line.starts_with('{') && line.ends_with('}');
+    assert!(proxy.log().lines().all(json), "{}", proxy.log());
 }
 
 /// With every plugin that shows the password, in a login, in a change of user and as the client's first answer.
@@ -306,5 +335,4 @@ fn garbage_ends_only_its_own_connection() {
     later.send_login(&Login::of("app"));
     assert!(later.authenticate(ClientPlugin::with_password()).is_ok());
     assert!(proxy.is_running());
-    assert!(!proxy.log().contains("panicked"), "{}", proxy.log());
 }

@@ -8,7 +8,7 @@ use crate::support::handshake::{Greeting, Login};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
 use crate::support::proxy::{Config, Proxy, wait_until};
-use crate::support::wire::{err, flag, packet};
+use crate::support::wire::{TlsPeer, err, flag, packet};
 
 fn greeted(proxy: &Proxy) -> Client {
     let mut client = Client::connect(proxy.address);
@@ -202,6 +202,72 @@ fn malformed_login_is_refused() {
         client.expect_clean_end();
     }
     assert_eq!(backend.dials(), dials, "the backend was dialled");
+}
+
+/// Cut anywhere, with a header that tells the truth about it: an ERR or, if only optional fields are gone, a login.
+#[test]
+fn login_cut_at_any_length_is_answered() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let whole = Login::of("app").database("shop").payload();
+    for length in 0..whole.len() {
+        let mut client = greeted(&proxy);
+        client.send(&whole[..length]);
+        let answer = client.read();
+        let refused = answer.error().is_some_and(|error| error.code == 1043);
+        assert!(
+            refused || answer.payload[0] == 0xfe,
+            "{length} bytes: {answer:?}"
+        );
+    }
+}
+
+/// Each byte in turn has all its bits turned over.
+#[test]
+fn login_with_any_byte_wrong_ends_only_itself() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let whole = Login::of("app").database("shop").payload();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0xff;
+        let mut client = greeted(&proxy);
+        client.send(&bytes);
+        client.wire.finish_writing().expect("close");
+        client.expect_end();
+    }
+    Client::logged_in(proxy.address, &Login::of("app"));
+}
+
+/// What else the client has sent by then is read and dropped: unread it would make the kernel reset the connection,
+/// and the ERR would be lost.
+#[test]
+fn error_is_read_by_a_client_that_goes_on_sending() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend).with(STRICT));
+    let mut client = greeted(&proxy);
+    let login = packet(1, &Login::of("strict").payload());
+    client.send_raw(&[login, vec![0x55; 512 << 10]].concat());
+    client.sequence = 2;
+    assert_eq!(client.error().code_and_state(), (1045, "28000"));
+    client.expect_clean_end();
+}
+
+#[test]
+fn answer_to_a_plugin_larger_than_the_limit_ends_the_login() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = greeted(&proxy);
+    client.send_login(&Login::of("app"));
+    assert_eq!(client.read().payload[0], 0xfe);
+    client.send_raw(&[0xff, 0xff, 0xff, client.sequence, 0, 0, 0]);
+    client.sequence += 1;
+    assert_eq!(client.error().code_and_state(), (1153, "08S01"));
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
 }
 
 #[test]
@@ -518,16 +584,46 @@ fn ssl_request_to_the_backend_repeats_the_head_of_the_login() {
     assert_eq!((seen.charset, seen.max_packet), (45, 0x0123_4567));
 }
 
+/// What the backend's TLS knows of each login, in order.
+#[track_caller]
+fn tls_peers(backend: &Backend) -> Vec<TlsPeer> {
+    let logged_in = |events: &[Event]| match events {
+        [_, _, Event::Tls(peer), Event::Login(_), ..] => Some(peer.clone()),
+        _ => None,
+    };
+    backend
+        .events()
+        .iter()
+        .filter_map(|events| logged_in(events))
+        .collect()
+}
+
 #[test]
 fn backend_sees_our_client_certificate() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
     let proxy = Proxy::start(Config::before(&backend));
     Client::logged_in_over_tls(proxy.address, &Login::of("app"), &PKI.client_tls(None));
-    let shown = backend.wait_for("login over TLS", |events| match events {
-        [_, _, Event::Tls(certificate), Event::Login(_), ..] => Some(certificate.clone()),
-        _ => None,
-    });
-    assert_eq!(shown, Some(PKI.proxy_client.certificate.to_vec()));
+    let ours = Some(PKI.proxy_client.certificate.to_vec());
+    assert_eq!(tls_peers(&backend)[0].certificate, ours);
+}
+
+/// A resumed handshake costs half of a whole one.
+#[test]
+fn tls_session_with_the_backend_is_resumed() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let proxy = Proxy::start(Config::before(&backend));
+    for _ in 0..3 {
+        let tls = PKI.client_tls(None);
+        let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+        client.query("SELECT 1");
+        client.expect_echo("SELECT 1");
+    }
+    let peers = tls_peers(&backend);
+    assert!(
+        peers.iter().skip(1).all(|peer| peer.resumed),
+        "{} logins",
+        peers.len()
+    );
 }
 
 /// TiDB answers so at once, before any `AuthSwitchRequest`, for a user that does not exist.

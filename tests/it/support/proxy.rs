@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -129,11 +129,30 @@ impl Config {
     }
 }
 
-/// The lines that mytls has logged, and whether there can be more.
+/// What mytls has logged.
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Vec<String>,
+    /// There will be no more: the process is gone.
+    ended: bool,
+}
+
+/// The log, and word of every change.
 #[derive(Debug, Default)]
 struct Log {
-    lines: Mutex<(Vec<String>, bool)>,
+    state: Mutex<Lines>,
     changed: Condvar,
+}
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Lines)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
 }
 
 /// A running mytls; killed when dropped.
@@ -173,9 +192,9 @@ impl Proxy {
             let log = Arc::clone(&log);
             move || {
                 for line in stderr.lines().map_while(Result::ok) {
-                    log.update(|(lines, _)| lines.push(line));
+                    log.update(|log| log.lines.push(line));
                 }
-                log.update(|(_, ended)| *ended = true);
+                log.update(|log| log.ended = true);
             }
         });
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -185,52 +204,46 @@ impl Proxy {
             log,
             folder: config.folder,
         };
-        let line = proxy.wait_for_log("address=127.0.0.1:");
-        let (_, address) = line.split_once("address=").expect("it was searched for");
-        proxy.address = address
-            .split_whitespace()
-            .next()
-            .and_then(|text| text.parse().ok())
-            .expect("an address");
+        let line = proxy.wait_for_line("the port", |line| {
+            line.contains("listening") && line.contains("127.0.0.1:")
+        });
+        let (_, port) = line.rsplit_once("127.0.0.1:").expect("it was searched for");
+        let end = port
+            .find(|byte: char| !byte.is_ascii_digit())
+            .unwrap_or(port.len());
+        proxy.address.set_port(port[..end].parse().expect("a port"));
         proxy
     }
 
     /// The first log line that contains this, waited for.
     #[track_caller]
     pub(crate) fn wait_for_log(&self, part: &str) -> String {
+        self.wait_for_line(part, |line| line.contains(part))
+    }
+
+    #[track_caller]
+    fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let mut guard = self
-            .log
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.log.lock();
         loop {
-            if let Some(line) = guard.0.iter().find(|line| line.contains(part)) {
+            if let Some(line) = guard.lines.iter().find(|line| is_it(line)) {
                 return line.clone();
             }
             let left = deadline.saturating_duration_since(Instant::now());
+            let hope = !left.is_zero() && !guard.ended;
             assert!(
-                !left.is_zero() && !guard.1,
-                "{part:?} is not in the log:\n{}",
-                guard.0.join("\n")
+                hope,
+                "{what:?} is not in the log:\n{}",
+                guard.lines.join("\n")
             );
-            guard = self
-                .log
-                .changed
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            let waited = self.log.changed.wait_timeout(guard, left);
+            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// The log so far.
     pub(crate) fn log(&self) -> String {
-        self.log
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .join("\n")
+        self.log.lock().lines.join("\n")
     }
 
     /// Where the Unix socket of [`Config::unix_socket`] is.
@@ -297,16 +310,12 @@ impl Drop for Proxy {
         // The process may have ended by itself; either way it is reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let log = self.log();
         if thread::panicking() {
-            eprintln!("--- log of mytls ---\n{}\n--------------------", self.log());
+            eprintln!("--- log of mytls ---\n{log}\n--------------------");
+        } else {
+            assert!(!log.contains("panicked at"), "mytls panicked:\n{log}");
         }
-    }
-}
-
-impl Log {
-    fn update(&self, change: impl FnOnce(&mut (Vec<String>, bool))) {
-        change(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
     }
 }
 
