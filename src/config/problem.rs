@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::place::{Aim, Place};
+use crate::backend::Endpoint;
 
 /// What is wrong in a configuration file, and where.
 #[derive(Debug)]
@@ -30,11 +31,27 @@ impl fmt::Display for Problem {
             write!(f, "{key}: ")?;
         }
         writeln!(f, "{}", self.wrong)?;
-        self.place.write_excerpt(f)
+        self.place.write_excerpt(f)?;
+        match &self.wrong {
+            Wrong::Yaml(_) | Wrong::Kind(_) => self.place.line_shown().and_then(missing_quotes),
+            _ => None,
+        }
+        .map_or(Ok(()), |help| write!(f, "\n      = {help}"))
     }
 }
 
 impl std::error::Error for Problem {}
+
+/// What everybody writes once: MySQL's own notation, which YAML reads as something else.
+fn missing_quotes(line: &str) -> Option<&'static str> {
+    if line.contains("'@'") {
+        Some(r#"YAML needs quotes around an account: "'app'@'%'""#)
+    } else if line.contains("]:") {
+        Some(r#"YAML needs quotes around an address with brackets: "[::]:3307""#)
+    } else {
+        None
+    }
+}
 
 /// What is wrong with a key or value.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +112,7 @@ pub enum Wrong {
         "{0} would be reached in plaintext over the network: write `security:`, best with `ssl-ca`; if that network is \
          to be trusted, `allow-plaintext: true`"
     )]
-    Plaintext(String),
+    Plaintext(Endpoint),
     /// A certificate needs its key, and a key its certificate.
     #[error("needs `{0}` beside it: certificate and key work only together")]
     HalfPair(&'static str),
