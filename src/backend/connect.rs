@@ -4,6 +4,7 @@ use std::io;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use rustls::pki_types::UnixTime;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +18,7 @@ use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::greeting::BackendGreeting;
 use crate::protocol::login::LoginHead;
 use crate::protocol::packet::{ERR, Malformed};
+use crate::tls::{self, CertificateRefusal};
 
 /// Greetings are under 200 bytes; an ERR in their place under 600.
 const GREETING_BYTES: usize = 4096;
@@ -70,6 +72,9 @@ pub enum ConnectError {
     /// The handshake failed, or the backend's certificate was not accepted.
     #[error("{}", reason(.0))]
     Tls(#[source] StreamError),
+    /// The certificate of a resumed session is accepted no longer.
+    #[error("TLS with the backend: its {0}")]
+    Certificate(#[from] CertificateRefusal),
     /// The backend can do less than when it was last greeted.
     #[error("the backend no longer has a capability that the client was granted (0x{:x})", .0.mysql())]
     Lacking(Capabilities),
@@ -85,10 +90,9 @@ fn cure(error: &ErrPacket) -> &'static str {
 
 fn reason(error: &StreamError) -> String {
     match error {
-        StreamError::Tls(side, error) => format!(
-            "TLS with the {side}: {}",
-            crate::tls::handshake_reason(error)
-        ),
+        StreamError::Tls(side, error) => {
+            format!("TLS with the {side}: {}", tls::handshake_reason(error))
+        }
         other => other.to_string(),
     }
 }
@@ -104,6 +108,7 @@ impl ConnectError {
             | Self::Stream(_)
             | Self::NoTls
             | Self::Tls(_)
+            | Self::Certificate(_)
             | Self::Lacking(_) => true,
         }
     }
@@ -201,14 +206,17 @@ impl Backend {
                 .write_packet(&head.encode())
                 .await
                 .map_err(ConnectError::Tls)?;
-            let name = connector.server_name(match endpoint {
+            let name = tls::server_name(match endpoint {
                 Endpoint::Tcp { host, .. } => host,
                 Endpoint::Unix(_) => "localhost",
             });
             stream
-                .connect_tls(connector.config().clone(), name)
+                .connect_tls(connector.config().clone(), name.clone())
                 .await
                 .map_err(ConnectError::Tls)?;
+            // rustls does not verify the certificate of a resumed session again
+            let peer = stream.tls().and_then(|tls| tls.peer_certificates());
+            connector.judge(peer, &name, UnixTime::now())?;
         }
         Ok(Connection {
             stream,

@@ -78,7 +78,7 @@ pub struct Settings {
 pub enum BackendError {
     /// Its `security` is wrong.
     #[error("load the certificates of the {0}: {1}")]
-    Material(Role, #[source] tls::LoadError),
+    Material(Role, #[source] tls::ConnectorError),
     /// `auth_socket` would log anybody in as root.
     #[error(
         "the {0} is on a Unix socket and mytls runs as root: a server lets root in there without a password \

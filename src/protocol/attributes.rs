@@ -36,7 +36,7 @@ impl<'a> Attributes<'a> {
 
     /// The attributes for the backend, encoded without their length in all: `ours` first, because a server keeps only
     /// the first 512 bytes, then the client's other than those that look like ours.
-    pub fn encode_behind(&self, ours: &[(&str, &str)]) -> Vec<u8> {
+    pub fn encode_behind(&self, ours: &[(&str, String)]) -> Vec<u8> {
         let mut encoded = Vec::with_capacity(self.pairs.len() + 256);
         for (name, value) in ours {
             put_length_encoded_bytes(&mut encoded, name.as_bytes());
@@ -85,7 +85,7 @@ mod tests {
         let clients =
             read(b"\x23\x0d_mytls_client\x02no\x04_pid\x0242\x07_MYTLS_\x01x").expect("whole");
         assert_eq!(
-            clients.encode_behind(&[("_mytls_a", "1")]),
+            clients.encode_behind(&[("_mytls_a", "1".to_owned())]),
             b"\x08_mytls_a\x011\x04_pid\x0242"
         );
     }

@@ -80,6 +80,8 @@ flags! {
     MARIADB_PROGRESS = 32;
     /// MariaDB: column definitions carry extended type information.
     MARIADB_EXTENDED_METADATA = 35;
+    /// MariaDB: a result set of a statement executed again leaves out its metadata.
+    MARIADB_CACHE_METADATA = 36;
 }
 
 impl Capabilities {
@@ -108,10 +110,12 @@ impl Capabilities {
             | Self::CAN_HANDLE_EXPIRED_PASSWORDS.0
             | Self::SESSION_TRACK.0
             | Self::DEPRECATE_EOF.0
+            | Self::OPTIONAL_RESULTSET_METADATA.0
             | Self::QUERY_ATTRIBUTES.0
             | Self::MULTI_FACTOR_AUTHENTICATION.0
             | Self::MARIADB_PROGRESS.0
-            | Self::MARIADB_EXTENDED_METADATA.0,
+            | Self::MARIADB_EXTENDED_METADATA.0
+            | Self::MARIADB_CACHE_METADATA.0,
     );
 
     /// Without these, a client cannot be asked for a fresh scramble, so its login cannot be handed on.

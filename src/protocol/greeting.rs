@@ -28,6 +28,11 @@ pub struct BackendGreeting {
 }
 
 impl BackendGreeting {
+    /// MariaDB greets without bit 0.
+    pub fn is_mariadb(&self) -> bool {
+        !self.capabilities.contains(Capabilities::CLIENT_MYSQL)
+    }
+
     /// Reads a greeting payload. The salt is left out: the backend sends a fresh one in its `AuthSwitchRequest`.
     pub fn decode(payload: &[u8]) -> Result<Self, Malformed> {
         let mut reader = PayloadReader::new(payload);

@@ -8,6 +8,7 @@ pub mod command;
 pub mod err_packet;
 pub mod greeting;
 pub mod login;
+pub mod ok_packet;
 pub mod packet;
 pub mod response;
 pub mod tracker;
