@@ -7,9 +7,10 @@ use serde_saphyr::Spanned;
 
 use super::address::{AddressError, MYSQL_PORT, is_local, parse_endpoint, parse_host};
 use super::file::{Backend, File, Key, OneOrMany};
-use super::problem::{Fault, Remark, Wrong};
+use super::problem::{Fault, Wrong};
 use super::security;
 use super::value::{choice, file_path};
+use super::warning::Remark;
 use crate::backend::{Endpoint, Role, Settings};
 use crate::tls::SslMode;
 
