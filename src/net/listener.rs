@@ -67,6 +67,14 @@ impl Listener {
         })
     }
 
+    /// The TCP address with the port that was really opened.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(..) => None,
+        }
+    }
+
     /// Waits for the next client. Failures are logged and waited out: one client's bad luck is nobody else's.
     ///
     /// Cancel safe.

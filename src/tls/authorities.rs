@@ -11,7 +11,7 @@ use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity};
 use x509_parser::certificate::X509Certificate;
 
 use super::{
-    certificate::{Validity, is_version_1, parse},
+    certificate::{Validity, host_names, is_version_1, parse},
     refusal::Flaw,
 };
 
@@ -172,14 +172,26 @@ impl Authority {
     }
 }
 
-/// Does the certificate name this host?
+/// Does the certificate name this host? Only subjectAltName counts; the common name has not for twenty years.
 pub(super) fn verify_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Flaw> {
-    match EndEntityCert::try_from(leaf) {
-        Ok(certificate) => certificate
-            .verify_is_valid_for_subject_name(name)
-            .map_err(|error| flaw(error, Usage::Server)),
+    let certificate = match EndEntityCert::try_from(leaf) {
+        Ok(certificate) => certificate,
         // It has no extensions, so no subjectAltName either.
-        Err(webpki::Error::UnsupportedCertVersion) => Err(Flaw::NoName),
+        Err(webpki::Error::UnsupportedCertVersion) => return Err(Flaw::NoName),
+        Err(error) => return Err(flaw(error, Usage::Server)),
+    };
+    match certificate.verify_is_valid_for_subject_name(name) {
+        Ok(()) => Ok(()),
+        Err(webpki::Error::CertNotValidForName(_)) => {
+            let presented = host_names(&parse(leaf)?);
+            if presented.is_empty() {
+                return Err(Flaw::NoName);
+            }
+            Err(Flaw::OtherName {
+                expected: name.to_str().into_owned(),
+                presented,
+            })
+        }
         Err(error) => Err(flaw(error, Usage::Server)),
     }
 }
@@ -233,11 +245,6 @@ fn flaw(error: webpki::Error, usage: Usage) -> Flaw {
             needed: usage.name(),
         },
         Error::CaUsedAsEndEntity => Flaw::CaAsLeaf,
-        Error::CertNotValidForName(context) if context.presented.is_empty() => Flaw::NoName,
-        Error::CertNotValidForName(context) => Flaw::OtherName {
-            expected: context.expected.to_str().into_owned(),
-            presented: context.presented,
-        },
         other => Flaw::Other(other),
     }
 }

@@ -317,16 +317,11 @@ fn issue_server(
 /// The CA's name carries part of its key's identifier: OpenSSL finds an issuer by name, and two hosts' CAs may stand in one
 /// bundle.
 fn ca_parameters(key: &KeyPair, now: UnixTime) -> CertificateParams {
-    let mut parameters = parameters("mytls CA", now, CA_LIFETIME);
-    let identifier: String = parameters
-        .key_identifier(key)
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, format!("mytls CA {identifier}"));
+    let key_identifier = CertificateParams::default().key_identifier(key);
+    let short = key_identifier
+        .first_chunk()
+        .map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    let mut parameters = parameters(&format!("mytls CA {short:08x}"), now, CA_LIFETIME);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     parameters
@@ -342,4 +337,164 @@ fn parameters(common_name: &str, now: UnixTime, lifetime: Duration) -> Certifica
         .distinguished_name
         .push(DnType::CommonName, common_name);
     parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::tls::{provider, testing::openssl};
+
+    fn make(
+        state: Option<&Path>,
+        listen: &[IpAddr],
+        now: UnixTime,
+    ) -> Result<(Arc<CertifiedKey>, AutoCa), AutoError> {
+        certificate(state, listen, &provider(), now)
+    }
+
+    fn later(days: u32) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs()) + DAY * days)
+    }
+
+    #[test]
+    fn a_kept_key_that_is_damaged_is_not_replaced() {
+        let state = TempDir::new().expect("a folder");
+        fs::write(state.path().join("ca.key"), "not a key").expect("written");
+        let error = make(Some(state.path()), &[], UnixTime::now()).expect_err("refused");
+        assert!(
+            matches!(&error, AutoError::Key { path } if path.ends_with("ca.key")),
+            "{error}"
+        );
+        assert!(!state.path().join("ca.pem").exists());
+    }
+
+    #[test]
+    fn a_state_directory_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let error =
+            make(Some(&file.path().join("state")), &[], UnixTime::now()).expect_err("refused");
+        assert!(
+            error.to_string().contains("create the state directory"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_next_start_finds_the_same_certificate() {
+        let state = TempDir::new().expect("a folder");
+        let (first, first_ca) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
+        let (second, second_ca) = make(Some(state.path()), &[], UnixTime::now()).expect("found");
+        assert_eq!(first.cert, second.cert);
+        assert_eq!(first_ca, second_ca);
+        assert_eq!(first_ca.path, Some(state.path().join("ca.pem")));
+    }
+
+    #[test]
+    fn without_a_state_directory_each_start_has_its_own_ca() {
+        let (_, first) = make(None, &[], UnixTime::now()).expect("made");
+        let (_, second) = make(None, &[], UnixTime::now()).expect("made");
+        assert_eq!(first.path, None);
+        assert_ne!(first.pem, second.pem);
+    }
+
+    #[test]
+    fn keys_are_for_their_owner_only_and_the_ca_for_all() {
+        let state = TempDir::new().expect("a folder");
+        let directory = state.path().join("made/by/us");
+        make(Some(&directory), &[], UnixTime::now()).expect("made");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        for (name, expected) in [
+            ("ca.key", 0o600),
+            ("server.key", 0o600),
+            ("ca.pem", 0o644),
+            ("server.pem", 0o644),
+        ] {
+            assert_eq!(mode(&directory.join(name)), expected, "{name}");
+        }
+        assert_eq!(mode(&directory), 0o711);
+        let left: Vec<_> = fs::read_dir(&directory).expect("listed").collect();
+        assert_eq!(left.len(), 4, "no temporary file is left: {left:?}");
+    }
+
+    #[test]
+    fn another_listen_address_gets_another_certificate_from_the_same_ca() {
+        let state = TempDir::new().expect("a folder");
+        let address = IpAddr::from([192, 0, 2, 7]);
+        let (first, first_ca) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
+        let (second, second_ca) =
+            make(Some(state.path()), &[address], UnixTime::now()).expect("made");
+        assert_eq!(first_ca, second_ca);
+        assert_ne!(first.cert, second.cert);
+        let name = ServerName::from(address);
+        assert!(verify_name(&first.cert[0], &name).is_err());
+        assert!(verify_name(&second.cert[0], &name).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_in_its_last_year_is_issued_again_from_the_same_ca() {
+        let state = TempDir::new().expect("a folder");
+        let (first, first_ca) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
+        let (kept, _) = make(Some(state.path()), &[], later(300)).expect("found");
+        let (renewed, renewed_ca) = make(Some(state.path()), &[], later(400)).expect("made");
+        assert_eq!(first.cert, kept.cert);
+        assert_ne!(first.cert, renewed.cert);
+        assert_eq!(first_ca, renewed_ca);
+    }
+
+    #[test]
+    fn who_trusts_the_old_ca_trusts_what_its_successor_signs() {
+        let state = TempDir::new().expect("a folder");
+        let (first, _) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
+        let (renewed, _) = make(Some(state.path()), &[], later(3400)).expect("made");
+        assert_ne!(first.cert[1], renewed.cert[1]);
+        let old = Authorities::new(
+            vec![first.cert[1].clone()],
+            provider().signature_verification_algorithms,
+        );
+        assert_eq!(
+            old.expect("a CA")
+                .verify(&renewed.cert, Usage::Server, later(3400)),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_damaged_certificate_is_issued_again() {
+        let state = TempDir::new().expect("a folder");
+        let (_, ca) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
+        fs::write(
+            state.path().join("server.pem"),
+            "-----BEGIN CERTIFICATE-----",
+        )
+        .expect("written");
+        let (identity, kept_ca) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
+        assert_eq!(ca, kept_ca);
+        assert_eq!(
+            verify_name(
+                &identity.cert[0],
+                &ServerName::try_from("localhost").expect("a name")
+            ),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn openssl_accepts_it_for_loopback_by_name_and_address() {
+        let state = TempDir::new().expect("a folder");
+        make(Some(state.path()), &[], UnixTime::now()).expect("made");
+        for name in [
+            "-verify_hostname localhost",
+            "-verify_ip 127.0.0.1",
+            "-verify_ip ::1",
+        ] {
+            openssl(
+                state.path(),
+                &format!("verify -x509_strict -purpose sslserver -CAfile ca.pem {name} server.pem"),
+            );
+        }
+    }
 }

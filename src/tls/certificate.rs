@@ -1,10 +1,14 @@
 //! What stands in one certificate: names as MySQL prints them, dates, key.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::{
     certificate::X509Certificate,
+    extensions::GeneralName,
     prelude::FromDer as _,
     time::ASN1Time,
     x509::{X509Name, X509Version},
@@ -54,6 +58,30 @@ pub(super) fn public_key(
             parse(der)?.public_key().raw.to_vec(),
         )),
         Err(_) => Err(Flaw::Malformed),
+    }
+}
+
+/// The hosts that a server's certificate is for, ready to log; enough of them to see the mistake.
+pub(super) fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    const ENOUGH: usize = 5;
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension.value.general_names.iter();
+    names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.escape_debug().to_string()),
+            GeneralName::IPAddress(octets) => ip_address(octets).map(|address| address.to_string()),
+            _ => None,
+        })
+        .take(ENOUGH)
+        .collect()
+}
+
+fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+    match octets.len() {
+        4 => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
     }
 }
 
@@ -175,4 +203,72 @@ fn short_name(oid: &str) -> Option<&'static str> {
         "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::tls::testing::{openssl, openssl_words};
+
+    /// `-nameopt compat` is `X509_NAME_oneline`, which MySQL compares with.
+    #[test]
+    fn names_are_written_as_openssl_writes_them() {
+        let directory = TempDir::new().expect("a folder");
+        openssl(
+            directory.path(),
+            "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key",
+        );
+        let subjects = [
+            "/O=Lab/OU=clients/CN=dm",
+            r"/CN=a\/b\+c=d,e",
+            "/O=Multi+OU=Valued/CN=x",
+            "/CN=Zo\u{eb} \u{1f600}",
+            "/CN=tab\there",
+            "/CN=first/CN=second",
+            "/emailAddress=a@b.test/UID=u1/DC=test/serialNumber=42/title=Dr/GN=G/SN=S/initials=GS/street=Way 1",
+            "/C=SE/ST=Scania/L=Lund/postalCode=22100/description=d/businessCategory=b/name=n/dnQualifier=q",
+            "/pseudonym=p/generationQualifier=III/organizationIdentifier=VAT",
+            "/telephoneNumber=1/role=r/unstructuredName=un/unstructuredAddress=ua/mail=m@b.test",
+            "/jurisdictionL=l/jurisdictionST=st/jurisdictionC=SE",
+            "/1.2.3.4.5=odd/CN=x",
+        ];
+        for subject in subjects {
+            let request = "req -x509 -new -key key -utf8 -multivalue-rdn -out cert.pem -subj";
+            openssl_words(
+                directory.path(),
+                &request.split(' ').chain([subject]).collect::<Vec<_>>(),
+            );
+            let printed = openssl(
+                directory.path(),
+                "x509 -in cert.pem -noout -subject -nameopt compat",
+            );
+            let expected = printed
+                .trim_end()
+                .strip_prefix("subject=")
+                .expect("a subject")
+                .trim_start();
+            let der = CertificateDer::from_pem_file(directory.path().join("cert.pem"))
+                .expect("a certificate");
+            let certificate = ClientCertificate::read(&der).expect("readable");
+            assert_eq!(certificate.subject, expected);
+            assert_eq!(certificate.issuer, expected, "self-signed");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_malformed() {
+        let der = CertificateDer::from(b"0\x03abc".as_slice());
+        assert_eq!(ClientCertificate::read(&der), Err(Flaw::Malformed));
+        assert_eq!(public_key(&der).map(|_| ()), Err(Flaw::Malformed));
+    }
+
+    #[test]
+    fn times_are_printed_in_utc_and_never_fail() {
+        let at = |seconds| timestamp(UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
+        assert_eq!(at(1_609_459_200), "2021-01-01T00:00:00Z");
+        assert_eq!(at(u64::MAX), "9999-12-31T23:59:59Z");
+    }
 }
