@@ -15,16 +15,30 @@ pub fn check(config: Config, out: &mut impl Write) -> io::Result<bool> {
     for warning in &config.warnings {
         writeln!(out, "warning  {warning}")?;
     }
-    good &= report(out, "rules", Rules::new(config.rules).map(|_| "no contradictions".to_owned()))?;
+    good &= report(
+        out,
+        "rules",
+        Rules::new(config.rules)
+            .map(|_| "no contradictions".to_owned())
+            .map_err(|error| error.to_string()),
+    )?;
     // without a state directory, so that a check changes nothing
     let acceptor = Acceptor::load(&config.client_tls, None, &[]);
-    good &= report(out, "security", acceptor.map(|acceptor| describe_acceptor(acceptor.as_ref())))?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    good &= report(
+        out,
+        "security",
+        acceptor
+            .map(|acceptor| describe_acceptor(acceptor.as_ref()))
+            .map_err(|error| error.to_string()),
+    )?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     for settings in config.backends {
         let name = settings.role.to_string();
         good &= match Backend::new(settings) {
             Ok(backend) => runtime.block_on(check_backend(out, &name, &backend))?,
-            Err(error) => report::<_, String>(out, &name, Err(error))?,
+            Err(error) => report(out, &name, Err(error.to_string()))?,
         };
     }
     Ok(good)
@@ -41,7 +55,7 @@ fn describe_acceptor(acceptor: Option<&Acceptor>) -> String {
 async fn check_backend(out: &mut impl Write, name: &str, backend: &Backend) -> io::Result<bool> {
     let connection = match backend.probe().await {
         Ok(connection) => connection,
-        Err(error) => return report::<_, String>(out, name, Err(error)),
+        Err(error) => return report(out, name, Err(error.to_string())),
     };
     let version = backend
         .greeting()
@@ -52,20 +66,25 @@ async fn check_backend(out: &mut impl Write, name: &str, backend: &Backend) -> i
         Some(Negotiated { version, cipher }) => format!("{version} with {cipher}"),
         None => "plaintext".to_owned(),
     };
-    report::<_, String>(out, name, Ok(format!("version {version}, {security}")))?;
-    for (place, certificate) in session.and_then(|tls| tls.peer_certificates()).unwrap_or_default().iter().enumerate() {
-        let what = if place == 0 { "certificate" } else { "intermediate" };
+    report(out, name, Ok(format!("version {version}, {security}")))?;
+    for (place, certificate) in session
+        .and_then(|tls| tls.peer_certificates())
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
+        let what = if place == 0 {
+            "certificate"
+        } else {
+            "intermediate"
+        };
         writeln!(out, "         {what} {}", tls::describe(certificate))?;
     }
     connection.stream.close().await;
     Ok(true)
 }
 
-fn report<E: std::error::Error, T: std::fmt::Display>(
-    out: &mut impl Write,
-    what: &str,
-    result: Result<T, E>,
-) -> io::Result<bool> {
+fn report(out: &mut impl Write, what: &str, result: Result<String, String>) -> io::Result<bool> {
     match &result {
         Ok(found) => writeln!(out, "ok       {what}: {found}")?,
         Err(error) => writeln!(out, "FAILED   {what}: {error}")?,

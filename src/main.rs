@@ -48,7 +48,10 @@ fn check(config: Config) -> ExitCode {
 }
 
 fn usage(wrong: ConfigError) -> ExitCode {
-    complain(format_args!("mytls: {:#}", anyhow::Error::from(wrong)), ExitCode::from(EXIT_USAGE))
+    complain(
+        format_args!("mytls: {:#}", anyhow::Error::from(wrong)),
+        ExitCode::from(EXIT_USAGE),
+    )
 }
 
 /// Nothing can be said about a closed standard error.

@@ -61,7 +61,11 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     let mut ending = Ending::listen().map_err(RunError::Runtime)?;
     let acceptor = acceptor(&config)?;
     let backends = backends(config.backends, config.route)?;
-    let listeners = config.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+    let listeners = config
+        .listen
+        .iter()
+        .map(Listener::bind)
+        .collect::<Result<Vec<_>, _>>()?;
 
     // cancelled in this order: the ports and background work, sessions between transactions, all sessions
     let (ports, stop) = (Stop::default(), Stop::default());
@@ -101,7 +105,11 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
 
 /// Lets sessions end: between transactions until `most` or a second signal, then at once.
 async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut Ending) {
-    info!(sessions = sessions.len(), seconds = most.as_secs_f64(), "draining: no new clients");
+    info!(
+        sessions = sessions.len(),
+        seconds = most.as_secs_f64(),
+        "draining: no new clients"
+    );
     sessions.close();
     stop.politely.cancel();
     tokio::select! {
@@ -110,7 +118,10 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut
         () = ending.next() => {}
     }
     if !sessions.is_empty() {
-        warn!(sessions = sessions.len(), "drain is over: cutting the sessions that are left");
+        warn!(
+            sessions = sessions.len(),
+            "drain is over: cutting the sessions that are left"
+        );
         stop.now.cancel();
         if timeout(CUT, sessions.wait()).await.is_err() {
             warn!(sessions = sessions.len(), "sessions did not close in time");
@@ -120,7 +131,10 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut
 }
 
 fn backends(settings: Vec<Settings>, route: crate::backend::Role) -> Result<Backends, RunError> {
-    let all = settings.into_iter().map(|each| Backend::new(each).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+    let all = settings
+        .into_iter()
+        .map(|each| Backend::new(each).map(Arc::new))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(Backends::new(all, route).expect("the configuration's route is one of its backends"))
 }
 
@@ -135,7 +149,10 @@ fn acceptor(config: &Config) -> Result<Option<Acceptor>, RunError> {
             Ok(Some(acceptor))
         }
         Ok(None) => {
-            warn!(channel = "mysql_main", "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off");
+            warn!(
+                channel = "mysql_main",
+                "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off"
+            );
             Ok(None)
         }
         Err(error) if config.require_valid_certificates => Err(error.into()),
@@ -175,13 +192,23 @@ fn listen_addresses(listen: &[ListenAddress]) -> Vec<IpAddr> {
 fn shell_line(listener: &Listener, acceptor: &Acceptor) -> String {
     let target = match listener.tcp_address() {
         Some(address) => {
-            let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+            let host = if address.ip().is_unspecified() {
+                "127.0.0.1".to_owned()
+            } else {
+                address.ip().to_string()
+            };
             format!("--host={host} --port={}", address.port())
         }
-        None => format!("--socket={}", listener.to_string().trim_start_matches("unix:")),
+        None => format!(
+            "--socket={}",
+            listener.to_string().trim_start_matches("unix:")
+        ),
     };
     match acceptor.auto_ca().and_then(|ca| ca.path.as_deref()) {
-        Some(ca) => format!("mysql {target} --ssl-mode=VERIFY_CA --ssl-ca={} --user=USER -p", ca.display()),
+        Some(ca) => format!(
+            "mysql {target} --ssl-mode=VERIFY_CA --ssl-ca={} --user=USER -p",
+            ca.display()
+        ),
         None => format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
     }
 }

@@ -15,7 +15,10 @@ pub struct Ending {
 impl Ending {
     /// From here on, neither kills the process by itself. Needs a runtime.
     pub fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next one. Cancel safe.

@@ -218,7 +218,7 @@ macro_rules! session_line {
             bytes_from_client = $record.from_client,
             bytes_from_backend = $record.from_backend,
             seconds = $record.started.elapsed().as_secs_f64(),
-            outcome = %$outcome,
+            outcome = $outcome.to_string(),
             "session ended"
         )
     };

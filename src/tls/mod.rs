@@ -27,7 +27,7 @@ use rustls::{
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
     auto::{AutoCa, AutoError},
-    certificate::ClientCertificate,
+    certificate::{ClientCertificate, describe},
     connector::{Connector, ConnectorError, server_name},
     failure::handshake_reason,
     material::{MaterialError, Problem},
