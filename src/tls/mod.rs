@@ -2,7 +2,38 @@
 //!
 //! Nothing here knows MySQL: it turns settings into rustls configurations and judges certificates.
 
-use std::path::PathBuf;
+mod acceptor;
+mod authorities;
+mod auto;
+mod certificate;
+mod connector;
+mod failure;
+mod material;
+mod negotiated;
+mod pem;
+mod refusal;
+mod signature;
+#[cfg(test)]
+mod testing;
+
+use std::{path::PathBuf, sync::Arc};
+
+use rustls::{
+    SupportedProtocolVersion,
+    crypto::{CryptoProvider, aws_lc_rs},
+    version::{TLS12, TLS13},
+};
+
+pub use self::{
+    acceptor::{Acceptor, AcceptorError},
+    auto::{AutoCa, AutoError},
+    certificate::{ClientCertificate, describe},
+    connector::{Connector, ConnectorError, server_name},
+    failure::handshake_reason,
+    material::{MaterialError, Problem},
+    negotiated::Negotiated,
+    refusal::{CertificateRefusal, Flaw},
+};
 
 /// Where one piece of PEM comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +70,18 @@ pub enum TlsVersion {
     Tls13,
 }
 
+impl TlsVersion {
+    /// This version and all that are newer.
+    fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
+        const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+        const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
+        match self {
+            Self::Tls12 => FROM_12,
+            Self::Tls13 => FROM_13,
+        }
+    }
+}
+
 /// `security` of a port that clients dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
@@ -70,4 +113,10 @@ pub struct ClientSettings {
     pub mode: SslMode,
     /// The lowest version offered.
     pub lowest_version: TlsVersion,
+}
+
+/// The one cryptography. Always named, never the process-wide default: that is a global, and panics when a second provider
+/// is compiled in.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
 }
