@@ -223,13 +223,15 @@ impl Store<'_> {
 
 /// What clients may call us: host name, loopback, and the addresses that we listen on by name.
 fn names(listen: &[IpAddr]) -> Vec<ServerName<'static>> {
-    let host_name = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    // A host without a name, or with one that is no DNS name, is found by the other names.
+    let host_name = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok());
     let mut names = Vec::new();
-    let candidates = [host_name.as_str(), "localhost"]
+    let candidates = host_name
+        .as_deref()
         .into_iter()
+        .chain(["localhost"])
         .filter_map(|name| ServerName::try_from(name).ok());
     let loopback = [
         IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -117,6 +117,20 @@ impl Validity {
     }
 }
 
+/// What a certificate says, in one line for a person.
+pub fn describe(der: &CertificateDer<'_>) -> String {
+    match parse(der) {
+        Ok(certificate) => format!(
+            "subject {}, issuer {}, valid from {} until {}",
+            one_line(certificate.subject()),
+            one_line(certificate.issuer()),
+            timestamp(Validity::of(&certificate).not_before),
+            timestamp(Validity::of(&certificate).not_after),
+        ),
+        Err(flaw) => flaw.to_string(),
+    }
+}
+
 /// Before 1970 is as good as 1970.
 fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(
