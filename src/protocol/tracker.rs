@@ -812,3 +812,6 @@ fn behind_definition(form: Form, left: u64, before: Before) -> After {
         _ => After::Next(Due::Definitions(left, before)),
     }
 }
+
+#[cfg(test)]
+mod recorded;
