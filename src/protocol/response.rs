@@ -76,10 +76,12 @@ pub enum FirstPacket {
 pub struct PrepareOk {
     /// The number that the backend gave to the statement.
     pub statement: u32,
-    /// Definitions of columns to come.
-    pub columns: u16,
-    /// Definitions of parameters to come.
+    /// Parameters that the statement has.
     pub parameters: u16,
+    /// Columns of its rows.
+    pub columns: u16,
+    /// Whether they are defined; the EOF behind each kind of definition comes even where those are left out.
+    pub has_definitions: bool,
 }
 
 /// How a backend reports a failure.
@@ -172,18 +174,11 @@ impl Head<'_> {
         let [0x00, s0, s1, s2, s3, c0, c1, p0, p1, _filler, rest @ ..] = self.payload else {
             return Err("a COM_STMT_PREPARE_OK packet is malformed");
         };
-        let without_definitions = form.optional_metadata && matches!(rest, [_, _, 0, ..]);
-        let count = |bytes| {
-            if without_definitions {
-                0
-            } else {
-                u16::from_le_bytes(bytes)
-            }
-        };
         Ok(PrepareOk {
             statement: u32::from_le_bytes([*s0, *s1, *s2, *s3]),
-            columns: count([*c0, *c1]),
-            parameters: count([*p0, *p1]),
+            parameters: u16::from_le_bytes([*p0, *p1]),
+            columns: u16::from_le_bytes([*c0, *c1]),
+            has_definitions: !(form.optional_metadata && matches!(rest, [_, _, 0, ..])),
         })
     }
 

@@ -10,7 +10,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use super::command::{Command, ResponseForm};
-use super::response::{FULL_PACKET_BYTES, Failure, FirstPacket, Form, HEAD_BYTES, Head, Status};
+use super::response::{
+    FULL_PACKET_BYTES, Failure, FirstPacket, Form, HEAD_BYTES, Head, PrepareOk, Status,
+};
 
 /// Length of a packet's header: three bytes of length, one of sequence number.
 const HEADER_BYTES: usize = 4;
@@ -230,7 +232,7 @@ enum Due {
 enum Before {
     /// The rows of a result set.
     Rows,
-    /// The definitions of a prepared statement's columns, so many.
+    /// So many definitions of a prepared statement's columns.
     Columns(u16),
     /// The end of the response.
     Nothing,
@@ -625,7 +627,7 @@ impl Tracker {
                 None => After::Stay,
             },
             Due::Definitions(left, before) => {
-                behind_definition(form, left.saturating_sub(1), before)
+                definitions_left(form, left.saturating_sub(1), before)
             }
             Due::EndOfDefinitions(before) => {
                 let status = head.end_of_definitions()?;
@@ -634,11 +636,8 @@ impl Tracker {
                     Before::Rows if command == Command::StmtExecute && status.cursor_exists() => {
                         After::Ended(status)
                     }
-                    Before::Rows => After::Next(Due::Rows),
-                    Before::Columns(0) | Before::Nothing => After::Ended(status),
-                    Before::Columns(columns) => {
-                        After::Next(Due::Definitions(u64::from(columns), Before::Nothing))
-                    }
+                    Before::Nothing => After::Ended(status),
+                    Before::Rows | Before::Columns(_) => behind_definitions(form, before),
                 }
             }
             Due::NextResult => first_of_result(form, head)?,
@@ -653,16 +652,7 @@ impl Tracker {
                 ResponseForm::Prepared => {
                     let prepared = head.prepare_ok(form)?;
                     self.backend.last_prepared = prepared.statement;
-                    match (prepared.parameters, prepared.columns) {
-                        (0, 0) => After::Done,
-                        (0, columns) => {
-                            After::Next(Due::Definitions(u64::from(columns), Before::Nothing))
-                        }
-                        (parameters, columns) => After::Next(Due::Definitions(
-                            u64::from(parameters),
-                            Before::Columns(columns),
-                        )),
-                    }
+                    behind_prepare_ok(form, prepared)
                 }
                 ResponseForm::Silence | ResponseForm::Login => return Err("it has none"),
             },
@@ -796,20 +786,43 @@ fn first_of_result(form: Form, head: Head<'_>) -> Result<After, &'static str> {
     Ok(match head.first_of_result(form)? {
         FirstPacket::Ok(status) => After::Ended(status),
         FirstPacket::LocalInfile => After::File,
-        FirstPacket::Columns { definitions } => behind_definition(form, definitions, Before::Rows),
+        FirstPacket::Columns { definitions } => definitions_left(form, definitions, Before::Rows),
     })
 }
 
-/// What follows when so many definitions are left.
-fn behind_definition(form: Form, left: u64, before: Before) -> After {
-    match (left, before) {
-        (0, _) if !form.deprecate_eof => After::Next(Due::EndOfDefinitions(before)),
-        (0, Before::Rows) => After::Next(Due::Rows),
-        (0, Before::Nothing | Before::Columns(0)) => After::Done,
-        (0, Before::Columns(columns)) => {
-            After::Next(Due::Definitions(u64::from(columns), Before::Nothing))
+/// What follows `COM_STMT_PREPARE_OK`.
+fn behind_prepare_ok(form: Form, prepared: PrepareOk) -> After {
+    let definitions = |count| if prepared.has_definitions { count } else { 0 };
+    let columns = definitions(prepared.columns);
+    match (prepared.parameters, prepared.columns) {
+        (0, 0) => After::Done,
+        (0, _) => definitions_left(form, u64::from(columns), Before::Nothing),
+        (parameters, has_columns) => {
+            let before = if has_columns == 0 {
+                Before::Nothing
+            } else {
+                Before::Columns(columns)
+            };
+            definitions_left(form, u64::from(definitions(parameters)), before)
         }
+    }
+}
+
+/// What follows when so many definitions are left.
+fn definitions_left(form: Form, left: u64, before: Before) -> After {
+    match left {
+        0 if form.deprecate_eof => behind_definitions(form, before),
+        0 => After::Next(Due::EndOfDefinitions(before)),
         _ => After::Next(Due::Definitions(left, before)),
+    }
+}
+
+/// What follows the last definition and its EOF.
+fn behind_definitions(form: Form, before: Before) -> After {
+    match before {
+        Before::Rows => After::Next(Due::Rows),
+        Before::Columns(columns) => definitions_left(form, u64::from(columns), Before::Nothing),
+        Before::Nothing => After::Done,
     }
 }
 

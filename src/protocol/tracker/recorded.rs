@@ -41,7 +41,10 @@ fn recordings() -> Vec<Recording> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder())
         .expect("tests/data is in the repository")
         .map(|entry| entry.expect("its entries can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "session"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "session")
+        })
         .collect();
     files.sort();
     files.into_iter().map(read_recording).collect()
@@ -50,7 +53,10 @@ fn recordings() -> Vec<Recording> {
 fn read_recording(path: PathBuf) -> Recording {
     let text = std::fs::read_to_string(&path).expect("a recording is text");
     let mut recording = Recording {
-        name: path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        name: path
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
         form: Form::default(),
         turns: Vec::new(),
     };
@@ -66,7 +72,8 @@ fn read_recording(path: PathBuf) -> Recording {
 }
 
 fn form(number: &str) -> Form {
-    let bits = u64::from_str_radix(number.trim_start_matches("0x"), 16).expect("capabilities are a number");
+    let bits = u64::from_str_radix(number.trim_start_matches("0x"), 16)
+        .expect("capabilities are a number");
     Form {
         deprecate_eof: bits & 1 << 24 != 0,
         optional_metadata: bits & 1 << 25 != 0,
@@ -76,7 +83,10 @@ fn form(number: &str) -> Form {
 
 fn from_hex(hex: &str) -> Vec<u8> {
     let digit = |digit: u8| (digit as char).to_digit(16).expect("bytes are hexadecimal") as u8;
-    hex.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
 }
 
 /// Plays the session's part: hands bytes on, and carries out `COM_CHANGE_USER` without the tracker.
@@ -143,7 +153,8 @@ impl Player {
                 };
                 let first = packet[0];
                 if first == 0 {
-                    self.tracker.user_changed(u16::from_le_bytes([packet[3], packet[4]]));
+                    self.tracker
+                        .user_changed(u16::from_le_bytes([packet[3], packet[4]]));
                 }
                 login.drain(..HEADER_BYTES + header.payload_bytes);
                 if first == 0 || first == 0xff {
@@ -195,7 +206,10 @@ fn a_client_that_waits_for_responses_has_nothing_outstanding_when_it_goes_on() {
     for recording in recordings() {
         let replay = replay(&recording, || usize::MAX);
         for (place, window) in recording.turns.windows(2).enumerate() {
-            println!("{} {place} {:?} {:?}", recording.name, window[0].0, replay.turns[place]);
+            println!(
+                "{} {place} {:?} {:?}",
+                recording.name, window[0].0, replay.turns[place]
+            );
         }
     }
 }
