@@ -49,10 +49,10 @@ impl Status {
 pub struct Form {
     /// `CLIENT_DEPRECATE_EOF`: no EOF after definitions, and an OK in place of the EOF after rows.
     pub deprecate_eof: bool,
-    /// `CLIENT_OPTIONAL_RESULTSET_METADATA` (`MySQL`): a byte after a column count, and one at the end of
+    /// `CLIENT_OPTIONAL_RESULTSET_METADATA` (MySQL): a byte after a column count, and one at the end of
     /// `COM_STMT_PREPARE_OK`, says whether definitions follow.
     pub optional_metadata: bool,
-    /// `MARIADB_CLIENT_CACHE_METADATA` (`MariaDB`, extended): a byte after a column count says whether definitions
+    /// `MARIADB_CLIENT_CACHE_METADATA` (MariaDB, extended): a byte after a column count says whether definitions
     /// follow.
     pub cache_metadata: bool,
 }
@@ -92,7 +92,7 @@ pub enum Failure {
         /// The server's error number.
         code: u16,
     },
-    /// `MariaDB`'s progress report, which looks like an ERR with the code 0xFFFF and ends nothing.
+    /// MariaDB's progress report, which looks like an ERR with the code 0xFFFF and ends nothing.
     Progress,
 }
 
@@ -160,9 +160,9 @@ impl Head<'_> {
         }
         let (columns, rest) = length_encoded(self.payload).ok_or("a column count is cut short")?;
         let definitions = match (form.optional_metadata || form.cache_metadata, rest) {
-            (false, []) | (true, [1]) => columns,
-            (true, [0]) => 0,
-            _ => return Err("a column count has another length than agreed"),
+            (false, _) | (true, [1, ..]) => columns,
+            (true, [0, ..]) => 0,
+            (true, _) => return Err("a column count does not say whether definitions follow"),
         };
         Ok(FirstPacket::Columns { definitions })
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::super::response::Form;
+use super::walk::Header;
 use super::*;
 
 /// A session after its login.
