@@ -33,7 +33,7 @@ macro_rules! commands {
         /// A command that is passed on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Command {
-            $(#[doc = $name] $variant,)*
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
         impl Command {

@@ -1,8 +1,10 @@
 //! Sessions recorded with real servers (`tests/data`, made by `tests/lab.d/record.py`), replayed in pieces of any size.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::super::response::Form;
 use super::walk::Header;
@@ -48,11 +50,11 @@ fn recordings() -> Vec<Recording> {
         })
         .collect();
     files.sort();
-    files.into_iter().map(read_recording).collect()
+    files.iter().map(|path| read_recording(path)).collect()
 }
 
-fn read_recording(path: PathBuf) -> Recording {
-    let text = std::fs::read_to_string(&path).expect("a recording is text");
+fn read_recording(path: &Path) -> Recording {
+    let text = std::fs::read_to_string(path).expect("a recording is text");
     let mut recording = Recording {
         name: path
             .file_stem()
@@ -83,10 +85,10 @@ fn form(number: &str) -> Form {
 }
 
 fn from_hex(hex: &str) -> Vec<u8> {
-    let digit = |digit: u8| (digit as char).to_digit(16).expect("bytes are hexadecimal") as u8;
-    hex.as_bytes()
-        .chunks(2)
-        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+    let byte = |place| u8::from_str_radix(&hex[place..place + 2], 16);
+    (0..hex.len())
+        .step_by(2)
+        .map(|place| byte(place).expect("bytes are hexadecimal"))
         .collect()
 }
 
@@ -114,6 +116,13 @@ impl Player {
         }
     }
 
+    fn play(&mut self, side: Side, bytes: &[u8]) -> Result<(), Violation> {
+        match side {
+            Side::Client => self.client(bytes),
+            Side::Backend => self.backend(bytes),
+        }
+    }
+
     fn client(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         if self.login.is_some() {
             self.replay.to_backend.extend_from_slice(bytes);
@@ -128,7 +137,6 @@ impl Player {
         match verdict.then {
             ClientThen::ReadMore => assert!(self.kept.len() < COMMAND_HEAD_BYTES),
             ClientThen::ChangeUser => {
-                assert_eq!(self.tracker.outstanding(), 0, "recorded without pipelining");
                 self.client_then.push(verdict.then);
                 self.login = Some(Vec::new());
                 self.replay.to_backend.append(&mut self.kept);
@@ -152,13 +160,12 @@ impl Player {
                     self.login = Some(login);
                     return Ok(());
                 };
-                let first = packet[0];
-                if first == 0 {
-                    self.tracker
-                        .user_changed(u16::from_le_bytes([packet[3], packet[4]]));
+                let ends = matches!(packet, [0x00 | 0xff, ..] | []);
+                if let [0x00, _, _, low, high, ..] = *packet {
+                    self.tracker.user_changed(u16::from_le_bytes([low, high]));
                 }
                 login.drain(..HEADER_BYTES + header.payload_bytes);
-                if first == 0 || first == 0xff {
+                if ends {
                     bytes = login;
                     break;
                 }
@@ -188,11 +195,7 @@ fn replay(recording: &Recording, mut piece: impl FnMut() -> usize) -> Replay {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let (now, later) = rest.split_at(piece().clamp(1, rest.len()));
-            let result = match side {
-                Side::Client => player.client(now),
-                Side::Backend => player.backend(now),
-            };
-            if let Err(violation) = result {
+            if let Err(violation) = player.play(*side, now) {
                 panic!("{}, turn {place}: {violation}", recording.name);
             }
             rest = later;
@@ -202,15 +205,189 @@ fn replay(recording: &Recording, mut piece: impl FnMut() -> usize) -> Replay {
     player.replay
 }
 
+/// Everything that one side sent.
+fn sent_by(side: Side, recording: &Recording) -> Vec<u8> {
+    let turns = recording.turns.iter().filter(|(sender, _)| *sender == side);
+    turns.flat_map(|(_, bytes)| bytes.clone()).collect()
+}
+
+/// The last packet of a turn, without its header.
+fn last_packet(mut turn: &[u8]) -> &[u8] {
+    let mut last = turn;
+    while let Some((header, rest)) = Header::split(turn) {
+        (last, turn) = rest.split_at(header.payload_bytes);
+    }
+    last
+}
+
 #[test]
 fn a_client_that_waits_for_responses_has_nothing_outstanding_when_it_goes_on() {
+    let pipelines = |recording: &Recording| recording.name.ends_with("mariadb-npm");
+    for recording in recordings()
+        .iter()
+        .filter(|recording| !pipelines(recording))
+    {
+        let replay = replay(recording, || usize::MAX);
+        for (place, ((side, bytes), after)) in recording.turns.iter().zip(&replay.turns).enumerate()
+        {
+            let wants_file = last_packet(bytes).starts_with(b"\xfbx")
+                || last_packet(bytes).starts_with(b"\xfb/");
+            let expected = usize::from(wants_file);
+            if *side == Side::Backend {
+                assert_eq!(
+                    after.outstanding, expected,
+                    "{}, turn {place}",
+                    recording.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_byte_goes_on_unchanged() {
     for recording in recordings() {
         let replay = replay(&recording, || usize::MAX);
-        for (place, window) in recording.turns.windows(2).enumerate() {
-            println!(
-                "{} {place} {:?} {:?}",
-                recording.name, window[0].0, replay.turns[place]
+        assert!(
+            replay.to_backend == sent_by(Side::Client, &recording),
+            "{}",
+            recording.name
+        );
+        assert!(
+            replay.to_client == sent_by(Side::Backend, &recording),
+            "{}",
+            recording.name
+        );
+    }
+}
+
+#[test]
+fn single_bytes_give_the_same_as_whole_turns() {
+    for recording in recordings() {
+        let whole = replay(&recording, || usize::MAX);
+        assert!(replay(&recording, || 1) == whole, "{}", recording.name);
+    }
+}
+
+#[test]
+fn a_backend_that_gives_up_is_heard() {
+    let gave_up = |recording: &Recording| {
+        let turns = replay(recording, || usize::MAX).turns;
+        turns.last().map(|turn| turn.backend_then.clone())
+    };
+    let idle: Vec<_> = recordings()
+        .iter()
+        .filter(|recording| recording.name.ends_with("idle-too-long"))
+        .map(gave_up)
+        .collect();
+    assert_eq!(
+        idle,
+        [Some(vec![BackendThen::Unasked { error_code: 4031 }])]
+    );
+}
+
+/// After which statements a polite end may come, on every server and with both endings of a result set.
+#[test]
+fn transactions_are_seen() {
+    let expected = [
+        ("\x03SELECT 1", true),
+        ("\x03CALL fails_late()", false),
+        ("\x03ROLLBACK", true),
+        ("\x03BEGIN", false),
+        ("\x03INSERT INTO recorded VALUES (1000", false),
+        ("\x03ROLLBACK", true),
+        ("\x02no_such_database", false),
+        ("\x03SELECT 1; SELECT 2", true),
+        // A cursor is opened; the statement is reset.
+        ("\x1a", true),
+        ("\x1f", true),
+    ];
+    let every_command: Vec<_> = recordings()
+        .into_iter()
+        .filter(|recording| recording.name.contains("every-command"))
+        .collect();
+    assert_eq!(every_command.len(), 6, "three servers, two endings");
+    for recording in every_command {
+        let turns = replay(&recording, || usize::MAX).turns;
+        let mut turns = recording.turns.iter().zip(&turns);
+        for (command, between) in expected {
+            turns
+                .find(|((_, bytes), _)| bytes[HEADER_BYTES..].starts_with(command.as_bytes()))
+                .unwrap_or_else(|| panic!("{}: no {command}", recording.name));
+            let (_, after) = turns.next().expect("the backend answers");
+            assert_eq!(
+                after.between_transactions, between,
+                "{}, after {command}",
+                recording.name
             );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_cut_gives_the_same_as_whole_turns(which: Index, pieces in vec(1..90_usize, 1..40)) {
+        let recordings = recordings();
+        let recording = which.get(&recordings);
+        let mut pieces = pieces.into_iter().cycle();
+        let cut = replay(recording, || pieces.next().unwrap_or(1));
+        prop_assert!(cut == replay(recording, || usize::MAX), "{}", recording.name);
+    }
+
+    /// A recording with some bytes changed: whatever it means now, it ends in order or in a violation.
+    #[test]
+    fn damaged_sessions_never_panic_and_never_forward_what_was_not_given(
+        which: Index,
+        damage in vec((any::<Index>(), any::<Index>(), any::<u8>()), 1..4),
+        pieces in vec(1..90_usize, 1..40),
+    ) {
+        let mut recordings = recordings();
+        let place = which.index(recordings.len());
+        let recording = &mut recordings[place];
+        for (turn, byte, value) in damage {
+            let turn = turn.index(recording.turns.len());
+            let bytes = &mut recording.turns[turn].1;
+            let byte = byte.index(bytes.len().min(40));
+            bytes[byte] = value;
+        }
+        let mut player = Player::new(recording.form);
+        let mut pieces = pieces.into_iter().cycle();
+        'session: for (side, bytes) in &recording.turns {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(pieces.next().unwrap_or(1).min(rest.len()));
+                if player.play(*side, now).is_err() {
+                    break 'session;
+                }
+                rest = later;
+            }
+        }
+        let given = sent_by(Side::Client, recording);
+        prop_assert!(player.replay.to_backend.len() <= given.len());
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        eof: bool,
+        metadata: bool,
+        sends in vec((any::<bool>(), vec(prop_oneof![Just(0_u8), Just(1), Just(3), Just(0xfe), any::<u8>()], 0..60)), 0..30),
+    ) {
+        let mut tracker = Tracker::new(Form {
+            deprecate_eof: eof,
+            optional_metadata: metadata,
+            cache_metadata: false,
+        });
+        for (from_client, bytes) in sends {
+            let result = if from_client {
+                tracker.client_bytes(&bytes).map(|verdict| {
+                    assert!(verdict.forward + verdict.skip <= bytes.len());
+                })
+            } else {
+                tracker.backend_bytes(&bytes).map(|_| ())
+            };
+            if result.is_err() {
+                break;
+            }
         }
     }
 }
