@@ -14,6 +14,8 @@ mod violation;
 mod walk;
 
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod recorded;
 
 use std::collections::VecDeque;

@@ -415,7 +415,7 @@ def killed(port):
 def with_pymysql(port):
     connection = pymysql.connect(host="127.0.0.1", port=port, local_infile=True, **ACCOUNT)
     with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
-        file.write("".join(f"{4000 + number}\tname\t{'f' * 500}\n" for number in range(40)))
+        file.write("".join(f"{4000 + number}\tname\t{'f' * 300}\n" for number in range(12)))
         file.flush()
         with connection.cursor() as cursor:
             cursor.execute(f"LOAD DATA LOCAL INFILE '{file.name}' REPLACE INTO TABLE recorded")
