@@ -89,14 +89,32 @@ start_mytls() {
   local name=$1 port
   port=$(free_port)
   sed "s/PORT/$port/" >"$RUN/$name.yaml"
-  cp "${MYTLS_BIN:-$(target_folder)/release/mytls}" "$RUN/$name.program" # the servers' account may not reach target/
+  cp "$(mytls_program)" "$RUN/$name.program" # the servers' account may not reach target/
   "${AS_SERVER[@]}" mkdir -p "$RUN/$name.state"
   launch "$name" env STATE_DIRECTORY="$RUN/$name.state" "$RUN/$name.program" serve "$RUN/$name.yaml"
   echo "$port" >"$RUN/$name.port"
   until_ready "$name" 20 port_open "$port"
 }
 
-target_folder() { echo "${CARGO_TARGET_DIR:-$ROOT/target}"; }
+# mytls_config BACKEND_PORT [plaintext]: the configuration of most checks: both sides with TLS, and the rules of the
+# accounts that also the servers have. The backend side shows the certificate that the server's account dm wants.
+mytls_config() {
+  cat <<YAML
+listen: 127.0.0.1:PORT
+security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
+accounts:
+  - { user: "'app_ssl'@'%'", require: SSL }
+  - { user: "'app_x509'@'%'", require: X509 }
+  - { user: "'dm'@'%'", require: X509 }
+from:
+  host: 127.0.0.1
+  port: $1
+YAML
+  [ "${2:-tls}" = plaintext ] ||
+    echo "  security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/client-dm-rsa.pem, ssl-key: $PKI/client-dm-rsa.key }"
+}
+
+mytls_program() { echo "${MYTLS_BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/release/mytls}"; }
 
 build_mytls() {
   [ -z "${MYTLS_BIN:-}" ] || return 0
@@ -185,7 +203,7 @@ lab_up() {
     make_run_folder
     trap 'end_everything keep-logs' EXIT
     for name in "${SERVERS[@]}"; do
-      "install_$name"
+      have "$name"
       start_server "$name"
     done
     trap - EXIT
