@@ -39,6 +39,9 @@ pub enum Command {
 
 /// `mytls serve`.
 #[derive(Debug, Args)]
+#[command(override_usage = "\
+mytls serve CONFIG [--listen IP:PORT]...
+       mytls serve --backend HOST:PORT [--listen IP:PORT]...")]
 #[command(after_help = "\
 Examples:
   mytls serve /etc/mytls/mytls.yaml

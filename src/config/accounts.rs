@@ -3,8 +3,9 @@
 use serde_saphyr::Spanned;
 
 use super::file::{Account, File, Key};
-use super::problem::{Fault, Notice, Remark, Wrong};
+use super::problem::{Fault, Wrong};
 use super::value::{parse, parsed};
+use super::warning::{Notice, Remark};
 use crate::net::ListenAddress;
 use crate::rules::{AccountName, AccountRule, Requirement, Settings};
 use crate::tls::ServerSettings;

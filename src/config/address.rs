@@ -118,15 +118,6 @@ pub(super) fn is_local(endpoint: &Endpoint) -> bool {
     }
 }
 
-/// The endpoint as it would be written.
-pub(super) fn written(endpoint: &Endpoint) -> String {
-    match endpoint {
-        Endpoint::Unix(path) => format!("unix:{}", path.display()),
-        Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        Endpoint::Tcp { host, port } => format!("{host}:{port}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

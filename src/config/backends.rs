@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
-use super::address::{AddressError, MYSQL_PORT, is_local, parse_endpoint, parse_host, written};
+use super::address::{AddressError, MYSQL_PORT, is_local, parse_endpoint, parse_host};
 use super::file::{Backend, File, Key, OneOrMany};
-use super::problem::{Fault, Remark, Wrong};
+use super::problem::{Fault, Wrong};
 use super::security;
 use super::value::{choice, file_path};
+use super::warning::Remark;
 use crate::backend::{Endpoint, Role, Settings};
 use crate::tls::SslMode;
 
@@ -136,7 +137,7 @@ fn refuse_plaintext(section: &Spanned<Backend>, endpoints: &[Endpoint]) -> Resul
     let remote = endpoints.iter().find(|endpoint| !is_local(endpoint));
     match remote {
         Some(remote) if !section.value.allow_plaintext.or(false) => {
-            Err(Fault::key(section, Wrong::Plaintext(written(remote))))
+            Err(Fault::key(section, Wrong::Plaintext(remote.clone())))
         }
         _ => Ok(()),
     }

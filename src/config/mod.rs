@@ -26,15 +26,18 @@ mod problem;
 mod security;
 mod unbuilt;
 mod value;
+mod warning;
 
 pub use address::AddressError;
 pub use environment::Environment;
 pub use place::Place;
-pub use problem::{Notice, Problem, Warning, Wrong};
+pub use problem::{Problem, Wrong};
+pub use warning::{Notice, Warning};
 
 use file::{File, Key, OneOrMany};
-use problem::{Fault, Remark};
+use problem::Fault;
 use value::{Zero, choice, connections, duration, file_path};
+use warning::Remark;
 
 /// Beside MySQL's own port, and reached from this machine alone until somebody says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);

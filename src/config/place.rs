@@ -59,6 +59,11 @@ impl Place {
         }
     }
 
+    /// The line, unless it may hold a secret.
+    pub(super) fn line_shown(&self) -> Option<&str> {
+        self.excerpt.as_deref()
+    }
+
     /// The line with its number, and a mark below the column.
     pub(super) fn write_excerpt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(excerpt) = &self.excerpt else {

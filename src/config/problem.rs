@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration file, and what is odd in it, in words for the person who wrote it.
+//! What can be wrong with a configuration file, in words for the person who wrote it.
 
 use std::fmt;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::place::{Aim, Place};
+use crate::backend::Endpoint;
 
 /// What is wrong in a configuration file, and where.
 #[derive(Debug)]
@@ -30,7 +31,15 @@ impl fmt::Display for Problem {
             write!(f, "{key}: ")?;
         }
         writeln!(f, "{}", self.wrong)?;
-        self.place.write_excerpt(f)
+        self.place.write_excerpt(f)?;
+        let help = match &self.wrong {
+            Wrong::Yaml(_) | Wrong::Kind(_) => self.place.line_shown().and_then(missing_quotes),
+            _ => None,
+        };
+        if let Some(help) = help {
+            write!(f, "\n      = {help}")?;
+        }
+        Ok(())
     }
 }
 
@@ -65,8 +74,8 @@ pub enum Wrong {
         choices: Vec<&'static str>,
     },
     /// The value does not parse; the error says why.
-    #[error("{0}")]
-    Value(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Value(Box<dyn std::error::Error + Send + Sync>),
     /// A value that parses but must not be.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -95,10 +104,21 @@ pub enum Wrong {
         "{0} would be reached in plaintext over the network: write `security:`, best with `ssl-ca`; if that network is \
          to be trusted, `allow-plaintext: true`"
     )]
-    Plaintext(String),
+    Plaintext(Endpoint),
     /// A certificate needs its key, and a key its certificate.
     #[error("needs `{0}` beside it: certificate and key work only together")]
     HalfPair(&'static str),
+}
+
+/// What everybody writes once: MySQL's own notation, which YAML reads as something else.
+fn missing_quotes(line: &str) -> Option<&'static str> {
+    if line.contains("'@'") {
+        Some(r#"YAML needs quotes around an account: "'app'@'%'""#)
+    } else if line.contains("]:") {
+        Some(r#"YAML needs quotes around an address with brackets: "[::]:3307""#)
+    } else {
+        None
+    }
 }
 
 fn unknown_key(nearest: Option<&str>, known: &[&str]) -> String {
@@ -224,93 +244,4 @@ fn nearest(found: &str, known: &[&'static str]) -> Option<&'static str> {
         .min()
         .filter(|(distance, known)| distance * 3 <= known.len().max(found.len()))
         .map(|(_, known)| known)
-}
-
-/// What a configuration does that its writer may not expect. Never an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// Where it is written, if it is.
-    pub place: Option<Place>,
-    /// What.
-    pub notice: Notice,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place {
-            file, line, key, ..
-        }) = &self.place
-        {
-            write!(f, "{}:{line}: {key}: ", file.display())?;
-        }
-        write!(f, "{}", self.notice)
-    }
-}
-
-/// What is odd.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Notice {
-    /// Adds something that mytls cannot do yet.
-    #[error("mytls cannot do this yet: the key has no effect")]
-    NotBuilt,
-    /// TLS to the backend without looking at its certificate.
-    #[error(
-        "the server's certificate is not verified, so that whoever stands between can pass for it: the cure is `ssl-ca`"
-    )]
-    NotVerified,
-    /// `ssl-mode: DISABLED`.
-    #[error("ssl-mode is DISABLED: plaintext, and nothing else in this section has an effect")]
-    TurnedOff,
-    /// `ssl-ca` beside `ssl-mode: REQUIRED`.
-    #[error("ssl-mode is REQUIRED, which verifies nothing: `ssl-ca` has no effect")]
-    UnusedCa,
-    /// A rule asks for a client certificate and none can be verified.
-    #[error("admits nobody: no client certificate can be verified without `security.ssl-ca`")]
-    AdmitsNobody,
-    /// `state-dir` is written nowhere.
-    #[error(
-        "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME): the certificate is made anew at each start, and clients that trust the old one must be told"
-    )]
-    NoStateDirectory,
-}
-
-/// A [`Warning`] before its place was looked up.
-#[derive(Debug)]
-pub(super) struct Remark {
-    at: Option<Location>,
-    notice: Notice,
-}
-
-impl Remark {
-    /// About a key that is written.
-    pub(super) fn key<T>(at: &Spanned<T>, notice: Notice) -> Self {
-        Self {
-            at: Some(at.referenced),
-            notice,
-        }
-    }
-
-    /// About the key of the value at this position.
-    pub(super) fn key_at(at: Location, notice: Notice) -> Self {
-        Self {
-            at: Some(at),
-            notice,
-        }
-    }
-
-    /// About what is not written.
-    pub(super) fn general(notice: Notice) -> Self {
-        Self { at: None, notice }
-    }
-
-    /// Looks the place up in the file's text.
-    pub(super) fn into_warning(self, file: &Path, text: &str) -> Warning {
-        let place = self
-            .at
-            .map(|at| Place::find(file, text, at, Aim::KeyOfValue));
-        Warning {
-            place,
-            notice: self.notice,
-        }
-    }
 }

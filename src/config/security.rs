@@ -7,9 +7,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_saphyr::Location;
 
 use super::file::{Key, PemBytes, Security};
-use super::problem::{Fault, Notice, Remark, Wrong};
+use super::problem::{Fault, Wrong};
 use super::unbuilt::refuse;
 use super::value::{choice, file_path};
+use super::warning::{Notice, Remark};
 use crate::tls::{ClientSettings, PemSource, ServerSettings, Sources, SslMode, TlsVersion};
 
 /// `security` towards clients.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::address::parse_listen;
 use super::file::{Backend, File, Key, OneOrMany};
-use super::problem::{Fault, Notice, Remark, Wrong};
+use super::problem::{Fault, Wrong};
 use super::value::{Zero, choice, duration};
+use super::warning::{Notice, Remark};
 
 /// Refuses a key that restricts; `why` says what would happen without the restriction.
 pub(super) fn refuse<T>(key: &Key<T>, why: &'static str) -> Result<(), Fault> {

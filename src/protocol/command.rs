@@ -2,7 +2,7 @@
 //!
 //! A command that is not here is never forwarded, because nobody could say where its response ends. Absent on
 //! purpose: replication (`COM_BINLOG_DUMP` …), `COM_CLONE`, `COM_TABLE_DUMP`, `COM_CONNECT_OUT`, `COM_MULTI`,
-//! `MariaDB`'s `COM_STMT_BULK_EXECUTE`, and those that exist only inside the server (`COM_SLEEP`, `COM_DAEMON` …).
+//! MariaDB's `COM_STMT_BULK_EXECUTE`, and those that exist only inside the server (`COM_SLEEP`, `COM_DAEMON` …).
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>
 
@@ -33,7 +33,7 @@ macro_rules! commands {
         /// A command that is passed on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Command {
-            $(#[doc = $name] $variant,)*
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
         impl Command {

@@ -4,6 +4,7 @@
 
 use super::capabilities::Capabilities;
 use super::packet::{Malformed, PayloadReader, put_nul_terminated};
+use super::server_kind::ServerKind;
 
 /// Length of the scramble's salt.
 pub const SALT_BYTES: usize = 20;
@@ -31,6 +32,15 @@ impl BackendGreeting {
     /// MariaDB greets without bit 0.
     pub fn is_mariadb(&self) -> bool {
         !self.capabilities.contains(Capabilities::CLIENT_MYSQL)
+    }
+
+    /// Which kind of server greets.
+    pub fn server_kind(&self) -> ServerKind {
+        if self.is_mariadb() {
+            ServerKind::MariaDb
+        } else {
+            ServerKind::of_version(&String::from_utf8_lossy(&self.version))
+        }
     }
 
     /// Reads a greeting payload. The salt is left out: the backend sends a fresh one in its `AuthSwitchRequest`.

@@ -49,10 +49,10 @@ impl Status {
 pub struct Form {
     /// `CLIENT_DEPRECATE_EOF`: no EOF after definitions, and an OK in place of the EOF after rows.
     pub deprecate_eof: bool,
-    /// `CLIENT_OPTIONAL_RESULTSET_METADATA` (`MySQL`): a byte after a column count, and one at the end of
+    /// `CLIENT_OPTIONAL_RESULTSET_METADATA` (MySQL): a byte after a column count, and one at the end of
     /// `COM_STMT_PREPARE_OK`, says whether definitions follow.
     pub optional_metadata: bool,
-    /// `MARIADB_CLIENT_CACHE_METADATA` (`MariaDB`, extended): a byte after a column count says whether definitions
+    /// `MARIADB_CLIENT_CACHE_METADATA` (MariaDB, extended): a byte after a column count says whether definitions
     /// follow.
     pub cache_metadata: bool,
 }
@@ -76,10 +76,12 @@ pub enum FirstPacket {
 pub struct PrepareOk {
     /// The number that the backend gave to the statement.
     pub statement: u32,
-    /// Definitions of columns to come.
-    pub columns: u16,
-    /// Definitions of parameters to come.
+    /// Parameters that the statement has.
     pub parameters: u16,
+    /// Columns of its rows.
+    pub columns: u16,
+    /// Whether they are defined; the EOF behind each kind of definition comes even where those are left out.
+    pub has_definitions: bool,
 }
 
 /// How a backend reports a failure.
@@ -90,7 +92,7 @@ pub enum Failure {
         /// The server's error number.
         code: u16,
     },
-    /// `MariaDB`'s progress report, which looks like an ERR with the code 0xFFFF and ends nothing.
+    /// MariaDB's progress report, which looks like an ERR with the code 0xFFFF and ends nothing.
     Progress,
 }
 
@@ -158,9 +160,9 @@ impl Head<'_> {
         }
         let (columns, rest) = length_encoded(self.payload).ok_or("a column count is cut short")?;
         let definitions = match (form.optional_metadata || form.cache_metadata, rest) {
-            (false, []) | (true, [1]) => columns,
-            (true, [0]) => 0,
-            _ => return Err("a column count has another length than agreed"),
+            (false, _) | (true, [1, ..]) => columns,
+            (true, [0, ..]) => 0,
+            (true, _) => return Err("a column count does not say whether definitions follow"),
         };
         Ok(FirstPacket::Columns { definitions })
     }
@@ -172,18 +174,11 @@ impl Head<'_> {
         let [0x00, s0, s1, s2, s3, c0, c1, p0, p1, _filler, rest @ ..] = self.payload else {
             return Err("a COM_STMT_PREPARE_OK packet is malformed");
         };
-        let without_definitions = form.optional_metadata && matches!(rest, [_, _, 0, ..]);
-        let count = |bytes| {
-            if without_definitions {
-                0
-            } else {
-                u16::from_le_bytes(bytes)
-            }
-        };
         Ok(PrepareOk {
             statement: u32::from_le_bytes([*s0, *s1, *s2, *s3]),
-            columns: count([*c0, *c1]),
-            parameters: count([*p0, *p1]),
+            parameters: u16::from_le_bytes([*p0, *p1]),
+            columns: u16::from_le_bytes([*c0, *c1]),
+            has_definitions: !(form.optional_metadata && matches!(rest, [_, _, 0, ..])),
         })
     }
 

@@ -1,108 +1,90 @@
 //! A user's name, made canonical once: what the rules judge is what the backend gets.
+//!
+//! Servers are lenient: they take quotes off, cut what is too long, convert from the announced character set, and put
+//! `?` for what they cannot convert. Each would make two names one. Here such a name is refused instead.
 
 use std::fmt;
 
-/// A user's name as a server understands it, in UTF-8. Names are equal when their characters are: MySQL compares them
-/// byte for byte.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use super::character_set::Conversion;
+use super::server_kind::ServerKind;
+
+/// A user's name as a server understands it. Names are equal when their characters are, as in MySQL.
+///
+/// `Debug` escapes control characters: a name that comes from a client is logged that way.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserName(String);
 
-/// A name as it stands in a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WireName<'a> {
-    /// Its bytes, without the NUL or the length around them.
-    pub bytes: &'a [u8],
-    /// The collation id announced in the same packet.
-    pub collation: u16,
-}
-
-/// How many characters a server keeps of a name. It cuts off the rest in silence, so that two names become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameLimit {
-    /// MySQL and TiDB: 32.
-    MySql,
-    /// MariaDB: 128.
-    MariaDb,
-}
-
-/// Why a name cannot be made canonical.
+/// Why a name cannot be made canonical, or not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UserNameError {
-    /// The server would cut it.
+    /// MySQL and MariaDB would cut it.
     #[error("user name is longer than {limit} characters")]
     TooLong {
-        /// How many a server keeps.
+        /// The most that the server knows.
         limit: usize,
     },
-    /// The announced character set is unknown here, or its letters are not ASCII.
-    #[error("user name is in a character set that is not supported (collation id {collation})")]
+    /// Unknown here, or its bytes below 0x80 are not ASCII.
+    #[error("user name is in a character set that is not supported (collation {collation})")]
     CharacterSet {
-        /// The id announced.
+        /// The collation id announced.
         collation: u16,
     },
-    /// A byte that is no character in the announced character set, or none that is known here.
-    #[error("user name has a byte that cannot be decoded (collation id {collation})")]
-    Undecodable {
-        /// The id announced.
+    /// Not a character of the announced character set, or not one that all servers read alike.
+    #[error("user name has a character that cannot be converted (collation {collation})")]
+    Character {
+        /// The collation id announced.
         collation: u16,
     },
-    /// Servers turn it into `?`, so that two names become one.
+    /// Servers put `?` in its place.
     #[error("user name has a character above U+FFFF")]
-    AboveBmp,
+    AboveBasicPlane,
     /// On the wire a NUL ends the name.
     #[error("user name has a NUL")]
     Nul,
+    /// Servers take quotes off in a login and leave them in `COM_CHANGE_USER`.
+    #[error("user name is in single quotes")]
+    Quoted,
 }
 
 impl UserName {
-    /// A name from a configuration or a grant table.
+    /// A name that was not sent by a client: from a configuration, a grant table.
     pub fn new(name: impl Into<String>) -> Result<Self, UserNameError> {
-        Self::checked(name.into(), NameLimit::MariaDb)
+        Self::canonical(name.into(), ServerKind::LONGEST_NAME)
     }
 
-    /// The name in a login. All servers remove one pair of single quotes around it.
-    pub fn from_login(wire: WireName<'_>, limit: NameLimit) -> Result<Self, UserNameError> {
-        let name = wire.decode()?;
-        let unquoted = name
-            .strip_prefix('\'')
-            .and_then(|rest| rest.strip_suffix('\''));
-        Self::checked(unquoted.map(str::to_owned).unwrap_or(name), limit)
+    /// The name in a login packet, without its NUL. `collation` is byte 8 of that packet, alone: servers take no other
+    /// (run: MySQL 9.7, MariaDB 10.11 and 11.8). All of them take one pair of single quotes off.
+    pub fn from_login(
+        bytes: &[u8],
+        collation: u8,
+        server: ServerKind,
+    ) -> Result<Self, UserNameError> {
+        let name = Conversion::of(collation.into(), server)?.decode(bytes)?;
+        let name = match in_quotes(&name) {
+            Some(inner) => inner.to_owned(),
+            None => name,
+        };
+        Self::canonical(name, server.longest_name())
     }
 
-    /// The name in a COM_CHANGE_USER. Here quotes are part of the name.
-    pub fn from_change_user(wire: WireName<'_>, limit: NameLimit) -> Result<Self, UserNameError> {
-        Self::checked(wire.decode()?, limit)
+    /// The name in `COM_CHANGE_USER`, without its NUL, and the collation id of two bytes.
+    pub fn from_change_user(
+        bytes: &[u8],
+        collation: u16,
+        server: ServerKind,
+    ) -> Result<Self, UserNameError> {
+        Self::canonical(
+            Conversion::of(collation, server)?.decode(bytes)?,
+            server.longest_name(),
+        )
     }
 
-    fn checked(name: String, limit: NameLimit) -> Result<Self, UserNameError> {
-        let limit = limit.characters();
-        if name.contains('\0') {
-            Err(UserNameError::Nul)
-        } else if name.chars().any(|c| c > '\u{FFFF}') {
-            Err(UserNameError::AboveBmp)
-        } else if name.chars().count() > limit {
-            Err(UserNameError::TooLong { limit })
-        } else {
-            Ok(Self(name))
-        }
+    /// The bytes to send, in a login and in `COM_CHANGE_USER` alike, where this collation is announced.
+    pub fn encode(&self, collation: u16, server: ServerKind) -> Result<Vec<u8>, UserNameError> {
+        Conversion::of(collation, server)?.encode(&self.0)
     }
 
-    /// The bytes for a login under this collation id. A name that has quotes of its own gets a pair more, for the
-    /// server to remove.
-    pub fn to_login(&self, collation: u16) -> Result<Vec<u8>, UserNameError> {
-        if self.0.len() > 1 && self.0.starts_with('\'') && self.0.ends_with('\'') {
-            encode(&format!("'{}'", self.0), collation)
-        } else {
-            encode(&self.0, collation)
-        }
-    }
-
-    /// The bytes for a COM_CHANGE_USER under this collation id.
-    pub fn to_change_user(&self, collation: u16) -> Result<Vec<u8>, UserNameError> {
-        encode(&self.0, collation)
-    }
-
-    /// The name's text.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -111,6 +93,25 @@ impl UserName {
     pub fn is_anonymous(&self) -> bool {
         self.0.is_empty()
     }
+
+    fn canonical(name: String, limit: usize) -> Result<Self, UserNameError> {
+        if name.contains('\0') {
+            Err(UserNameError::Nul)
+        } else if name.chars().any(|character| character > '\u{FFFF}') {
+            Err(UserNameError::AboveBasicPlane)
+        } else if name.chars().nth(limit).is_some() {
+            Err(UserNameError::TooLong { limit })
+        } else if in_quotes(&name).is_some() {
+            Err(UserNameError::Quoted)
+        } else {
+            Ok(Self(name))
+        }
+    }
+}
+
+/// What is between a pair of single quotes; one alone is no pair.
+fn in_quotes(name: &str) -> Option<&str> {
+    name.strip_prefix('\'')?.strip_suffix('\'')
 }
 
 impl fmt::Display for UserName {
@@ -119,103 +120,304 @@ impl fmt::Display for UserName {
     }
 }
 
-impl NameLimit {
-    /// How many characters are kept.
-    pub const fn characters(self) -> usize {
-        match self {
-            Self::MySql => 32,
-            Self::MariaDb => 128,
-        }
+impl fmt::Debug for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
-impl WireName<'_> {
-    fn decode(&self) -> Result<String, UserNameError> {
-        let undecodable = UserNameError::Undecodable {
-            collation: self.collation,
-        };
-        match CharacterSet::of(self.collation)? {
-            CharacterSet::Utf8 => str::from_utf8(self.bytes)
-                .map(str::to_owned)
-                .map_err(|_| undecodable),
-            CharacterSet::Latin1 => Ok(self
-                .bytes
-                .iter()
-                .map(|&byte| latin1_character(byte))
-                .collect()),
-            CharacterSet::Ascii if self.bytes.is_ascii() => {
-                Ok(self.bytes.iter().map(|&byte| char::from(byte)).collect())
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::server_kind::ServerKind::{MariaDb, MySql, OldMySql, TiDb};
+
+    const UTF8MB4: u8 = 45;
+    const UTF8MB4_0900: u8 = 255;
+    const LATIN1: u8 = 8;
+    const ALL: [ServerKind; 4] = [OldMySql, MySql, MariaDb, TiDb];
+
+    fn login(bytes: &[u8], collation: u8, server: ServerKind) -> Result<String, UserNameError> {
+        UserName::from_login(bytes, collation, server).map(|name| name.to_string())
+    }
+
+    fn change_user(
+        bytes: &[u8],
+        collation: u16,
+        server: ServerKind,
+    ) -> Result<String, UserNameError> {
+        UserName::from_change_user(bytes, collation, server).map(|name| name.to_string())
+    }
+
+    #[test]
+    fn names_that_a_server_would_cut_are_refused() {
+        for (server, limit) in [(OldMySql, 32), (MySql, 32), (TiDb, 32), (MariaDb, 128)] {
+            let too_long = "é".repeat(limit + 1);
+            let denied = Err(UserNameError::TooLong { limit });
+            assert_eq!(login(too_long.as_bytes(), UTF8MB4, server), denied);
+            assert_eq!(
+                change_user(too_long.as_bytes(), UTF8MB4.into(), server),
+                denied
+            );
+            assert_eq!(
+                login(format!("'{too_long}'").as_bytes(), UTF8MB4, server),
+                denied
+            );
+            let longest = "é".repeat(limit);
+            assert_eq!(
+                login(longest.as_bytes(), UTF8MB4, server),
+                Ok(longest.clone())
+            );
+            assert_eq!(
+                login(format!("'{longest}'").as_bytes(), UTF8MB4, server),
+                Ok(longest)
+            );
+        }
+    }
+
+    // To MySQL 9.7 `r\xFF` is `r`, to MariaDB `r?`; a surrogate is three bytes to MariaDB.
+    #[test]
+    fn bytes_that_are_no_characters_are_refused() {
+        for bytes in [
+            &b"r\xFF"[..],
+            b"r\xED\xA0\x80",
+            b"r\xC3",
+            b"\xC0\xAF",
+            b"\x80",
+            b"r\xE9",
+        ] {
+            for collation in [33, UTF8MB4, 46, 83, 192, 215, 223, 224, 247, UTF8MB4_0900] {
+                let denied = Err(UserNameError::Character {
+                    collation: collation.into(),
+                });
+                for server in ALL {
+                    assert_eq!(
+                        login(bytes, collation, server),
+                        denied,
+                        "{bytes:?} {collation} {server:?}"
+                    );
+                    assert_eq!(change_user(bytes, collation.into(), server), denied);
+                }
             }
-            CharacterSet::Ascii => Err(undecodable),
         }
     }
-}
 
-fn encode(name: &str, collation: u16) -> Result<Vec<u8>, UserNameError> {
-    let undecodable = UserNameError::Undecodable { collation };
-    match CharacterSet::of(collation)? {
-        CharacterSet::Utf8 => Ok(name.as_bytes().to_vec()),
-        CharacterSet::Latin1 => name
-            .chars()
-            .map(|c| latin1_byte(c).ok_or(undecodable))
-            .collect(),
-        CharacterSet::Ascii if name.is_ascii() => Ok(name.as_bytes().to_vec()),
-        CharacterSet::Ascii => Err(undecodable),
+    // `a😀` logs in as `a?`.
+    #[test]
+    fn characters_above_the_basic_plane_are_refused() {
+        for collation in [33, UTF8MB4, UTF8MB4_0900] {
+            assert_eq!(
+                login("a😀".as_bytes(), collation, MySql),
+                Err(UserNameError::AboveBasicPlane)
+            );
+        }
+        assert_eq!(UserName::new("a😀"), Err(UserNameError::AboveBasicPlane));
     }
-}
 
-/// What of a character set matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CharacterSet {
-    /// utf8mb3 and utf8mb4: above U+FFFF is refused anyway.
-    Utf8,
-    /// MySQL's latin1, which is Windows' code page 1252.
-    Latin1,
-    /// ASCII, and every other character set whose bytes below 0x80 are ASCII: of these only such names are taken.
-    Ascii,
-}
+    #[test]
+    fn names_with_a_nul_are_refused() {
+        assert_eq!(login(b"app\0x", LATIN1, MySql), Err(UserNameError::Nul));
+        assert_eq!(change_user(b"app\0x", 45, MySql), Err(UserNameError::Nul));
+        assert_eq!(UserName::new("\0"), Err(UserNameError::Nul));
+    }
 
-impl CharacterSet {
-    /// The character set of a collation id (`SHOW COLLATION`).
-    fn of(collation: u16) -> Result<Self, UserNameError> {
-        match collation {
-            33 | 76 | 83 | 192..=215 | 223 | 45 | 46 | 224..=247 | 255..=323 => Ok(Self::Utf8),
-            576..=578
-            | 608..=610
-            | 2048..=2559
-            | 1057
-            | 1069
-            | 1070
-            | 1107
-            | 1216
-            | 1248
-            | 1238
-            | 1270 => Ok(Self::Utf8),
-            5 | 8 | 15 | 31 | 47 | 48 | 49 | 94 => Ok(Self::Latin1),
-            10 | 82 | 35 | 90 | 54..=56 | 60..=62 | 17 | 100 => {
+    // A server would take off in a login what it leaves in COM_CHANGE_USER.
+    #[test]
+    fn names_that_stay_in_quotes_are_refused() {
+        for quoted in ["''app''", "''''", "'''''"] {
+            assert_eq!(
+                login(quoted.as_bytes(), UTF8MB4, MySql),
+                Err(UserNameError::Quoted),
+                "{quoted}"
+            );
+        }
+        for quoted in ["'app'", "''"] {
+            assert_eq!(
+                change_user(quoted.as_bytes(), 45, MySql),
+                Err(UserNameError::Quoted),
+                "{quoted}"
+            );
+            assert_eq!(
+                UserName::new(quoted),
+                Err(UserNameError::Quoted),
+                "{quoted}"
+            );
+        }
+    }
+
+    #[test]
+    fn character_sets_that_are_not_like_ascii_are_refused() {
+        for collation in [
+            10, 17, 35, 54, 55, 56, 60, 61, 62, 82, 90, 100, 101, 128, 159, 160, 183, 251, 254,
+        ] {
+            let denied = Err(UserNameError::CharacterSet {
+                collation: collation.into(),
+            });
+            for server in ALL {
+                assert_eq!(login(b"app", collation, server), denied, "{collation}");
+                assert_eq!(
+                    change_user(b"app", collation.into(), server),
+                    denied,
+                    "{collation}"
+                );
+            }
+        }
+        for collation in [
+            324,
+            512,
+            640,
+            672,
+            736,
+            1034,
+            1106,
+            2560,
+            2816,
+            3072,
+            5000,
+            u16::MAX,
+        ] {
+            assert_eq!(
+                change_user(b"app", collation, MariaDb),
                 Err(UserNameError::CharacterSet { collation })
-            }
-            1..=99 | 248..=250 => Ok(Self::Ascii),
-            _ => Err(UserNameError::CharacterSet { collation }),
+            );
         }
     }
-}
 
-/// 0x80 to 0x9F of code page 1252; its five holes are control characters in MySQL.
-const CP1252: [char; 32] = [
-    '\u{20AC}', '\u{81}', '\u{201A}', '\u{192}', '\u{201E}', '\u{2026}', '\u{2020}', '\u{2021}',
-    '\u{2C6}', '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8D}', '\u{17D}', '\u{8F}',
-    '\u{90}', '\u{2018}', '\u{2019}', '\u{201C}', '\u{201D}', '\u{2022}', '\u{2013}', '\u{2014}',
-    '\u{2DC}', '\u{2122}', '\u{161}', '\u{203A}', '\u{153}', '\u{9D}', '\u{17E}', '\u{178}',
-];
-
-fn latin1_character(byte: u8) -> char {
-    match byte {
-        0x80..=0x9F => CP1252[usize::from(byte - 0x80)],
-        _ => char::from(byte),
+    // Under an id that it does not know, MariaDB 10.11 reads C3 A9 as `Ã©`, its default being latin1; a MySQL whose
+    // default is utf8mb4 reads it as `é`. TiDB reads all bytes as UTF-8.
+    #[test]
+    fn characters_that_servers_read_differently_are_refused() {
+        for (bytes, collation, server) in [
+            (&b"r\xC3\xA9"[..], 0, MySql),
+            (b"r\xC3\xA9", 76, MySql),
+            (b"r\xC3\xA9", 255, MariaDb),
+            (b"r\xC3\xA9", 255, OldMySql),
+            (b"r\xC3\xA9", 8, TiDb),
+            (b"r\xE9", 11, MySql),
+            (b"r\xE9", 14, MySql),
+            (b"r\xE9", 28, MySql),
+            (b"r\xE9", 63, MySql),
+            (b"r\xC3\xA9", 248, MySql),
+        ] {
+            let denied = Err(UserNameError::Character { collation });
+            let collation = u8::try_from(collation).expect("one byte");
+            assert_eq!(
+                login(bytes, collation, server),
+                denied,
+                "{bytes:?} {collation} {server:?}"
+            );
+        }
+        for (collation, server) in [
+            (256, MySql),
+            (305, MySql),
+            (576, MariaDb),
+            (2304, MariaDb),
+            (2304, MySql),
+        ] {
+            let denied = Err(UserNameError::Character { collation });
+            assert_eq!(
+                change_user(b"r\xC3\xA9", collation, server),
+                denied,
+                "{collation} {server:?}"
+            );
+        }
     }
-}
 
-fn latin1_byte(character: char) -> Option<u8> {
-    (0..=u8::MAX).find(|&byte| latin1_character(byte) == character)
+    // As `USER()` told after a login: MySQL 9.7, MariaDB 10.11 and 11.8 alike.
+    #[test]
+    fn names_are_read_as_servers_read_them() {
+        for (bytes, collation, name) in [
+            (&b"app"[..], 0, "app"),
+            (b"app", 8, "app"),
+            (b"app", 63, "app"),
+            (b"app", 95, "app"),
+            (b"app", 255, "app"),
+            (b"r\xE9", 8, "ré"),
+            (b"r\xC3\xA9", 33, "ré"),
+            (b"r\xC3\xA9", 45, "ré"),
+            (b"r\x81\x8D", 8, "r\u{81}\u{8D}"),
+            (b"'app'", 8, "app"),
+            (b"''", 8, ""),
+            (b"'", 8, "'"),
+            (b"'app", 8, "'app"),
+            (b"", 8, ""),
+            (b"r ", 8, "r "),
+            (b"\xE9", 94, "é"),
+        ] {
+            for server in [OldMySql, MySql, MariaDb] {
+                assert_eq!(
+                    login(bytes, collation, server).as_deref(),
+                    Ok(name),
+                    "{bytes:?} {collation}"
+                );
+            }
+        }
+        assert_eq!(login(b"r\xC3\xA9", 255, MySql).as_deref(), Ok("ré"));
+        assert_eq!(login(b"r\xC3\xA9", 255, TiDb).as_deref(), Ok("ré"));
+        assert_eq!(change_user(b"app", 2304, MariaDb).as_deref(), Ok("app"));
+        assert_eq!(change_user(b"app", 305, MySql).as_deref(), Ok("app"));
+    }
+
+    #[test]
+    fn names_that_a_collation_cannot_express_are_not_sent() {
+        for (name, collation, server) in [
+            ("é", 11, MySql),
+            ("é", 255, MariaDb),
+            ("Ω", 8, MySql),
+            ("\u{80}", 8, MySql),
+            ("é", 8, TiDb),
+        ] {
+            let name = UserName::new(name).expect("a user name");
+            assert_eq!(
+                name.encode(collation, server),
+                Err(UserNameError::Character { collation })
+            );
+        }
+        let name = UserName::new("app").expect("a user name");
+        assert_eq!(
+            name.encode(35, MySql),
+            Err(UserNameError::CharacterSet { collation: 35 })
+        );
+    }
+
+    #[test]
+    fn names_are_sent_in_the_announced_character_set() {
+        for (name, collation, bytes) in [
+            ("é", 8, &b"\xE9"[..]),
+            ("é", 45, b"\xC3\xA9"),
+            ("€", 8, b"\x80"),
+            ("app", 28, b"app"),
+            ("", 8, b""),
+        ] {
+            let name = UserName::new(name).expect("a user name");
+            assert_eq!(
+                name.encode(collation, MySql).as_deref(),
+                Ok(bytes),
+                "{name} {collation}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, collation: u16, server in prop::sample::select(&ALL[..])) {
+            let _ = UserName::from_login(&bytes, collation.to_le_bytes()[0], server);
+            let _ = UserName::from_change_user(&bytes, collation, server);
+        }
+
+        /// What was judged is what the backend reads.
+        #[test]
+        fn what_is_sent_is_read_as_the_same_name(
+            bytes in prop_oneof!["'{0,2}[a-zé€Ω']{0,40}'{0,2}".prop_map(String::into_bytes), any::<Vec<u8>>()],
+            collation in prop_oneof![Just(LATIN1), Just(UTF8MB4), Just(UTF8MB4_0900), any::<u8>()],
+            server in prop::sample::select(&ALL[..]),
+        ) {
+            if let Ok(name) = UserName::from_login(&bytes, collation, server) {
+                let sent = name.encode(collation.into(), server).expect("it came in this collation");
+                prop_assert_eq!(UserName::from_login(&sent, collation, server), Ok(name.clone()));
+                prop_assert_eq!(UserName::from_change_user(&sent, collation.into(), server), Ok(name));
+            }
+        }
+    }
 }

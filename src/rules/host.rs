@@ -438,10 +438,7 @@ mod tests {
                 (0..=text.len()).any(|skip| slow_match(pattern, &text[skip..]))
             }
             ([b'_', pattern @ ..], [_, text @ ..]) => slow_match(pattern, text),
-            ([b'\\', literal, pattern @ ..], [byte, text @ ..]) => {
-                literal == byte && slow_match(pattern, text)
-            }
-            ([literal, pattern @ ..], [byte, text @ ..]) => {
+            ([b'\\', literal, pattern @ ..] | [literal, pattern @ ..], [byte, text @ ..]) => {
                 literal == byte && slow_match(pattern, text)
             }
             (_, []) => false,

@@ -50,7 +50,7 @@ pub enum Transport {
     },
 }
 
-/// All that rules judge, but for the user name, which COM_CHANGE_USER changes while the identity stays.
+/// All that rules judge, but for the user name, which `COM_CHANGE_USER` changes while the identity stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Where the client came from.

@@ -191,15 +191,16 @@ mod tests {
     use super::*;
     use crate::rules::identity::Certificate;
 
-    fn tls(certificate: Option<Certificate>) -> Transport {
-        Transport::Tls { certificate }
-    }
+    const TLS: Transport = Transport::Tls { certificate: None };
 
-    fn certificate() -> Option<Certificate> {
-        Some(Certificate {
+    fn x509() -> Transport {
+        let certificate = Certificate {
             subject: "/CN=dm".into(),
             issuer: "/CN=ca".into(),
-        })
+        };
+        Transport::Tls {
+            certificate: Some(certificate),
+        }
     }
 
     #[test]
@@ -207,7 +208,7 @@ mod tests {
         for (requirement, transport, lacking) in [
             (Requirement::Ssl, Transport::Plaintext, Lacking::Tls),
             (Requirement::X509, Transport::Plaintext, Lacking::Tls),
-            (Requirement::X509, tls(None), Lacking::Certificate),
+            (Requirement::X509, TLS, Lacking::Certificate),
         ] {
             assert_eq!(
                 requirement.lacking(&transport),
@@ -221,10 +222,10 @@ mod tests {
     fn what_is_required_suffices() {
         for (requirement, transport) in [
             (Requirement::None, Transport::Plaintext),
-            (Requirement::None, tls(None)),
-            (Requirement::Ssl, tls(None)),
-            (Requirement::Ssl, tls(certificate())),
-            (Requirement::X509, tls(certificate())),
+            (Requirement::None, TLS),
+            (Requirement::Ssl, TLS),
+            (Requirement::Ssl, x509()),
+            (Requirement::X509, x509()),
         ] {
             assert_eq!(
                 requirement.lacking(&transport),

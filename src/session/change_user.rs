@@ -9,7 +9,7 @@ use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
 use crate::protocol::change_user::{BackendChangeUser, ChangeUser};
 use crate::protocol::ok_packet::status_of_ok;
-use crate::protocol::user_name::{UserName, WireName};
+use crate::protocol::user_name::UserName;
 use crate::rules::Identity;
 
 impl DataPort {
@@ -51,15 +51,11 @@ impl DataPort {
             Err(_) => return Err(Failure::TooSlow),
         };
         let command = ChangeUser::decode(&packet, wishes.flags)?;
-        let name = WireName {
-            bytes: command.user,
-            collation: command.collation,
-        };
-        let user = UserName::from_change_user(name, wishes.name_limit)?;
+        let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
         let permit = self.authorize(identity, &user, command.using_password)?;
 
         let payload = BackendChangeUser {
-            user: &user.to_change_user(command.collation)?,
+            user: &user.encode(command.collation, wishes.server)?,
             using_password: command.using_password,
             database: command.database,
             collation: command.collation,

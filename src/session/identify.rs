@@ -10,7 +10,8 @@ use crate::net::stream::{Stream, StreamError};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::{BackendGreeting, ClientGreeting, SALT_BYTES};
 use crate::protocol::login::{HEAD_BYTES, Login, LoginHead};
-use crate::protocol::user_name::{NameLimit, UserName, WireName};
+use crate::protocol::server_kind::ServerKind;
+use crate::protocol::user_name::UserName;
 use crate::rules::{Certificate, ClientAddress, Identity, Transport};
 use crate::tls::{Acceptor, CertificateRefusal, Negotiated};
 
@@ -34,7 +35,7 @@ pub(super) struct Wishes {
     pub(super) flags: Capabilities,
     pub(super) max_packet_bytes: u32,
     pub(super) collation: u8,
-    pub(super) name_limit: NameLimit,
+    pub(super) server: ServerKind,
     pub(super) using_password: bool,
     pub(super) database: Option<Vec<u8>>,
     /// The attributes for the backend, encoded.
@@ -87,23 +88,15 @@ impl DataPort {
                 "the character set in the login is not that of the SSLRequest",
             ));
         }
-        let name_limit = if greeting.is_mariadb() {
-            NameLimit::MariaDb
-        } else {
-            NameLimit::MySql
-        };
-        let name = WireName {
-            bytes: login.user,
-            collation: u16::from(login.head.collation),
-        };
-        let user = UserName::from_login(name, name_limit)?;
+        let server = greeting.server_kind();
+        let user = UserName::from_login(login.user, login.head.collation, server)?;
         record.user = Some(user.as_str().to_owned());
         let wishes = Wishes {
             granted: granted(head.capabilities, offered),
             flags: head.capabilities,
             max_packet_bytes: login.head.max_packet_bytes,
             collation: login.head.collation,
-            name_limit,
+            server,
             using_password: login.using_password,
             database: login.database.map(<[u8]>::to_vec),
             attributes: login

@@ -250,7 +250,7 @@ impl DataPort {
         record.backend_tls = connection.stream.tls().and_then(|tls| Negotiated::of(tls));
         let payload = BackendLogin {
             head: connection.head,
-            user: &user.to_login(u16::from(wishes.collation))?,
+            user: &user.encode(u16::from(wishes.collation), wishes.server)?,
             using_password: wishes.using_password,
             database: wishes.database.as_deref(),
             attributes: &wishes.attributes,

@@ -23,7 +23,8 @@ use super::{
     auto,
     auto::{AutoCa, AutoError},
     certificate::ClientCertificate,
-    material::{Material, MaterialError},
+    material::Material,
+    problem::MaterialError,
     provider,
     refusal::{CertificateRefusal, Flaw},
     signature,
@@ -177,13 +178,11 @@ impl ClientCertVerifier for AnyClient {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
     use rustls::{
         ClientConfig, HandshakeKind, ProtocolVersion, SupportedProtocolVersion,
         crypto::SupportedKxGroup,
-        pki_types::{PrivateKeyDer, ServerName, pem::PemObject as _},
+        pki_types::{ServerName, pem::PemObject as _},
         sign::CertifiedKey,
         version,
     };
@@ -193,7 +192,10 @@ mod tests {
     use crate::tls::{
         ClientSettings, Connector, Negotiated, Sources, SslMode, TlsVersion, handshake_reason,
         server_name,
-        testing::{Authority, Leaf, TrustAnybody, handshake, inline, mysql_manual_recipe},
+        testing::{
+            Authority, Leaf, TrustAnybody, certified, handshake, inline, mysql_manual_recipe,
+            year_3000,
+        },
     };
 
     type IsExpected = fn(&Flaw) -> bool;
@@ -340,20 +342,6 @@ mod tests {
             .expect_err("refused")
     }
 
-    fn certified(chain: &str, key: &str) -> CertifiedKey {
-        let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
-            .collect::<Result<_, _>>()
-            .expect("certificates");
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-        CertifiedKey::new(
-            chain,
-            provider()
-                .key_provider
-                .load_private_key(key)
-                .expect("a known kind"),
-        )
-    }
-
     #[test]
     fn a_version_1_client_certificate_is_refused_with_the_cure() {
         let directory = TempDir::new().expect("a folder");
@@ -474,7 +462,6 @@ mod tests {
     fn a_resumed_session_is_judged_like_a_full_one() {
         let ca = Authority::new("CA");
         let leaf = ca.leaf("dm", |leaf| leaf.not_after = date_time_ymd(2999, 1, 1));
-        let after = UnixTime::since_unix_epoch(Duration::from_secs(32_503_680_000)); // the year 3000
         for versions in [TLS12, TLS13] {
             let acceptor = acceptor(Some(&ca.pem));
             let config = bare_client(versions, Some(certified(&leaf.chain, &leaf.key)));
@@ -487,7 +474,7 @@ mod tests {
                 matches!(acceptor.judge(peer, UnixTime::now()), Ok(Some(_))),
                 "same client, known again"
             );
-            let refusal = acceptor.judge(peer, after).expect_err("refused");
+            let refusal = acceptor.judge(peer, year_3000()).expect_err("refused");
             assert!(matches!(refusal.flaw(), Flaw::Expired { .. }), "{refusal}");
         }
     }

@@ -248,3 +248,101 @@ fn flaw(error: webpki::Error, usage: Usage) -> Flaw {
         other => Flaw::Other(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, slice};
+
+    use rustls::pki_types::pem::PemObject as _;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::tls::{
+        certificate::{ClientCertificate, public_key},
+        provider,
+        testing::{Authority, mysql_manual_recipe, openssl},
+    };
+
+    fn certificate(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
+    }
+
+    /// Tag and length of the whole, before the signed part.
+    const OUTER_HEADER_BYTES: usize = 4;
+
+    /// Each byte that is signed counts, and each of the signature, also in the version 1 path that is our own; and none makes
+    /// a reader fail.
+    fn assert_no_damage_passes(ca: &str, leaf: &CertificateDer<'_>) {
+        let authorities = Authorities::new(
+            vec![certificate(ca)],
+            provider().signature_verification_algorithms,
+        );
+        let authorities = authorities.expect("a CA");
+        let now = UnixTime::now();
+        assert_eq!(
+            authorities.verify_backend(slice::from_ref(leaf), now),
+            Ok(())
+        );
+        let parsed = parse(leaf).expect("a certificate");
+        // Between the two stands, a second time, which algorithm was used: not signed, and not looked at.
+        let signed = ..OUTER_HEADER_BYTES + parsed.tbs_certificate.as_ref().len();
+        let signature = leaf.len() - parsed.signature_value.data.len()..;
+        for position in (0..leaf.len()).filter(|at| signed.contains(at) || signature.contains(at)) {
+            let mut damaged = leaf.to_vec();
+            damaged[position] ^= 0x01 << (position % 8);
+            let damaged = CertificateDer::from(damaged);
+            assert!(
+                authorities
+                    .verify_backend(slice::from_ref(&damaged), now)
+                    .is_err(),
+                "byte {position}"
+            );
+            // Whatever they say.
+            let _ = (
+                ClientCertificate::read(&damaged),
+                public_key(&damaged),
+                parse(&damaged).map(|it| host_names(&it)),
+            );
+            let cut = CertificateDer::from(leaf[..position].to_vec());
+            assert!(
+                authorities.verify_backend(&[cut], now).is_err(),
+                "cut at {position}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_damaged_certificate_passes() {
+        let ca = Authority::new("CA");
+        assert_no_damage_passes(&ca.pem, &certificate(&ca.leaf("db", |_| {}).chain));
+    }
+
+    #[test]
+    fn no_damaged_version_1_certificate_passes() {
+        let directory = TempDir::new().expect("a folder");
+        mysql_manual_recipe(directory.path());
+        let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect("made");
+        assert_no_damage_passes(&read("ca.pem"), &certificate(&read("server-cert.pem")));
+    }
+
+    #[test]
+    fn a_certificate_that_is_no_ca_vouches_for_no_version_1_certificate() {
+        // A self-signed server certificate in ssl-ca, whose key signed another: CA:FALSE stands in it.
+        let directory = TempDir::new().expect("a folder");
+        mysql_manual_recipe(directory.path());
+        let run = |arguments: &str| openssl(directory.path(), arguments);
+        run(
+            "req -x509 -new -key ca-key.pem -subj /CN=manual-ca -addext basicConstraints=CA:FALSE -out leaf.pem",
+        );
+        let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect("made");
+        let authorities = Authorities::new(
+            vec![certificate(&read("leaf.pem"))],
+            provider().signature_verification_algorithms,
+        );
+        let shown = certificate(&read("server-cert.pem"));
+        let verdict = authorities
+            .expect("a certificate")
+            .verify_backend(&[shown], UnixTime::now());
+        assert_eq!(verdict, Err(Flaw::UnknownIssuer));
+    }
+}

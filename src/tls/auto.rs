@@ -16,7 +16,7 @@ use std::{
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber,
 };
 use rustls::{
     crypto::CryptoProvider,
@@ -84,20 +84,20 @@ pub(super) fn certificate(
     provider: &CryptoProvider,
     now: UnixTime,
 ) -> Result<(Arc<CertifiedKey>, AutoCa), AutoError> {
-    let store = Store { directory: state };
+    let (store, desk) = (Store { directory: state }, Desk { provider, now });
     store.create()?;
     let ca_key = store.key("ca.key")?;
     let ca = store.certificate(
         "ca.pem",
-        |pem| is_good_ca(pem, &ca_key, now),
-        || issue_ca(&ca_key, now),
+        |kept| desk.is_good_ca(kept, &ca_key),
+        || desk.issue_ca(&ca_key),
     )?;
     let server_key = store.key("server.key")?;
     let names = names(listen);
     let server = store.certificate(
         "server.pem",
-        |pem| is_good_server(pem, &server_key, &ca, &names, provider, now),
-        || issue_server(&server_key, &names, &ca_key, now),
+        |kept| desk.is_good_server(kept, &server_key, &names, &ca),
+        || desk.issue_server(&server_key, &names, &ca_key),
     )?;
     let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
     let key = provider.key_provider.load_private_key(der)?;
@@ -252,66 +252,83 @@ fn names(listen: &[IpAddr]) -> Vec<ServerName<'static>> {
     names
 }
 
-fn is_good_ca(der: &CertificateDer<'_>, key: &KeyPair, now: UnixTime) -> bool {
-    parse(der).is_ok_and(|certificate| {
-        certificate.is_ca()
-            && certificate.public_key().raw == key.subject_public_key_info()
-            && lasts(&Validity::of(&certificate), now)
-    })
-}
-
-fn is_good_server(
-    der: &CertificateDer<'static>,
-    key: &KeyPair,
-    ca: &Issued,
-    names: &[ServerName<'_>],
-    provider: &CryptoProvider,
+/// Where certificates are looked at and issued.
+struct Desk<'a> {
+    provider: &'a CryptoProvider,
     now: UnixTime,
-) -> bool {
-    let Ok(authorities) = Authorities::new(
-        vec![ca.der.clone()],
-        provider.signature_verification_algorithms,
-    ) else {
-        return false;
-    };
-    authorities
-        .verify(std::slice::from_ref(der), Usage::Server, now)
-        .is_ok()
-        && public_key(der)
-            .is_ok_and(|public_key| public_key.as_ref() == key.subject_public_key_info())
-        && names.iter().all(|name| verify_name(der, name).is_ok())
-        && parse(der).is_ok_and(|certificate| lasts(&Validity::of(&certificate), now))
 }
 
-fn lasts(validity: &Validity, now: UnixTime) -> bool {
-    let later =
-        UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()).saturating_add(NEEDED));
-    validity.check(now).is_ok() && validity.check(later).is_ok()
-}
-
-fn issue_ca(key: &KeyPair, now: UnixTime) -> Result<Issued, AutoError> {
-    Ok(ca_parameters(key, now).self_signed(key)?.into())
-}
-
-fn issue_server(
-    key: &KeyPair,
-    names: &[ServerName<'_>],
-    ca_key: &KeyPair,
-    now: UnixTime,
-) -> Result<Issued, AutoError> {
-    let mut parameters = parameters("mytls server", now, SERVER_LIFETIME);
-    for name in names {
-        parameters.subject_alt_names.push(match name {
-            ServerName::IpAddress(address) => SanType::IpAddress(IpAddr::from(*address)),
-            other => SanType::DnsName(other.to_str().as_ref().try_into()?),
-        });
+impl Desk<'_> {
+    fn is_good_ca(&self, kept: &CertificateDer<'_>, key: &KeyPair) -> bool {
+        parse(kept).is_ok_and(|certificate| {
+            certificate.is_ca()
+                && certificate.public_key().raw == key.subject_public_key_info()
+                && self.lasts(&Validity::of(&certificate))
+        })
     }
-    parameters.is_ca = IsCa::ExplicitNoCa;
-    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    parameters.use_authority_key_identifier_extension = true;
-    let issuer = Issuer::new(ca_parameters(ca_key, now), ca_key);
-    Ok(parameters.signed_by(key, &issuer)?.into())
+
+    fn is_good_server(
+        &self,
+        kept: &CertificateDer<'_>,
+        key: &KeyPair,
+        names: &[ServerName<'_>],
+        ca: &Issued,
+    ) -> bool {
+        let algorithms = self.provider.signature_verification_algorithms;
+        Authorities::new(vec![ca.der.clone()], algorithms).is_ok_and(|ca| {
+            ca.verify(std::slice::from_ref(kept), Usage::Server, self.now)
+                .is_ok()
+        }) && public_key(kept)
+            .is_ok_and(|public_key| public_key.as_ref() == key.subject_public_key_info())
+            && names.iter().all(|name| verify_name(kept, name).is_ok())
+            && parse(kept).is_ok_and(|certificate| self.lasts(&Validity::of(&certificate)))
+    }
+
+    fn lasts(&self, validity: &Validity) -> bool {
+        let later = Duration::from_secs(self.now.as_secs()).saturating_add(NEEDED);
+        validity.check(self.now).is_ok()
+            && validity.check(UnixTime::since_unix_epoch(later)).is_ok()
+    }
+
+    fn issue_ca(&self, key: &KeyPair) -> Result<Issued, AutoError> {
+        let mut parameters = ca_parameters(key, self.now);
+        parameters.serial_number = Some(self.serial_number()?);
+        Ok(parameters.self_signed(key)?.into())
+    }
+
+    fn issue_server(
+        &self,
+        key: &KeyPair,
+        names: &[ServerName<'_>],
+        ca_key: &KeyPair,
+    ) -> Result<Issued, AutoError> {
+        let mut parameters = parameters("mytls server", self.now, SERVER_LIFETIME);
+        parameters.serial_number = Some(self.serial_number()?);
+        for name in names {
+            parameters.subject_alt_names.push(match name {
+                ServerName::IpAddress(address) => SanType::IpAddress(IpAddr::from(*address)),
+                other => SanType::DnsName(other.to_str().as_ref().try_into()?),
+            });
+        }
+        parameters.is_ca = IsCa::ExplicitNoCa;
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        parameters.use_authority_key_identifier_extension = true;
+        let issuer = Issuer::new(ca_parameters(ca_key, self.now), ca_key);
+        Ok(parameters.signed_by(key, &issuer)?.into())
+    }
+
+    /// Random: rcgen's own is made of the key, and ours stays the same while certificates may not share a number.
+    fn serial_number(&self) -> Result<SerialNumber, AutoError> {
+        let mut bytes = [0; 16];
+        self.provider
+            .secure_random
+            .fill(&mut bytes)
+            .map_err(rustls::Error::from)?;
+        // Positive, and without a leading zero.
+        bytes[0] = bytes[0] & 0x7F | 0x40;
+        Ok(SerialNumber::from_slice(&bytes))
+    }
 }
 
 /// The CA's name carries part of its key's identifier: OpenSSL finds an issuer by name, and two hosts' CAs may stand in one
@@ -443,6 +460,8 @@ mod tests {
         assert_eq!(first.cert, kept.cert);
         assert_ne!(first.cert, renewed.cert);
         assert_eq!(first_ca, renewed_ca);
+        let serial = |der| parse(der).expect("a certificate").raw_serial_as_string();
+        assert_ne!(serial(&first.cert[0]), serial(&renewed.cert[0]));
     }
 
     #[test]

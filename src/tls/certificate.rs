@@ -43,8 +43,9 @@ pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'
     }
 }
 
+/// The version that came before extensions, and has none: whoever adds them to it is not believed.
 pub(super) fn is_version_1(certificate: &X509Certificate<'_>) -> bool {
-    certificate.version() == X509Version::V1
+    certificate.version() == X509Version::V1 && certificate.extensions().is_empty()
 }
 
 /// The key that a handshake's signature is checked with. webpki reads it, so that the key is the one whose certificate

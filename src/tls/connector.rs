@@ -16,7 +16,8 @@ use rustls::{
 use super::{
     ClientSettings, SslMode,
     authorities::{Authorities, Usage, verify_name},
-    material::{Material, MaterialError, Place, Problem},
+    material::Material,
+    problem::{MaterialError, Place, Problem},
     provider,
     refusal::{CertificateRefusal, Flaw},
     signature,
@@ -198,21 +199,20 @@ impl ServerCertVerifier for BackendVerifier {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, time::Duration};
+    use std::fs;
 
     use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, SanType, date_time_ymd};
     use rustls::{
         HandshakeKind, ServerConfig,
-        pki_types::{PrivateKeyDer, pem::PemObject as _},
+        pki_types::pem::PemObject as _,
         server::{ProducesTickets, WebPkiClientVerifier},
-        sign::CertifiedKey,
     };
     use tempfile::TempDir;
 
     use super::*;
     use crate::tls::{
         Sources, TlsVersion, handshake_reason,
-        testing::{Authority, Leaf, handshake, inline, mysql_manual_recipe},
+        testing::{Authority, Leaf, certified, handshake, inline, mysql_manual_recipe, year_3000},
     };
 
     const HOST: &str = "db.test";
@@ -247,20 +247,6 @@ mod tests {
                 &shown.chain,
                 &shown.key,
             ))))
-    }
-
-    fn certified(chain: &str, key: &str) -> CertifiedKey {
-        let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
-            .collect::<Result<_, _>>()
-            .expect("certificates");
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-        CertifiedKey::new(
-            chain,
-            provider()
-                .key_provider
-                .load_private_key(key)
-                .expect("a known kind"),
-        )
     }
 
     fn dial(mode: SslMode, case: &Case) -> Result<(), Error> {
@@ -363,9 +349,8 @@ mod tests {
         let case = version_1();
         let connector = connector(SslMode::VerifyCa, Some(&case.ca));
         let chain = certified(&case.shown.chain, &case.shown.key).cert;
-        let later = UnixTime::since_unix_epoch(Duration::from_secs(32_503_680_000));
         let refusal = connector
-            .judge(Some(&chain), &server_name(HOST), later)
+            .judge(Some(&chain), &server_name(HOST), year_3000())
             .expect_err("refused");
         assert!(matches!(refusal.flaw(), Flaw::Expired { .. }), "{refusal}");
     }
@@ -581,8 +566,9 @@ mod tests {
         let (client, _) = handshake(connector.config(), &backend, name.clone()).expect("a session");
         assert_eq!(client.handshake_kind(), Some(HandshakeKind::Resumed));
         let peer = client.peer_certificates();
-        let later = UnixTime::since_unix_epoch(Duration::from_secs(32_503_680_000)); // the year 3000
-        let refusal = connector.judge(peer, &name, later).expect_err("refused");
+        let refusal = connector
+            .judge(peer, &name, year_3000())
+            .expect_err("refused");
         assert!(matches!(refusal.flaw(), Flaw::Expired { .. }), "{refusal}");
         assert_eq!(connector.judge(peer, &name, UnixTime::now()), Ok(()));
     }

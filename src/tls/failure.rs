@@ -5,6 +5,8 @@ use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use super::refusal::CertificateRefusal;
 
 /// The reason of a failed handshake with a client or a backend ("the other side").
+///
+/// In TLS 1.3 a server judges our certificate after our handshake is done: its alert comes with the first read.
 pub fn handshake_reason(error: &Error) -> String {
     if let Some(refusal) = CertificateRefusal::of(error) {
         return format!("its {refusal}");

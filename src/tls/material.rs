@@ -1,6 +1,6 @@
 //! CA, certificate chain and key of one place, loaded whole and checked whole before anything uses them.
 
-use std::{fmt, io, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{
     crypto::CryptoProvider,
@@ -9,10 +9,11 @@ use rustls::{
 };
 
 use super::{
-    PemSource, Sources, SslMode,
+    PemSource, Sources,
     authorities::{Authorities, Usage},
-    certificate::{Validity, is_version_1, parse, timestamp},
+    certificate::{Validity, is_version_1, parse},
     pem,
+    problem::{MaterialError, Place, Problem},
     refusal::Flaw,
 };
 
@@ -57,190 +58,6 @@ impl Material {
             authorities: authorities.transpose()?,
             identity,
         })
-    }
-}
-
-/// A source that cannot be used: which one, why, and what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {problem}")]
-pub struct MaterialError {
-    place: String,
-    problem: Problem,
-}
-
-impl MaterialError {
-    pub(super) fn new(place: Place<'_>, problem: Problem) -> Self {
-        Self {
-            place: place.to_string(),
-            problem,
-        }
-    }
-
-    /// What is wrong with it.
-    pub fn problem(&self) -> &Problem {
-        &self.problem
-    }
-}
-
-/// The configuration key and the file that an error is about.
-#[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
-    /// One of the sources.
-    Source(&'static str, &'a PemSource),
-    /// A key of `security` without a source.
-    Key(&'static str),
-}
-
-impl<'a> Place<'a> {
-    fn new(key: &'static str, source: &'a PemSource) -> Self {
-        Self::Source(key, source)
-    }
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Source(key, PemSource::File(path)) => write!(f, "{key} {}", path.display()),
-            Self::Source(_, PemSource::Inline { key, .. }) => f.write_str(key),
-            Self::Key(key) => f.write_str(key),
-        }
-    }
-}
-
-/// What is wrong with a source, and the cure where there is one.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// No such file.
-    #[error("there is no such file")]
-    Missing,
-    /// The operating system does not let us read it.
-    #[error("the user that mytls runs as may not read it (permission denied)")]
-    Unreadable,
-    /// Any other failure of the operating system.
-    #[error("cannot be read: {0}")]
-    Read(io::Error),
-    /// Not the size of a certificate file.
-    #[error("larger than 1 MiB, so it is no PEM file of certificates or keys")]
-    TooLarge,
-    /// Nothing, or only white space.
-    #[error("is empty")]
-    Empty,
-    /// UTF-8 with a byte order mark.
-    #[error(
-        "begins with a byte order mark, which hides its first line; save it as UTF-8 without one"
-    )]
-    ByteOrderMark,
-    /// Text in two-byte units.
-    #[error("is UTF-16 text; save it as UTF-8 without a byte order mark")]
-    Utf16,
-    /// DER.
-    #[error("is DER, not PEM; convert it: `openssl {tool} -inform DER -in FILE -out FILE.pem`")]
-    Der {
-        /// The command of `openssl` that converts it.
-        tool: &'static str,
-    },
-    /// A PKCS#12 bundle.
-    #[error(
-        "is a PKCS#12 bundle, not PEM; take it apart: `openssl pkcs12 -in FILE -nokeys -out cert.pem` and `openssl pkcs12 \
-         -in FILE -nocerts -nodes -out key.pem`"
-    )]
-    Pkcs12,
-    /// A key that needs a password.
-    #[error(
-        "the key is encrypted, and there is nobody to ask for its password; decrypt it: `openssl pkey -in FILE -out FILE.plain`"
-    )]
-    EncryptedKey,
-    /// PEM without a certificate.
-    #[error("has no certificate in it, only: {found}")]
-    NoCertificate {
-        /// The labels of what it holds.
-        found: String,
-    },
-    /// PEM without a private key.
-    #[error("has no private key in it, only: {found}")]
-    NoKey {
-        /// The labels of what it holds.
-        found: String,
-    },
-    /// A section without its end.
-    #[error("ends inside a section (no -----END line): it was cut short or is being written")]
-    Truncated,
-    /// Damaged base64.
-    #[error("a line between -----BEGIN and -----END is not base64: the file is damaged")]
-    Base64,
-    /// A broken marker line.
-    #[error("a -----BEGIN or -----END line is damaged")]
-    Marker,
-    /// A section that is labelled a certificate and is none.
-    #[error("certificate {number} in it is not a valid X.509 certificate")]
-    BadCertificate {
-        /// Counted from 1.
-        number: usize,
-    },
-    /// A key that we cannot use.
-    #[error(
-        "the key is damaged or of a kind that is not supported (RSA of 2048 bits or more, P-256, P-384, P-521, Ed25519 are)"
-    )]
-    UnsupportedKey,
-    /// The key belongs to no certificate of the chain.
-    #[error("the key does not belong to this certificate")]
-    KeyMismatch,
-    /// The key belongs to another certificate of the chain.
-    #[error(
-        "the key belongs to certificate {number} in it; one's own certificate must be the first, then its issuers"
-    )]
-    ChainOrder {
-        /// Counted from 1.
-        number: usize,
-    },
-    /// `ssl-cert` without `ssl-key`.
-    #[error("is given without ssl-key; give both (they may be the same file) or neither")]
-    KeyNotGiven,
-    /// `ssl-key` without `ssl-cert`.
-    #[error("is given without ssl-cert; give both or neither")]
-    CertificateNotGiven,
-    /// Our own certificate has run out.
-    #[error("the certificate expired at {}; renew it", timestamp(*.not_after))]
-    Expired {
-        /// Its last moment.
-        not_after: UnixTime,
-    },
-    /// Our own certificate is for later.
-    #[error("the certificate is not valid before {}; is the clock right?", timestamp(*.not_before))]
-    NotYetValid {
-        /// Its first moment.
-        not_before: UnixTime,
-    },
-    /// All of `ssl-ca` is out of its dates.
-    #[error("no certificate in it is valid now: all have expired or are for later")]
-    NoValidAuthority,
-    /// Our server certificate is X.509 version 1.
-    #[error(
-        "the certificate is X.509 version 1, which many clients refuse; sign it again with `openssl x509 -req … -extfile \
-         FILE`, where FILE has the lines `basicConstraints=CA:FALSE` and `subjectAltName=DNS:…`"
-    )]
-    Version1,
-    /// Our own certificate is for something else.
-    #[error(
-        "the certificate's extended key usage does not include {needed}, so the other side would refuse it"
-    )]
-    WrongPurpose {
-        /// `clientAuth` or `serverAuth`.
-        needed: &'static str,
-    },
-    /// A mode that verifies, and nothing to verify with.
-    #[error("is not given, and ssl-mode {} verifies the backend's certificate by it", mode_name(*.mode))]
-    CaNotGiven {
-        /// The mode.
-        mode: SslMode,
-    },
-}
-
-const fn mode_name(mode: SslMode) -> &'static str {
-    match mode {
-        SslMode::Required => "REQUIRED",
-        SslMode::VerifyCa => "VERIFY_CA",
-        SslMode::VerifyIdentity => "VERIFY_IDENTITY",
     }
 }
 
@@ -350,7 +167,7 @@ fn check_chain(
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path, time::Duration};
+    use std::{fs, path::Path};
 
     use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
     use tempfile::TempDir;
@@ -358,14 +175,12 @@ mod tests {
     use super::*;
     use crate::tls::{
         provider,
-        testing::{Authority, Leaf, inline, mysql_manual_recipe, openssl},
+        testing::{Authority, Leaf, inline, mysql_manual_recipe, openssl, year_3000},
     };
 
     fn load(sources: &Sources, usage: Usage) -> Result<Material, MaterialError> {
         Material::load(sources, usage, &provider(), UnixTime::now())
     }
-
-    type IsExpected = fn(&Problem) -> bool;
 
     /// The problem with `ssl-ca`.
     fn ca_problem(source: PemSource) -> Problem {
@@ -373,7 +188,9 @@ mod tests {
             ca: Some(source),
             ..Sources::default()
         };
-        load(&sources, Usage::Server).expect_err("refused").problem
+        load(&sources, Usage::Server)
+            .expect_err("refused")
+            .into_problem()
     }
 
     /// The problem with a certificate or its key.
@@ -383,18 +200,11 @@ mod tests {
             cert: Some(cert),
             key: Some(key),
         };
-        load(&sources, usage).expect_err("refused").problem
+        load(&sources, usage).expect_err("refused").into_problem()
     }
 
     fn file(path: &Path) -> PemSource {
         PemSource::File(path.to_owned())
-    }
-
-    fn bytes(pem: &[u8]) -> PemSource {
-        PemSource::Inline {
-            key: "test".to_owned(),
-            pem: pem.to_vec(),
-        }
     }
 
     #[test]
@@ -435,85 +245,6 @@ mod tests {
         )
         .expect_err("refused");
         assert_eq!(error.to_string(), "from.security.ssl-ca-base64: is empty");
-    }
-
-    #[test]
-    fn what_is_no_pem_is_told_apart() {
-        let directory = TempDir::new().expect("a folder");
-        let leaf = Authority::new("CA").leaf("db", |_| {});
-        fs::write(directory.path().join("cert.pem"), &leaf.chain).expect("written");
-        fs::write(directory.path().join("key.pem"), &leaf.key).expect("written");
-        openssl(
-            directory.path(),
-            "x509 -in cert.pem -outform DER -out cert.der",
-        );
-        openssl(
-            directory.path(),
-            "pkey -in key.pem -outform DER -out key.der",
-        );
-        openssl(
-            directory.path(),
-            "pkcs12 -export -in cert.pem -inkey key.pem -passout pass:secret -out both.p12",
-        );
-        let read = |name: &str| fs::read(directory.path().join(name)).expect("made");
-        let with_mark = [b"\xEF\xBB\xBF".as_slice(), leaf.chain.as_bytes()].concat();
-        let utf16: Vec<u8> = "\u{feff}-----BEGIN"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
-        let cut = leaf.chain.split_at(leaf.chain.len() / 2).0;
-        let damaged = leaf.chain.replacen("MII", "M!I", 1);
-        let no_certificate = leaf.chain.replace("CERTIFICATE", "CERTIFICATE REQUEST");
-        let table: Vec<(&str, Vec<u8>, IsExpected)> = vec![
-            ("empty", b"\n \n".to_vec(), |problem| {
-                matches!(problem, Problem::Empty)
-            }),
-            ("byte order mark", with_mark, |problem| {
-                matches!(problem, Problem::ByteOrderMark)
-            }),
-            ("UTF-16", utf16, |problem| matches!(problem, Problem::Utf16)),
-            ("DER", read("cert.der"), |problem| {
-                matches!(problem, Problem::Der { tool: "x509" })
-            }),
-            ("PKCS#12", read("both.p12"), |problem| {
-                matches!(problem, Problem::Pkcs12)
-            }),
-            ("cut", cut.as_bytes().to_vec(), |problem| {
-                matches!(problem, Problem::Truncated)
-            }),
-            ("base64", damaged.into_bytes(), |problem| {
-                matches!(problem, Problem::Base64)
-            }),
-            (
-                "a key",
-                leaf.key.clone().into_bytes(),
-                |problem| matches!(problem, Problem::NoCertificate { found } if found == "PRIVATE KEY"),
-            ),
-            (
-                "a request",
-                no_certificate.into_bytes(),
-                |problem| matches!(problem, Problem::NoCertificate { found } if found == "CERTIFICATE REQUEST"),
-            ),
-            (
-                "text",
-                b"ca.pem".to_vec(),
-                |problem| matches!(problem, Problem::NoCertificate { found } if found == "no -----BEGIN line"),
-            ),
-            (
-                "no X.509",
-                b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec(),
-                |problem| matches!(problem, Problem::BadCertificate { number: 1 }),
-            ),
-        ];
-        for (case, pem, expected) in table {
-            let problem = ca_problem(bytes(&pem));
-            assert!(expected(&problem), "{case}: {problem}");
-        }
-        let problem = identity_problem(inline(&leaf.chain), bytes(&read("key.der")), Usage::Server);
-        assert!(
-            matches!(problem, Problem::Der { tool: "pkey" }),
-            "{problem}"
-        );
     }
 
     #[test]
@@ -564,7 +295,11 @@ mod tests {
             key: Some(inline(&leaf.key)),
             ..Sources::default()
         };
-        let problem = |sources| load(&sources, Usage::Server).expect_err("refused").problem;
+        let problem = |sources| {
+            load(&sources, Usage::Server)
+                .expect_err("refused")
+                .into_problem()
+        };
         assert!(matches!(problem(without_key), Problem::KeyNotGiven));
         assert!(matches!(
             problem(without_certificate),
@@ -718,8 +453,7 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_clock_that_is_given() {
         let leaf = Leaf::self_signed("db", |leaf| leaf.not_after = date_time_ymd(2999, 1, 1));
-        let later = UnixTime::since_unix_epoch(Duration::from_secs(32_503_680_000)); // the year 3000
-        let error = Material::load(&leaf.sources(None), Usage::Server, &provider(), later)
+        let error = Material::load(&leaf.sources(None), Usage::Server, &provider(), year_3000())
             .expect_err("refused");
         assert!(
             matches!(error.problem(), Problem::Expired { .. }),

@@ -1,6 +1,11 @@
 //! Certificates, keys and TLS policy of every side: what is shown, who is trusted, and what a peer has shown.
 //!
-//! Nothing here knows MySQL: it turns settings into rustls configurations and judges certificates.
+//! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
+//!
+//! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
+//! checked whole, replaced by another, never changed. Sources become material in `pem` and `material`, or are made in
+//! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
+//! own files in `problem`.
 
 mod acceptor;
 mod authorities;
@@ -11,12 +16,13 @@ mod failure;
 mod material;
 mod negotiated;
 mod pem;
+mod problem;
 mod refusal;
 mod signature;
 #[cfg(test)]
 mod testing;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use rustls::{
     SupportedProtocolVersion,
@@ -30,13 +36,13 @@ pub use self::{
     certificate::{ClientCertificate, describe},
     connector::{Connector, ConnectorError, server_name},
     failure::handshake_reason,
-    material::{MaterialError, Problem},
     negotiated::Negotiated,
+    problem::{MaterialError, Problem},
     refusal::{CertificateRefusal, Flaw},
 };
 
 /// Where one piece of PEM comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum PemSource {
     /// A file (`ssl-ca`, `ssl-cert`, `ssl-key`), absolute or relative to the configuration file's folder, already joined.
     File(PathBuf),
@@ -47,6 +53,19 @@ pub enum PemSource {
         /// The PEM text.
         pem: Vec<u8>,
     },
+}
+
+/// Without the text, which may be a private key.
+impl fmt::Debug for PemSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Inline { key, pem: _ } => f
+                .debug_struct("Inline")
+                .field("key", key)
+                .finish_non_exhaustive(),
+        }
+    }
 }
 
 /// The PEM sources of one place. Each subset is legal.

@@ -7,7 +7,7 @@ use std::{fs::File, io, io::Read as _};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _};
 
-use super::{PemSource, material::Problem};
+use super::{PemSource, problem::Problem};
 
 /// A file that is larger is no certificate file; a limit, because the path may name anything, even `/dev/zero`.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
@@ -119,4 +119,90 @@ fn sections(text: &[u8]) -> String {
 
 fn contains(text: &[u8], wanted: &[u8]) -> bool {
     text.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::tls::testing::{Authority, openssl};
+
+    type IsExpected = fn(&Problem) -> bool;
+
+    #[test]
+    fn what_is_no_pem_is_told_apart() {
+        let directory = TempDir::new().expect("a folder");
+        let leaf = Authority::new("CA").leaf("db", |_| {});
+        fs::write(directory.path().join("cert.pem"), &leaf.chain).expect("written");
+        fs::write(directory.path().join("key.pem"), &leaf.key).expect("written");
+        openssl(
+            directory.path(),
+            "x509 -in cert.pem -outform DER -out cert.der",
+        );
+        openssl(
+            directory.path(),
+            "pkey -in key.pem -outform DER -out key.der",
+        );
+        openssl(
+            directory.path(),
+            "pkcs12 -export -in cert.pem -inkey key.pem -passout pass:secret -out both.p12",
+        );
+        let read = |name: &str| fs::read(directory.path().join(name)).expect("made");
+        let with_mark = [b"\xEF\xBB\xBF".as_slice(), leaf.chain.as_bytes()].concat();
+        let utf16: Vec<u8> = "\u{feff}-----BEGIN"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let cut = leaf.chain.split_at(leaf.chain.len() / 2).0;
+        let damaged = leaf.chain.replacen("MII", "M!I", 1);
+        let no_certificate = leaf.chain.replace("CERTIFICATE", "CERTIFICATE REQUEST");
+        let table: Vec<(&str, Vec<u8>, IsExpected)> = vec![
+            ("empty", b"\n \n".to_vec(), |problem| {
+                matches!(problem, Problem::Empty)
+            }),
+            ("byte order mark", with_mark, |problem| {
+                matches!(problem, Problem::ByteOrderMark)
+            }),
+            ("UTF-16", utf16, |problem| matches!(problem, Problem::Utf16)),
+            ("DER", read("cert.der"), |problem| {
+                matches!(problem, Problem::Der { tool: "x509" })
+            }),
+            ("PKCS#12", read("both.p12"), |problem| {
+                matches!(problem, Problem::Pkcs12)
+            }),
+            ("cut", cut.as_bytes().to_vec(), |problem| {
+                matches!(problem, Problem::Truncated)
+            }),
+            ("base64", damaged.into_bytes(), |problem| {
+                matches!(problem, Problem::Base64)
+            }),
+            (
+                "a key",
+                leaf.key.clone().into_bytes(),
+                |problem| matches!(problem, Problem::NoCertificate { found } if found == "PRIVATE KEY"),
+            ),
+            (
+                "a request",
+                no_certificate.into_bytes(),
+                |problem| matches!(problem, Problem::NoCertificate { found } if found == "CERTIFICATE REQUEST"),
+            ),
+            (
+                "text",
+                b"ca.pem".to_vec(),
+                |problem| matches!(problem, Problem::NoCertificate { found } if found == "no -----BEGIN line"),
+            ),
+        ];
+        for (case, pem, expected) in table {
+            let problem = certificates(&pem).expect_err("refused");
+            assert!(expected(&problem), "{case}: {problem}");
+        }
+        let problem = private_key(&read("key.der")).expect_err("refused");
+        assert!(
+            matches!(problem, Problem::Der { tool: "pkey" }),
+            "{problem}"
+        );
+    }
 }

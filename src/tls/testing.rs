@@ -1,6 +1,6 @@
 //! Throw-away certificates and handshakes in memory, for the tests of this module.
 
-use std::{io, path::Path, process::Command, sync::Arc};
+use std::{io, path::Path, process::Command, sync::Arc, time::Duration};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -9,7 +9,8 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, ServerConfig, ServerConnection,
     SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+    sign::CertifiedKey,
 };
 
 use super::{PemSource, Sources, provider};
@@ -96,6 +97,26 @@ impl ServerCertVerifier for TrustAnybody {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+/// After everything that `date_time_ymd(2999, 1, 1)` ends.
+pub(super) fn year_3000() -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(32_503_680_000))
+}
+
+/// A chain and a key, unchecked.
+pub(super) fn certified(chain: &str, key: &str) -> CertifiedKey {
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
+        .collect::<Result<_, _>>()
+        .expect("certificates");
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    CertifiedKey::new(
+        chain,
+        provider()
+            .key_provider
+            .load_private_key(key)
+            .expect("a known kind"),
+    )
 }
 
 /// PEM text as a source.
