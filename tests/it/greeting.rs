@@ -212,7 +212,7 @@ fn plaintext_login_in_one_segment_with_the_ssl_request_is_no_login() {
     client.send_raw(&both.concat());
     client.expect_end();
     assert_eq!(backend.dials(), dials, "the backend was dialled");
-    proxy.wait_for_log("session ended");
+    proxy.wait_for_log("outcome=\"TLS with the client");
 }
 
 #[test]

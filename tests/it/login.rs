@@ -7,7 +7,7 @@ use crate::support::client::{Client, ssl_request};
 use crate::support::handshake::{Greeting, Login};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
-use crate::support::proxy::{Config, Proxy, wait_until};
+use crate::support::proxy::{Config, Proxy, wait_for};
 use crate::support::wire::{TlsPeer, err, flag, packet};
 
 fn greeted(proxy: &Proxy) -> Client {
@@ -342,63 +342,44 @@ fn client_that_is_slow_in_the_auth_relay_is_ended_at_the_deadline() {
     );
 }
 
+/// A client that was greeted and not refused for want of a place: those of closed connections become free soon.
+#[track_caller]
+fn placed(proxy: &Proxy) -> Client {
+    wait_for("a place", || {
+        let mut client = Client::connect(proxy.address);
+        client.read().error().is_none().then_some(client)
+    })
+}
+
 #[test]
 fn one_connection_too_many_is_refused_and_a_place_becomes_free_again() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend).with("limits: { connections: 2 }"));
-    let login = Login::of("app");
-    let mut first = None;
-    // The place of the connection that waited for the greeting may not be free yet.
-    wait_until("two places", || {
-        let mut client = Client::connect(proxy.address);
-        if client.read().error().is_none() {
-            client.send_login(&login);
-            first = Some(client);
-        }
-        first.is_some()
-    });
-    let second = Client::logged_in(proxy.address, &login);
+    let _first = placed(&proxy);
+    let second = placed(&proxy);
     let mut third = Client::connect(proxy.address);
     let error = third.error();
     assert_eq!((error.sequence, error.code, error.state), (0, 1040, None));
     third.expect_clean_end();
     drop(second);
-    wait_until("a free place", || {
-        Client::connect(proxy.address).read().error().is_none()
-    });
+    placed(&proxy);
 }
 
 #[test]
 fn connections_before_login_have_a_limit_of_their_own() {
     let backend = Backend::start(Server::mysql());
-    let proxy =
-        Proxy::start(Config::before(&backend).with("limits: { connections-before-login: 1 }"));
-    let login = Login::of("app");
+    let config = Config::before(&backend).with("limits: { connections-before-login: 1 }");
+    let proxy = Proxy::start(config);
     let logged_in = || {
-        let mut client = None;
-        wait_until("a place", || {
-            let mut next = Client::connect(proxy.address);
-            if next.read().error().is_some() {
-                return false;
-            }
-            next.send_login(&login);
-            assert!(next.authenticate(ClientPlugin::with_password()).is_ok());
-            client = Some(next);
-            true
-        });
+        let mut client = placed(&proxy);
+        client.send_login(&Login::of("app"));
+        assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
         client
     };
     let _first = logged_in();
     let _second = logged_in();
-    let mut waiting = None;
-    wait_until("a place", || {
-        let mut next = Client::connect(proxy.address);
-        let greeted = next.read().error().is_none();
-        waiting = greeted.then_some(next);
-        greeted
-    });
-    let mut refused = Client::connect(proxy.address);
-    assert_eq!(refused.error().code, 1040);
+    let _third = placed(&proxy);
+    assert_eq!(Client::connect(proxy.address).error().code, 1040);
 }
 
 /// `mysql --default-auth=mysql_clear_password` puts the password into its first packet.

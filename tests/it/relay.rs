@@ -297,7 +297,7 @@ fn local_infile_while_another_command_is_in_flight_ends_the_session() {
     );
     client.expect_end();
     backend.closed_within(std::time::Duration::from_secs(5));
-    proxy.wait_for_log("session ended");
+    proxy.session_line();
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn quit_reaches_the_backend_and_ends_the_session() {
     client.expect_clean_end();
     backend.closed_within(std::time::Duration::from_secs(5));
     assert_eq!(commands(&backend), [0x01]);
-    proxy.wait_for_log("session ended");
+    proxy.session_line();
 }
 
 #[test]

@@ -170,15 +170,10 @@ impl Proxy {
     #[track_caller]
     pub(crate) fn start(config: Config) -> Self {
         let proxy = Self::start_cold(config);
-        let deadline = Instant::now() + PATIENCE;
         // There is no other sign of it: until the greeting is learnt, clients get an ERR in its place.
-        while let Some(error) = Client::connect(proxy.address).read().error() {
-            assert!(
-                Instant::now() < deadline,
-                "mytls never greeted but said {error:?}"
-            );
-            thread::sleep(Duration::from_millis(10));
-        }
+        wait_until("a greeting", || {
+            Client::connect(proxy.address).read().error().is_none()
+        });
         proxy
     }
 
@@ -219,6 +214,14 @@ impl Proxy {
     #[track_caller]
     pub(crate) fn wait_for_log(&self, part: &str) -> String {
         self.wait_for_line(part, |line| line.contains(part))
+    }
+
+    /// The line of the first session that got as far as an account, waited for.
+    #[track_caller]
+    pub(crate) fn session_line(&self) -> String {
+        self.wait_for_line("a session's end", |line| {
+            line.contains("session ended") && line.contains("account=")
+        })
     }
 
     #[track_caller]
@@ -268,12 +271,9 @@ impl Proxy {
     /// The exit status, waited for.
     #[track_caller]
     pub(crate) fn exit_status(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until("the end of mytls", || {
-            status = self.child.try_wait().expect("ask for the exit status");
-            status.is_some()
-        });
-        status.expect("it was waited for")
+        wait_for("the end of mytls", || {
+            self.child.try_wait().expect("ask for the exit status")
+        })
     }
 
     /// Open file descriptors.
@@ -340,8 +340,17 @@ pub(crate) fn run_with(subcommand: &str, config: &Config) -> Run {
 /// Polls a condition that nobody announces.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
+}
+
+/// Polls for something that nobody announces.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
-    while !condition() {
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(5));
     }
