@@ -206,6 +206,59 @@ fn change_works_with_every_plugin() {
     }
 }
 
+/// MariaDB's connectors end the packet behind the character set where they have no plugin to name.
+#[test]
+fn plugin_and_attributes_may_be_missing_at_the_end() {
+    let (backend, proxy) = start(Server::mysql());
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.command(
+        &ChangeUser {
+            plugin: None,
+            ..ChangeUser::to("other")
+        }
+        .payload(),
+    );
+    assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
+    let seen = seen(&backend);
+    assert!(
+        seen.plugin.is_some(),
+        "the backend is always named a plugin"
+    );
+    assert!(
+        !seen.attributes.is_empty(),
+        "without attributes MySQL refuses a client that had them"
+    );
+}
+
+#[test]
+fn malformed_change_ends_the_session() {
+    let whole = ChangeUser::to("other").payload();
+    let mut lying_length = whole.clone();
+    lying_length[7] = 0xfa;
+    for bytes in [&whole[..1], &whole[..4], &whole[..12], &lying_length] {
+        let (backend, proxy) = start(Server::mysql());
+        let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+        client.command(bytes);
+        let error = client.error();
+        assert!([1043, 1835].contains(&error.code), "{error:?}");
+        client.expect_end();
+        assert!(saw_none(&backend));
+    }
+}
+
+/// Nobody needs a change of user of 16 MiB.
+#[test]
+fn oversized_change_ends_the_session() {
+    let (backend, proxy) = start(Server::mysql());
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.send_raw(&[0xff, 0xff, 0xff, 0, 0x11]);
+    // The rest never comes: the header is enough.
+    client.sequence = 1;
+    assert_eq!(client.error().code_and_state(), (1153, "08S01"));
+    client.expect_end();
+    assert!(saw_none(&backend));
+}
+
 #[test]
 fn commands_behind_a_change_wait_for_it() {
     let (_backend, proxy) = start(Server::mysql());

@@ -9,7 +9,7 @@ use crate::support::client::Client;
 use crate::support::handshake::Login;
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
-use crate::support::proxy::{Config, Proxy, Run, run_with, wait_until};
+use crate::support::proxy::{Config, Proxy, Run, run, run_with, wait_until};
 use crate::support::wire::ok;
 
 /// Runs `serve` and `check` with a wrong line and expects both to point at it.
@@ -61,6 +61,83 @@ fn restricting_key_that_is_not_built_yet_is_an_error() {
         "import-accounts: { user: mytls, password-file: secret }",
         &["import-accounts"],
     );
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    for arguments in [
+        &["frobnicate"][..],
+        &["serve", "--no-such-option"],
+        &["serve", "a.yaml", "b.yaml"],
+        &[],
+    ] {
+        let run = run(arguments);
+        assert_eq!(run.code, Some(64), "{arguments:?}: {}", run.stderr);
+        assert!(!run.stderr.is_empty(), "{arguments:?}");
+    }
+    let run = run(&["check", "/nonexistent/mytls.yaml"]);
+    assert_eq!(run.code, Some(64), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("/nonexistent/mytls.yaml"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn help_is_no_failure() {
+    let run = run(&["--help"]);
+    assert_eq!(run.code, Some(0));
+    assert!(run.stdout.contains("serve"), "{}", run.stdout);
+}
+
+#[test]
+fn port_that_is_taken_is_a_failure_that_names_it() {
+    let backend = Backend::start(Server::mysql());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("an address").to_string();
+    let run = run_with("serve", &Config::before(&backend).listen(&address));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains(&address), "{}", run.stderr);
+}
+
+/// A process that was killed leaves its socket behind.
+#[test]
+fn stale_unix_socket_is_replaced() {
+    let backend = Backend::start(Server::mysql());
+    let config = Config::before(&backend).unix_socket();
+    drop(std::os::unix::net::UnixListener::bind(config.path("mytls.sock")).expect("bind"));
+    let proxy = Proxy::start(config);
+    Client::connect_unix(&proxy.unix_socket()).greeting();
+}
+
+/// Another process serves there: taking its socket away would cut its clients off.
+#[test]
+fn unix_socket_of_a_living_process_is_not_taken_away() {
+    let backend = Backend::start(Server::mysql());
+    let config = Config::before(&backend).unix_socket();
+    let living = std::os::unix::net::UnixListener::bind(config.path("mytls.sock")).expect("bind");
+    let run = run_with("serve", &config);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(std::os::unix::net::UnixStream::connect(config.path("mytls.sock")).is_ok());
+    drop(living);
+}
+
+/// Without descriptors mytls waits until there are some; it neither ends nor spins.
+#[test]
+fn clients_beyond_the_open_files_are_served_when_others_have_gone() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend).open_files(40));
+    let crowd: Vec<_> = (0..60)
+        .map(|_| TcpStream::connect(proxy.address).expect("a place in the queue"))
+        .collect();
+    wait_until("the last descriptor", || proxy.descriptors() >= 39);
+    let before = proxy.processor_ticks();
+    std::thread::sleep(Duration::from_secs(1)); // the time over which it must not spin
+    let ticks = proxy.processor_ticks() - before;
+    assert!(ticks < 30, "{ticks} of 100 ticks in a second of waiting");
+    drop(crowd);
+    Client::logged_in(proxy.address, &Login::of("app"));
 }
 
 #[test]

@@ -542,6 +542,40 @@ fn our_attributes_stand_first_and_cannot_be_forged() {
     drop(client);
 }
 
+#[test]
+fn client_without_attributes_gets_ours_alone() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    Client::logged_in(
+        proxy.address,
+        &Login::of("app").with_flags(0, flag::CONNECT_ATTRS),
+    );
+    let attributes = backend.login().attributes;
+    assert!(!attributes.is_empty());
+    assert!(
+        attributes.iter().all(|(key, _)| key.starts_with("_mytls_")),
+        "{attributes:?}"
+    );
+}
+
+/// Kerberos tickets and LDAP tokens are longer than the 250 bytes that one byte can count.
+#[test]
+fn long_first_answer_of_a_client_is_read_by_its_length() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    for length in [250, 251, 3000] {
+        let mut login = Login::of("app").database("shop");
+        login.auth = vec![0x7f; length];
+        Client::logged_in(proxy.address, &login);
+    }
+    let databases: Vec<_> = backend
+        .logins()
+        .into_iter()
+        .filter_map(|login| login.database)
+        .collect();
+    assert_eq!(databases, vec![b"shop".to_vec(); 3]);
+}
+
 /// The server takes flags, size and character set from the `SSLRequest`; differing ones are a bad handshake.
 #[test]
 fn ssl_request_to_the_backend_repeats_the_head_of_the_login() {

@@ -30,6 +30,8 @@ pub(crate) struct Config {
     rest: String,
     /// Whom mytls runs as, if not as the tests do.
     os_user: Option<u32>,
+    /// The limit of its open files, if not that of the tests.
+    open_files: Option<u32>,
 }
 
 /// The OS user `nobody`.
@@ -55,6 +57,7 @@ impl Config {
             from: format!("{{ {}{security} }}", backend.endpoint),
             rest: "state-dir: state\n".to_owned(),
             os_user: None,
+            open_files: None,
         }
     }
 
@@ -95,6 +98,23 @@ impl Config {
         self
     }
 
+    /// mytls may open no more files than this.
+    pub(crate) fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// `listen`, in place of a port on 127.0.0.1.
+    pub(crate) fn listen(mut self, value: &str) -> Self {
+        value.clone_into(&mut self.listen);
+        self
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The OS user that mytls will run as.
     pub(crate) fn os_user(&self) -> Uid {
         self.os_user.map_or_else(geteuid, Uid::from_raw)
@@ -104,12 +124,8 @@ impl Config {
     fn command(&self, subcommand: &str) -> Command {
         let file = self.folder.path().join("mytls.yaml");
         std::fs::write(&file, self.text()).expect("write the configuration");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mytls"));
-        command.arg(subcommand).arg(file).env_clear();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = mytls(self.open_files);
+        command.arg(subcommand).arg(file);
         if let Some(user) = self.os_user {
             command.uid(user).gid(user);
         }
@@ -200,9 +216,10 @@ impl Proxy {
             folder: config.folder,
         };
         let line = proxy.wait_for_line("the port", |line| {
-            line.contains("listening") && line.contains("127.0.0.1:")
+            line.contains("listening") && line.contains("127.0.0.1")
         });
-        let (_, port) = line.rsplit_once("127.0.0.1:").expect("it was searched for");
+        let (_, rest) = line.rsplit_once("127.0.0.1").expect("it was searched for");
+        let port = rest.trim_start_matches([']', ':']);
         let end = port
             .find(|byte: char| !byte.is_ascii_digit())
             .unwrap_or(port.len());
@@ -296,6 +313,18 @@ impl Proxy {
             .expect("a number")
     }
 
+    /// Processor time so far, in hundredths of a second.
+    pub(crate) fn processor_ticks(&self) -> usize {
+        let stat = std::fs::read_to_string(self.proc().join("stat")).expect("read /proc");
+        let (_, behind_name) = stat.rsplit_once(')').expect("a name in parentheses");
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        // utime and stime are fields 14 and 15 of the whole line
+        fields[11..13]
+            .iter()
+            .map(|field| field.parse::<usize>().expect("a number"))
+            .sum()
+    }
+
     fn proc(&self) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string())
     }
@@ -329,12 +358,44 @@ pub(crate) struct Run {
 
 /// Runs `mytls SUBCOMMAND FILE` to its end.
 pub(crate) fn run_with(subcommand: &str, config: &Config) -> Run {
-    let output = config.command(subcommand).output().expect("run mytls");
+    finish(&mut config.command(subcommand))
+}
+
+/// Runs mytls with these arguments to its end.
+pub(crate) fn run(arguments: &[&str]) -> Run {
+    finish(mytls(None).args(arguments))
+}
+
+fn finish(command: &mut Command) -> Run {
+    let output = command.output().expect("run mytls");
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// mytls with nothing of this process' environment.
+fn mytls(open_files: Option<u32>) -> Command {
+    let binary = env!("CARGO_BIN_EXE_mytls");
+    let mut command = match open_files {
+        None => Command::new(binary),
+        Some(limit) => {
+            let mut shell = Command::new("/bin/sh");
+            shell.args([
+                "-c",
+                &format!("ulimit -n {limit} && exec \"$0\" \"$@\""),
+                binary,
+            ]);
+            shell
+        }
+    };
+    command.env_clear();
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
 /// Polls a condition that nobody announces.

@@ -260,6 +260,13 @@ impl Socket {
         Ok(Self::Unix(stream))
     }
 
+    fn set_write_timeout(&self, time: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(Some(time)),
+            Self::Unix(stream) => stream.set_write_timeout(Some(time)),
+        }
+    }
+
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(how),
@@ -445,6 +452,13 @@ impl Wire {
     /// Whether the TLS session was resumed.
     pub(crate) fn tls_resumed(&self) -> bool {
         matches!(&self.0, Stream::TlsClient(stream) if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
+    }
+
+    /// How long a write may take from now on; it is not meant to succeed.
+    pub(crate) fn set_write_patience(&self, time: Duration) {
+        self.socket()
+            .and_then(|socket| socket.set_write_timeout(time))
+            .expect("set a timeout");
     }
 
     /// Says that no more bytes will come, and leaves the other direction open.
