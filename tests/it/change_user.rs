@@ -277,6 +277,43 @@ fn commands_behind_a_change_wait_for_it() {
     client.expect_echo("SELECT 2");
 }
 
+/// The server would take it for the answer to its plugin.
+#[test]
+fn command_sent_before_the_change_was_answered_is_not_forwarded() {
+    let (backend, proxy) = start(Server::mysql());
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    let change = ChangeUser::to("other").payload();
+    client.send_raw(&[packet(0, &change), packet(0, b"\x03DROP TABLE t")].concat());
+    client.expect_end();
+    let events = backend.closed_within(Duration::from_secs(5));
+    let forwarded = |event: &Event| match event {
+        Event::Command(command) => command.payload.starts_with(b"\x03"),
+        Event::AuthPacket(answer) => answer.starts_with(b"\x03"),
+        _ => false,
+    };
+    assert!(!events.iter().any(forwarded), "{events:#?}");
+}
+
+#[test]
+fn change_to_an_account_with_a_clear_text_plugin_is_not_passed_to_an_insecure_client() {
+    let server = Server::mysql().on_command(|conversation, command| {
+        if command.payload.first() != Some(&0x11) {
+            return Ok(Answer::Ordinary);
+        }
+        Plugin::Clear.serve(conversation).map(|()| Answer::Close)
+    });
+    let (backend, proxy) = start(server);
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.command(&ChangeUser::to("other").payload());
+    client.error();
+    client.expect_end();
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
+}
+
 /// Refuses every `COM_CHANGE_USER` after its plugin's turn.
 fn refuse_changes(conversation: &mut Conversation) -> std::io::Result<()> {
     conversation.switch("mysql_native_password", b"backend-salt-20bytes\0")?;

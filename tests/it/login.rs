@@ -245,12 +245,18 @@ fn login_with_any_byte_wrong_ends_only_itself() {
 fn error_is_read_by_a_client_that_goes_on_sending() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend).with(STRICT));
-    let mut client = greeted(&proxy);
-    let login = packet(1, &Login::of("strict").payload());
-    client.send_raw(&[login, vec![0x55; 512 << 10]].concat());
-    client.sequence = 2;
-    assert_eq!(client.error().code_and_state(), (1045, "28000"));
-    client.expect_clean_end();
+    let login = Login::of("strict");
+    for with_tls in [false, true] {
+        let mut client = greeted(&proxy);
+        if with_tls {
+            client.start_tls(&login, &PKI.client_tls(None));
+        }
+        client.send_login(&login);
+        client.send_raw(&vec![0x55; 512 << 10]);
+        let error = client.error();
+        assert_eq!(error.code_and_state(), (1045, "28000"), "TLS: {with_tls}");
+        client.expect_clean_end();
+    }
 }
 
 #[test]
