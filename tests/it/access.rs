@@ -5,10 +5,10 @@ use std::fmt;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::handshake::Login;
+use crate::support::packet::ErrorPacket;
 use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::Plugin;
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::ErrorPacket;
 
 /// How a client comes.
 #[derive(Clone, Copy)]
@@ -241,8 +241,7 @@ fn resumed_session_is_judged_by_its_certificate() {
     for (identity, allowed) in [(Some(&PKI.client), true), (None, false)] {
         let tls = PKI.resuming_client_tls(identity);
         for _ in 0..3 {
-            let mut client = Client::connect(proxy.address);
-            client.greeting();
+            let mut client = Client::greeted(proxy.address);
             let login = Login::of(&account("X509", Plugin::Native));
             client.start_tls(&login, &tls);
             client.send_login(&login);

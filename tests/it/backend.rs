@@ -6,13 +6,14 @@ use std::time::Duration;
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
-use crate::support::backend::{Backend, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::Event;
 use crate::support::handshake::{Greeting, Login};
+use crate::support::packet::{ErrorPacket, err_without_state, ok};
 use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with, wait_until};
-use crate::support::wire::{ErrorPacket, err_without_state, ok};
 
 /// A backend that is in order when mytls learns its greeting, and `later` for every connection after that.
 fn turning(later: Server) -> Backend {
@@ -41,8 +42,7 @@ fn turning_from_tls(later: Server) -> Backend {
 /// The ERR that a login without TLS ends in.
 #[track_caller]
 fn refused(proxy: &Proxy) -> ErrorPacket {
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     let error = client.error();
     assert_eq!(error.sequence, 2, "{error:?}");
@@ -253,8 +253,7 @@ fn lying_greeting_ends_that_session_alone() {
             }
         });
         let mut proxy = Proxy::start(Config::before(&backend));
-        let mut client = Client::connect(proxy.address);
-        client.greeting();
+        let mut client = Client::greeted(proxy.address);
         client.send_login(&Login::of("app"));
         let answer = client.read();
         if !case.contains("salt") {
@@ -300,11 +299,11 @@ fn backend_that_lost_a_granted_capability_ends_the_session_and_is_learnt_again()
 /// It would mean that the server took our filler for an answer.
 #[test]
 fn ok_without_any_plugin_is_no_login() {
-    let backend =
-        Backend::start(Server::mysql().on_login(crate::support::backend::Conversation::welcome));
+    let backend = Backend::start(
+        Server::mysql().on_login(crate::support::conversation::Conversation::welcome),
+    );
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     let answer = client.read();
     assert!(answer.error().is_some(), "{answer:?}");
@@ -320,8 +319,7 @@ fn huge_packet_of_the_backend_ends_the_login() {
         conversation.read_end().map(drop)
     }));
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     assert!(client.read().error().is_some(), "an ERR and not the packet");
     client.expect_end();
@@ -336,8 +334,7 @@ fn old_password_scramble_is_not_asked_of_a_client() {
         conversation.refuse()
     }));
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     assert_eq!(client.error().code, 1251);
     let events = backend.closed_within(Duration::from_secs(5));
@@ -368,8 +365,7 @@ fn nonsense_in_place_of_a_plugin_is_no_login() {
     });
     let mut proxy = Proxy::start(Config::before(&backend));
     for number in 0..count {
-        let mut client = Client::connect(proxy.address);
-        client.greeting();
+        let mut client = Client::greeted(proxy.address);
         client.send_login(&Login::of("app"));
         client.wire.finish_writing().expect("close");
         let answer = client.wire.read_packet();
@@ -384,15 +380,14 @@ fn nonsense_in_place_of_a_plugin_is_no_login() {
 #[test]
 fn wrong_sequence_number_of_the_backend_ends_the_login() {
     let backend = Backend::start(Server::mysql().on_login(|conversation| {
-        conversation.send_raw(&crate::support::wire::packet(
+        conversation.send_raw(&crate::support::packet::packet(
             9,
             b"\xfemysql_native_password\0backend-salt-20bytes\0",
         ))?;
         conversation.read_end().map(drop)
     }));
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     assert!(client.read().error().is_some(), "an ERR and not the packet");
     backend.closed_within(Duration::from_secs(5));
@@ -454,8 +449,7 @@ fn name_of_our_own_os_user_is_refused_before_a_unix_socket_backend() {
         .expect("the OS user has a name");
     let proxy = Proxy::start(config);
     let dials = backend.dials();
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of(&own.name));
     assert_eq!(client.error().code, 1045);
     assert_eq!(backend.dials(), dials, "the backend was dialled");

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::backend::{Answer, Backend, Conversation, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::{Answer, Conversation, Event};
 use crate::support::handshake::{ChangeUser, Greeting, Login};
+use crate::support::packet::{err, packet};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{err, packet};
 
 const ACCOUNTS: &str =
     "accounts: [{ user: \"'strict'@'%'\", require: X509 }, { user: \"'app'@'%'\", require: NONE }]";

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::{Client, ssl_request};
 use crate::support::handshake::{Greeting, Login};
+use crate::support::packet::{flag, packet};
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, wait_until};
-use crate::support::wire::{flag, packet};
 
 /// Without `#SQLSTATE`: shells would print it as a part of the message.
 #[test]
@@ -164,8 +164,7 @@ fn client_hello_may_come_apart_from_the_ssl_request() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
     let proxy = Proxy::start(Config::before(&backend));
     let login = Login::of("app");
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     for byte in packet(1, &ssl_request(&login)) {
         client.send_raw(&[byte]);
     }
@@ -203,8 +202,7 @@ fn plaintext_login_in_one_segment_with_the_ssl_request_is_no_login() {
     let proxy = Proxy::start(Config::before(&backend));
     let dials = backend.dials();
     let login = Login::of("app");
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     let both = [
         packet(1, &ssl_request(&login)),
         packet(2, &login.clone().with_flags(flag::SSL, 0).payload()),
@@ -220,8 +218,7 @@ fn second_ssl_request_inside_tls_is_malformed() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend));
     let login = Login::of("app");
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.start_tls(&login, &PKI.client_tls(None));
     client.send(&ssl_request(&login));
     let error = client.error();
@@ -247,8 +244,7 @@ fn client_without_a_needed_capability_is_told_to_upgrade() {
         if missing == flag::PLUGIN_AUTH {
             login.plugin = None;
         }
-        let mut client = Client::connect(proxy.address);
-        client.greeting();
+        let mut client = Client::greeted(proxy.address);
         client.send_login(&login);
         let error = client.error();
         // A client without PROTOCOL_41 reads no SQLSTATE; both forms are right for it.
@@ -270,8 +266,7 @@ fn tls_version_below_the_configured_one_is_refused() {
     let proxy = Proxy::start(Config::before(&backend).security(security));
     let request = packet(1, &ssl_request(&Login::of("app")));
     let start = |version| {
-        let mut client = Client::connect(proxy.address);
-        client.greeting();
+        let mut client = Client::greeted(proxy.address);
         client
             .wire
             .start_tls_as_client(&PKI.client_tls_of(&[version], None), &request)

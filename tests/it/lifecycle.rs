@@ -4,13 +4,14 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::backend::{Answer, Backend, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::{Answer, Event};
 use crate::support::handshake::Login;
+use crate::support::packet::ok;
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
 use crate::support::proxy::{Config, Proxy, Run, run, run_with, wait_until};
-use crate::support::wire::ok;
 
 /// Runs `serve` and `check` with a wrong line and expects both to point at it.
 #[track_caller]

@@ -3,13 +3,17 @@
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code.
 
 mod access;
+mod auth_relay;
 mod backend;
 mod change_user;
 mod greeting;
+mod handed_on;
 mod lifecycle;
+mod limits;
 mod login;
 mod relay;
 mod responses;
 mod scripted;
 mod support;
+mod user_name;
 mod vanish;

@@ -1,14 +1,15 @@
 //! Commands and their answers: order kept, bytes kept, nothing unknown forwarded.
 
-use crate::support::backend::{Answer, Backend, Conversation, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::{Answer, Conversation, Event};
 use crate::support::handshake::Login;
+use crate::support::packet::{
+    COLUMN, LARGEST_PAYLOAD, Packet, err, length_encoded_bytes, ok, ok_as_end, one_value, packet,
+};
 use crate::support::pki::PKI;
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{
-    COLUMN, End, LARGEST_PAYLOAD, Packet, err, length_encoded_bytes, ok, ok_as_end, one_value,
-    packet,
-};
+use crate::support::wire::End;
 
 const PING: &[u8] = &[0x0e];
 
@@ -224,7 +225,7 @@ fn result_with_eof_packets_ends_at_the_second() {
         Ok(Answer::Done)
     }));
     let proxy = Proxy::start(Config::before(&backend));
-    let login = Login::of("app").with_flags(0, crate::support::wire::flag::DEPRECATE_EOF);
+    let login = Login::of("app").with_flags(0, crate::support::packet::flag::DEPRECATE_EOF);
     let mut client = Client::logged_in(proxy.address, &login);
     client.send_raw(
         &[

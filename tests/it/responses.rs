@@ -1,11 +1,12 @@
 //! Where each kind of response ends. Behind every command stands one that is not known: it must be answered after the
 //! whole response of the first, and nothing of that may be missing or left over.
 
-use crate::support::backend::{Answer, Backend, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::Answer;
 use crate::support::handshake::Login;
+use crate::support::packet::{COLUMN, err, flag, length_encoded, ok, ok_as_end, packet};
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{COLUMN, err, flag, length_encoded, ok, ok_as_end, packet};
 
 const MORE_RESULTS: u16 = 8;
 const CURSOR_EXISTS: u16 = 0x40;
