@@ -155,8 +155,10 @@ fn a_response_to_half_a_command_is_refused() {
 
 #[test]
 fn malformed_responses_are_refused() {
-    let result_set: &[&[u8]] = &[b"\x01", DEFINITION];
-    let cases: &[(&[u8], &[&[u8]], &[u8])] = &[
+    /// Command, good packets of its response, the one that is refused.
+    type Case = (&'static [u8], &'static [&'static [u8]], &'static [u8]);
+    const RESULT_SET: &[&[u8]] = &[b"\x01", DEFINITION];
+    let cases: &[Case] = &[
         (QUERY, &[], b""),
         (QUERY, &[], b"\xff"),
         (QUERY, &[], b"\xff\x28"),
@@ -166,8 +168,8 @@ fn malformed_responses_are_refused() {
         (QUERY, &[], b"\x00\xfe\x01\x02\x03"),
         (QUERY, &[], b"\xfc\x01"),
         (QUERY, &[], END),
-        (QUERY, result_set, OK),
-        (QUERY, result_set, b"\xfe\x00\x00\x00\x00\x00\x00\x00\x00"),
+        (QUERY, RESULT_SET, OK),
+        (QUERY, RESULT_SET, b"\xfe\x00\x00\x00\x00\x00\x00\x00\x00"),
         (QUERY, &[b"\x01", DEFINITION, END], b""),
         (QUERY, &[b"\x01", DEFINITION, END], b"\xfe\x00\x00\x02"),
         (PING, &[], b"\x01"),
