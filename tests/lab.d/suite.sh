@@ -3,7 +3,7 @@
 
 lab_test() {
   local name status=0
-  cd "$ROOT"
+  cd "$ROOT" || exit
   make_run_folder
   trap 'end_everything keep-logs' EXIT
   need_packages gcc libc6-dev shellcheck || true
@@ -12,7 +12,7 @@ lab_test() {
   check "lints" cargo clippy --all-targets --locked -- -D warnings
   check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
   check "one TLS library, one crypto library" one_tls_library
-  ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level warn check --config .deny.toml bans licenses sources
+  ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level warn --config .deny.toml check bans licenses sources
   check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
 
   make_certificates
