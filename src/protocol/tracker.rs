@@ -1,0 +1,162 @@
+//! Where commands start and responses end, in both directions of a session after its login.
+//!
+//! A pure state machine that walks from packet header to packet header and passes over what lies between by its
+//! length: nothing of a command or a row is copied, and the work is in the number of packets, not of bytes. It
+//! decides nothing about a user or a rule, and it rewrites nothing.
+//!
+//! Commands that were forwarded wait in a queue until their response has ended, so pipelining needs no special case.
+
+mod backend;
+mod client;
+mod due;
+mod transaction;
+mod violation;
+mod walk;
+
+#[cfg(test)]
+mod forms;
+#[cfg(test)]
+mod recorded;
+
+use std::collections::VecDeque;
+
+use self::backend::Responder;
+use self::client::Sender;
+use self::due::Due;
+use self::transaction::Transaction;
+pub use self::violation::{Side, Violation};
+use self::walk::HEADER_BYTES;
+use super::command::{Command, ResponseForm};
+use super::response::{Form, Status};
+
+/// As much as must be seen of a command before it is forwarded: header, command, number of a statement.
+pub const COMMAND_HEAD_BYTES: usize = HEADER_BYTES + 1 + 4;
+
+/// Commands that may wait for their responses at once. Drivers that pipeline send some hundreds; the limit bounds
+/// what a client can make us remember.
+const OUTSTANDING_LIMIT: usize = 16 * 1024;
+
+/// What to do with the bytes that the client sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientVerdict {
+    /// So many bytes go to the backend.
+    pub forward: usize,
+    /// So many bytes behind those are dropped.
+    pub skip: usize,
+    /// What the next byte means.
+    pub then: ClientThen,
+}
+
+/// What follows the bytes that a [`ClientVerdict`] speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientThen {
+    /// Fewer than [`COMMAND_HEAD_BYTES`] bytes may be left over; they are given again, with more behind them.
+    ReadMore,
+    /// A `COM_CHANGE_USER` packet begins. The session waits until nothing is outstanding, takes it out of the stream
+    /// whole and deals with it; the tracker never sees it.
+    ChangeUser,
+    /// A command that is not in the table was dropped whole. The session waits until nothing is outstanding and
+    /// answers with an error.
+    Refuse {
+        /// Its command byte.
+        command: u8,
+        /// The sequence number of its last packet; the answer has the next one.
+        sequence: u8,
+    },
+    /// `COM_QUIT` was forwarded; whatever follows is of no interest.
+    Quit,
+}
+
+/// What follows the bytes that the backend sent; all of them go to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendThen {
+    /// Nothing special.
+    ReadMore,
+    /// The backend ended the session with an ERR that answers no command (4031 at `wait_timeout`). It has been given
+    /// whole; what follows it is of no interest.
+    Unasked {
+        /// The server's error number.
+        error_code: u16,
+    },
+}
+
+/// Walks both directions of a session; see the module.
+#[derive(Debug)]
+pub struct Tracker {
+    form: Form,
+    /// Commands in the order in which they were forwarded, up to the last one whose response has not ended. Those
+    /// without a response stay as long as they stand behind others.
+    commands: VecDeque<Forwarded>,
+    client: Sender,
+    backend: Responder,
+    transaction: Transaction,
+}
+
+/// A command that was forwarded.
+#[derive(Debug, Clone, Copy)]
+struct Forwarded {
+    command: Command,
+    /// The statement that it names, or 0.
+    statement: u32,
+    /// Sequence number that its response starts with; known once the command's last packet has come.
+    response_sequence: u8,
+}
+
+impl Tracker {
+    /// A session that has just logged in, outside a transaction.
+    pub fn new(form: Form) -> Self {
+        Self {
+            form,
+            commands: VecDeque::new(),
+            client: Sender::default(),
+            backend: Responder::default(),
+            transaction: Transaction::default(),
+        }
+    }
+
+    /// Commands that were forwarded and whose response has not ended.
+    pub fn outstanding(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it.
+    pub fn is_between_transactions(&self) -> bool {
+        self.commands.is_empty() && self.client.is_idle() && self.transaction.is_none()
+    }
+
+    /// The session changed the user by itself; `status` is that of the backend's OK.
+    pub fn user_changed(&mut self, status: u16) {
+        self.transaction = Transaction::of_new_session(Status(status));
+    }
+
+    /// An OK or EOF has ended a result.
+    fn result_is_over(&mut self, status: Status) {
+        let Some(first) = self.commands.front() else {
+            return;
+        };
+        self.transaction
+            .ended(first.command, first.statement, status);
+        if status.more_results() && first.command.response() == ResponseForm::Results {
+            self.backend.due = Due::NextResult;
+        } else {
+            self.response_is_over();
+        }
+    }
+
+    /// The first command of the queue has got its response.
+    fn response_is_over(&mut self) {
+        self.backend.due = Due::Response;
+        self.commands.pop_front();
+        self.pass_silent_commands();
+    }
+
+    /// Removes commands from the front of the queue that get no response.
+    fn pass_silent_commands(&mut self) {
+        while let Some(first) = self.commands.front()
+            && first.command.response() == ResponseForm::Silence
+        {
+            self.transaction.silent(first.command, first.statement);
+            self.commands.pop_front();
+        }
+    }
+}

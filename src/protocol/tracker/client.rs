@@ -1,0 +1,191 @@
+//! The client's direction: where commands and files start and end.
+
+use super::super::command::Command;
+use super::walk::{HEADER_BYTES, Header, Walk};
+use super::{ClientThen, ClientVerdict, Forwarded, OUTSTANDING_LIMIT, Side, Tracker, Violation};
+
+/// The client's direction.
+#[derive(Debug, Default)]
+pub(super) struct Sender {
+    pub(super) walk: Walk,
+    pub(super) message: Message,
+    /// The client has a command that is held back ([`ClientThen::ChangeUser`], [`ClientThen::Refuse`]).
+    pub(super) holds_back: bool,
+}
+
+impl Sender {
+    /// Whether the client is in the middle of nothing.
+    pub(super) fn is_idle(&self) -> bool {
+        self.message == Message::None
+    }
+}
+
+/// What the client is in the middle of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Message {
+    /// Nothing: the next byte starts a command.
+    #[default]
+    None,
+    /// A command that is forwarded.
+    Command,
+    /// A command that is dropped.
+    Refused(u8),
+    /// `COM_QUIT` on its way; then the end.
+    Quitting,
+    /// `COM_QUIT` has been forwarded.
+    Gone,
+    /// A file, packet after packet; an empty one ends it.
+    File,
+    /// That empty packet.
+    FileEnd,
+}
+
+/// What came of the bytes that should start a packet of the client.
+enum Begun {
+    /// A header was read.
+    Packet,
+    /// It cannot be told yet.
+    TooFewBytes,
+    /// A `COM_CHANGE_USER` stands there, untouched.
+    ChangeUser,
+}
+
+impl Tracker {
+    /// Takes what the client sent: the rest that a [`ClientVerdict`] left over, and what came since.
+    pub fn client_bytes(&mut self, bytes: &[u8]) -> Result<ClientVerdict, Violation> {
+        self.client.holds_back = false;
+        let mut verdict = ClientVerdict {
+            forward: 0,
+            skip: 0,
+            then: ClientThen::ReadMore,
+        };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.client.message == Message::Gone {
+                verdict.skip += rest.len();
+                verdict.then = ClientThen::Quit;
+                break;
+            }
+            let passed = if self.client.walk.left > 0 {
+                self.client.walk.pass(rest.len())
+            } else {
+                match self.client_packet(rest)? {
+                    Begun::Packet => HEADER_BYTES,
+                    Begun::TooFewBytes => break,
+                    Begun::ChangeUser => {
+                        verdict.then = ClientThen::ChangeUser;
+                        break;
+                    }
+                }
+            };
+            match self.client.message {
+                Message::Refused(_) => verdict.skip += passed,
+                _ => verdict.forward += passed,
+            }
+            rest = &rest[passed..];
+            if self.client.walk.is_over() {
+                verdict.then = self.client_message_is_over();
+                if verdict.then != ClientThen::ReadMore {
+                    break;
+                }
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// Starts the client's next packet.
+    fn client_packet(&mut self, bytes: &[u8]) -> Result<Begun, Violation> {
+        let Some((header, payload)) = Header::split(bytes) else {
+            return Ok(Begun::TooFewBytes);
+        };
+        if self.client.message == Message::None {
+            return self.client_command(header, payload);
+        }
+        let is_file_end = self.client.message == Message::File
+            && !self.client.walk.continues
+            && header.payload_bytes == 0;
+        self.client.walk.enter(Side::Client, header)?;
+        if is_file_end {
+            self.client.message = Message::FileEnd;
+        }
+        Ok(Begun::Packet)
+    }
+
+    /// Starts the client's next command.
+    fn client_command(&mut self, header: Header, payload: &[u8]) -> Result<Begun, Violation> {
+        let mut walk = Walk::default();
+        walk.enter(Side::Client, header)?;
+        if header.payload_bytes == 0 {
+            return Err(Violation::ShortCommand);
+        }
+        let Some((&byte, arguments)) = payload.split_first() else {
+            return Ok(Begun::TooFewBytes);
+        };
+        let message = match Command::from_byte(byte) {
+            None => Message::Refused(byte),
+            Some(Command::ChangeUser) => {
+                self.client.holds_back = true;
+                return Ok(Begun::ChangeUser);
+            }
+            Some(Command::Quit) => Message::Quitting,
+            Some(command) => {
+                let statement = match arguments.first_chunk() {
+                    _ if !command.names_statement() => 0,
+                    _ if header.payload_bytes < 1 + 4 => return Err(Violation::ShortCommand),
+                    Some(number) => u32::from_le_bytes(*number),
+                    None => return Ok(Begun::TooFewBytes),
+                };
+                self.forwarded(command, statement)?;
+                Message::Command
+            }
+        };
+        self.client.walk = walk;
+        self.client.message = message;
+        Ok(Begun::Packet)
+    }
+
+    /// Puts a command that begins to be forwarded into the queue.
+    fn forwarded(&mut self, command: Command, statement: u32) -> Result<(), Violation> {
+        if self.commands.len() >= OUTSTANDING_LIMIT {
+            return Err(Violation::TooManyCommands);
+        }
+        self.commands.push_back(Forwarded {
+            command,
+            statement,
+            response_sequence: 0,
+        });
+        self.pass_silent_commands();
+        Ok(())
+    }
+
+    /// Ends what the client was sending.
+    fn client_message_is_over(&mut self) -> ClientThen {
+        let sequence = self.client.walk.sequence;
+        let message = std::mem::replace(&mut self.client.message, Message::None);
+        match message {
+            Message::Refused(command) => {
+                self.client.holds_back = true;
+                return ClientThen::Refuse {
+                    command,
+                    sequence: sequence.wrapping_sub(1),
+                };
+            }
+            Message::Quitting | Message::Gone => {
+                self.client.message = Message::Gone;
+                return ClientThen::Quit;
+            }
+            Message::File => self.client.message = Message::File,
+            Message::None => {}
+            Message::Command | Message::FileEnd => {
+                // What was sent is the last of the queue, or was answered already and the queue is empty.
+                if let Some(last) = self.commands.back_mut() {
+                    last.response_sequence = sequence;
+                }
+                if message == Message::FileEnd {
+                    self.backend.walk.sequence = sequence;
+                }
+            }
+        }
+        ClientThen::ReadMore
+    }
+}

@@ -1,0 +1,66 @@
+//! From packet header to packet header in one direction.
+
+use super::super::response::FULL_PACKET_BYTES;
+use super::{Side, Violation};
+
+/// Length of a packet's header: three bytes of length, one of sequence number.
+pub(super) const HEADER_BYTES: usize = 4;
+
+/// One direction's place within a packet.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// Payload bytes of the packet under way that have not come yet.
+    pub(super) left: usize,
+    /// The packet under way, or the last one, is full: the next one goes on with it.
+    pub(super) continues: bool,
+    /// Sequence number of the next packet.
+    pub(super) sequence: u8,
+}
+
+impl Walk {
+    /// Starts a packet: its number must be the next one.
+    pub(super) fn enter(&mut self, side: Side, header: Header) -> Result<(), Violation> {
+        if header.sequence != self.sequence {
+            return Err(Violation::Sequence {
+                side,
+                expected: self.sequence,
+                got: header.sequence,
+            });
+        }
+        self.sequence = header.sequence.wrapping_add(1);
+        self.left = header.payload_bytes;
+        self.continues = header.payload_bytes == FULL_PACKET_BYTES;
+        Ok(())
+    }
+
+    /// Passes over so much of the packet as there is, and says how much.
+    pub(super) fn pass(&mut self, available: usize) -> usize {
+        let passed = self.left.min(available);
+        self.left -= passed;
+        passed
+    }
+
+    /// Whether the packet, and what continues it, has come whole.
+    pub(super) const fn is_over(&self) -> bool {
+        self.left == 0 && !self.continues
+    }
+}
+
+/// A packet's header.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) payload_bytes: usize,
+    pub(super) sequence: u8,
+}
+
+impl Header {
+    /// The header at the start of `bytes` and what follows it.
+    pub(super) fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let ([low, middle, high, sequence], rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+        let header = Self {
+            payload_bytes: usize::from(*low) | usize::from(*middle) << 8 | usize::from(*high) << 16,
+            sequence: *sequence,
+        };
+        Some((header, rest))
+    }
+}

@@ -1,0 +1,310 @@
+//! The process: its start and end, what it logs, what it leaves behind.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::support::backend::{Backend, Server};
+use crate::support::client::Client;
+use crate::support::handshake::Login;
+use crate::support::pki::PKI;
+use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
+use crate::support::proxy::{Config, Proxy, Run, run_with, wait_until};
+
+/// Runs `serve` and `check` with a wrong line and expects both to point at it.
+#[track_caller]
+fn check_wrong(line: &str, expected: &[&str]) {
+    let backend = Backend::start(Server::mysql());
+    for subcommand in ["serve", "check"] {
+        let config = Config::before(&backend).with(line);
+        let Run { code, stderr, .. } = run_with(subcommand, &config);
+        assert_eq!(code, Some(64), "{subcommand}: {stderr}");
+        for part in expected {
+            assert!(
+                stderr.contains(part),
+                "{subcommand}: {part:?} is not in\n{stderr}"
+            );
+        }
+    }
+    assert_eq!(backend.dials(), 0, "a wrong file dials nobody");
+}
+
+#[test]
+fn unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
+    check_wrong(
+        "requir-secure-transport: true",
+        &[
+            "mytls.yaml:5:1",
+            "requir-secure-transport",
+            "`require-secure-transport`",
+        ],
+    );
+}
+
+#[test]
+fn wrong_value_is_shown_with_its_place() {
+    check_wrong(
+        "limits: { login-time: soon }",
+        &["mytls.yaml:5:", "login-time"],
+    );
+}
+
+/// A key that restricts must never be passed over in silence.
+#[test]
+fn restricting_key_that_is_not_built_yet_is_an_error() {
+    check_wrong(
+        "accounts: [{ user: \"'dm'@'%'\", require: \"SUBJECT '/O=Lab/CN=dm'\" }]",
+        &["SUBJECT"],
+    );
+    check_wrong(
+        "import-accounts: { user: mytls, password-file: secret }",
+        &["import-accounts"],
+    );
+}
+
+#[test]
+fn check_of_a_good_file_succeeds_and_of_an_absent_backend_fails() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let run = run_with("check", &Config::before(&backend));
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("9.7.0") || run.stderr.contains("9.7.0"),
+        "it says what it found: {run:?}"
+    );
+    let run = run_with("check", &Config::before(&Backend::nobody()));
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn first_sigterm_lets_sessions_end_and_takes_no_new_ones() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 30s }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.query("BEGIN");
+    client.expect_echo("BEGIN");
+    proxy.terminate();
+    wait_until("a closed port", || {
+        TcpStream::connect(proxy.address).is_err()
+    });
+    assert!(proxy.is_running(), "a session is still there");
+    drop(client);
+    assert_eq!(proxy.exit_status().code(), Some(0));
+}
+
+#[test]
+fn sessions_are_cut_when_the_drain_time_is_over() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 500ms }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    let asked = Instant::now();
+    proxy.terminate();
+    client.expect_end();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "ended after {:?}",
+        asked.elapsed()
+    );
+    backend.closed_within(Duration::from_secs(5));
+}
+
+#[test]
+fn second_sigterm_ends_it_now() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 600s }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    proxy.terminate();
+    wait_until("a closed port", || {
+        TcpStream::connect(proxy.address).is_err()
+    });
+    proxy.terminate();
+    client.expect_end();
+    proxy.exit_status();
+}
+
+#[test]
+fn sigterm_without_sessions_ends_it_at_once() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 600s }"));
+    proxy.terminate();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+}
+
+#[test]
+fn session_ends_with_one_line_that_says_whose_it_was() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let proxy = Proxy::start(Config::before(&backend));
+    let tls = PKI.client_tls(Some(&PKI.client));
+    let client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+    drop(client);
+    let line = proxy.wait_for_log("account=");
+    for part in [
+        "session ended",
+        "INFO",
+        "id=",
+        "app",
+        "client=",
+        "127.0.0.1",
+        "/O=Lab/CN=client",
+    ] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
+    assert_eq!(
+        proxy.log().matches("account=").count(),
+        1,
+        "one line a session:\n{}",
+        proxy.log()
+    );
+}
+
+#[test]
+fn log_is_json_where_asked_for() {
+    let backend = Backend::start(Server::mysql());
+    let proxy =
+        Proxy::start_cold(Config::before(&backend).with("log: { format: text, level: debug }"));
+    assert!(
+        proxy
+            .log()
+            .lines()
+            .all(|line| line.starts_with("20") && line.contains('Z')),
+        "{}",
+        proxy.log()
+    );
+    let run = run_with(
+        "serve",
+        &Config::before(&Backend::nobody()).with("log: { format: yaml }"),
+    );
+    assert_eq!(run.code, Some(64), "{}", run.stderr);
+}
+
+/// With every plugin that shows the password, in a login, in a change of user and as the client's first answer.
+#[test]
+fn no_password_is_ever_logged() {
+    for plugin in [Plugin::Clear, Plugin::Sha256, Plugin::CachingSha2Full] {
+        let backend = Backend::start(
+            Server::mysql()
+                .plugin(plugin)
+                .tls(PKI.backend_tls(&PKI.server)),
+        );
+        let proxy = Proxy::start(Config::before(&backend).with("log: { level: trace }"));
+        let mut login = Login::of("app");
+        login.auth = PASSWORD.as_bytes().to_vec();
+        let mut client = Client::logged_in_over_tls(proxy.address, &login, &PKI.client_tls(None));
+        let mut change = crate::support::handshake::ChangeUser::to("other");
+        change.auth = PASSWORD.as_bytes().to_vec();
+        client.command(&change.payload());
+        assert!(client.authenticate(plugin.client()).is_ok());
+        client.query(&format!("CREATE USER u IDENTIFIED BY '{PASSWORD}'"));
+        drop(client);
+        backend.closed_within(Duration::from_secs(5));
+        proxy.wait_for_log("session ended");
+        let log = proxy.log();
+        let as_numbers = format!("{:?}", PASSWORD.as_bytes());
+        for trace in [PASSWORD, as_numbers.trim_matches(['[', ']'])] {
+            assert!(
+                !log.contains(trace),
+                "{plugin:?}: a password is in the log:\n{log}"
+            );
+        }
+    }
+}
+
+/// The number of sessions of the next test; the default suits a developer's patience.
+fn connects() -> usize {
+    std::env::var("MYTLS_TEST_CONNECTS")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1000)
+}
+
+/// One connection that breaks off in one of several places.
+fn break_off(proxy: &Proxy, number: usize) {
+    let mut client = Client::connect(proxy.address);
+    let login = Login::of("app");
+    match number % 6 {
+        0 => {}
+        1 => client.send_raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        2 => {
+            client.greeting();
+            client.send(&crate::support::client::ssl_request(&login));
+            client.send_raw(b"\x16\x03\x01\x02");
+        }
+        3 => {
+            client.greeting();
+            client.start_tls(&login, &PKI.client_tls(None));
+        }
+        4 => {
+            client.greeting();
+            client.send_login(&login);
+            client.read();
+        }
+        _ => {
+            client.greeting();
+            client.send_raw(&[0xff; 64]);
+            // The ERR may or may not come through before the reset.
+            let _ = client.wire.flush();
+        }
+    }
+}
+
+#[test]
+fn many_sessions_and_broken_ones_leave_nothing_behind() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let mut proxy = Proxy::start(Config::before(&backend));
+    let tls = PKI.client_tls(None);
+    let session = |number: usize| {
+        if number.is_multiple_of(10) {
+            break_off(&proxy, number / 10);
+        }
+        let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+        client.query("SELECT 1");
+        client.expect_echo("SELECT 1");
+    };
+    // The first ones fill caches and start threads.
+    (0..100).for_each(session);
+    let settled = || {
+        let mut before = 0;
+        wait_until("calm", || {
+            let now = proxy.descriptors();
+            std::mem::replace(&mut before, now) == now && now < 40
+        });
+        (
+            before,
+            proxy.status_number("Threads"),
+            proxy.status_number("VmRSS"),
+        )
+    };
+    let (descriptors, threads, resident) = settled();
+    (0..connects()).for_each(session);
+    wait_until("the descriptors of the start", || {
+        proxy.descriptors() <= descriptors
+    });
+    let (_, threads_after, resident_after) = settled();
+    assert!(
+        threads_after <= threads,
+        "{threads} threads became {threads_after}"
+    );
+    assert!(
+        resident_after < resident + (6 << 10),
+        "{resident} KiB became {resident_after}"
+    );
+    assert!(proxy.is_running());
+}
+
+#[test]
+fn garbage_ends_only_its_own_connection() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend));
+    let mut bystander = Client::logged_in(proxy.address, &Login::of("app"));
+    for number in 0..60 {
+        break_off(&proxy, number);
+    }
+    bystander.query("SELECT 1");
+    bystander.expect_echo("SELECT 1");
+    let mut later = Client::connect(proxy.address);
+    later.greeting();
+    later.send_login(&Login::of("app"));
+    assert!(later.authenticate(ClientPlugin::with_password()).is_ok());
+    assert!(proxy.is_running());
+    assert!(!proxy.log().contains("panicked"), "{}", proxy.log());
+}
