@@ -295,6 +295,19 @@ fn anonymous_account_of_a_nearer_host_beats_a_named_one() {
     assert_eq!(client.error().code_and_state(), (1045, "28000"));
 }
 
+/// A dual-stack port sees an IPv4 client under an IPv6 address; its rules are those of IPv4.
+#[test]
+fn ipv4_client_of_an_ipv6_port_is_an_ipv4_client() {
+    let backend = backend(false);
+    let config = Config::before(&backend)
+        .listen("\"[::ffff:127.0.0.1]:0\"")
+        .with("accounts: [{ user: \"'app_Native'@'127.0.0.1'\", require: SSL }]");
+    let proxy = Proxy::start(config);
+    let mut client = log_in(&proxy, Security::Plaintext, &Login::of("app_Native"));
+    let message = "Access denied for user 'app_Native'@'127.0.0.1' (using password: YES)";
+    assert_eq!(client.error(), access_denied(2, message.to_owned()));
+}
+
 #[test]
 fn require_secure_transport_refuses_plaintext_and_takes_tls_and_unix_sockets() {
     let backend = backend(true);

@@ -65,7 +65,7 @@ fn expect_no_login(backend: &Backend) {
 
 #[test]
 fn backend_that_hangs_up_is_an_error_that_names_the_route() {
-    let backend = turning(Server::first_packet(Vec::new()));
+    let backend = turning(Server::hanging_up());
     let proxy = Proxy::start(Config::before(&backend));
     expect_no_backend(&refused(&proxy));
 }
@@ -309,6 +309,76 @@ fn ok_without_any_plugin_is_no_login() {
     let answer = client.read();
     assert!(answer.error().is_some(), "{answer:?}");
     client.expect_end();
+}
+
+/// Nothing of a login is as large; a length alone must not make mytls allocate.
+#[test]
+fn huge_packet_of_the_backend_ends_the_login() {
+    let backend = Backend::start(Server::mysql().on_login(|conversation| {
+        conversation.send_raw(&[0xff, 0xff, 0xff, 2, 0xfe])?;
+        conversation.send_raw(&vec![b'x'; 1 << 22])?;
+        conversation.read_end().map(drop)
+    }));
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::connect(proxy.address);
+    client.greeting();
+    client.send_login(&Login::of("app"));
+    assert!(client.read().error().is_some(), "an ERR and not the packet");
+    client.expect_end();
+}
+
+/// Of before MySQL 4.1: a lone 0xfe asks for the old scramble, which is no secret any more.
+#[test]
+fn old_password_scramble_is_not_asked_of_a_client() {
+    let backend = Backend::start(Server::mysql().on_login(|conversation| {
+        conversation.send(&[0xfe])?;
+        conversation.read()?;
+        conversation.refuse()
+    }));
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::connect(proxy.address);
+    client.greeting();
+    client.send_login(&Login::of("app"));
+    assert_eq!(client.error().code, 1251);
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
+}
+
+#[test]
+fn nonsense_in_place_of_a_plugin_is_no_login() {
+    let nonsense: [&[u8]; 8] = [
+        b"",
+        b"\x00",
+        b"\x00\x00",
+        b"\xff",
+        b"\xff\x15\x04",
+        b"\xfename-without-end",
+        b"\xfe\xc3\x28\x00salt",
+        b"\xfe\x00",
+    ];
+    let count = nonsense.len();
+    let backend = Backend::start_each(move |number| {
+        Server::mysql().on_login(move |conversation| {
+            conversation.send(nonsense[number.saturating_sub(1) % count])?;
+            conversation.read_end().map(drop)
+        })
+    });
+    let mut proxy = Proxy::start(Config::before(&backend));
+    for number in 0..count {
+        let mut client = Client::connect(proxy.address);
+        client.greeting();
+        client.send_login(&Login::of("app"));
+        client.wire.finish_writing().expect("close");
+        let answer = client.wire.read_packet();
+        assert!(
+            !answer.is_ok_and(|packet| packet.is_ok()),
+            "nonsense {number} is a login"
+        );
+    }
+    assert!(proxy.is_running());
 }
 
 #[test]

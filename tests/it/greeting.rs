@@ -33,7 +33,7 @@ fn unknown_backend_gives_an_error_without_sqlstate_in_place_of_the_greeting() {
 #[test]
 fn greeting_is_learnt_once_the_backend_answers() {
     let backend = Backend::start_each(|number| match number {
-        0 => Server::first_packet(Vec::new()),
+        0 => Server::hanging_up(),
         _ => Server::mysql(),
     });
     let proxy = Proxy::start_cold(Config::before(&backend));
@@ -212,7 +212,7 @@ fn plaintext_login_in_one_segment_with_the_ssl_request_is_no_login() {
     client.send_raw(&both.concat());
     client.expect_end();
     assert_eq!(backend.dials(), dials, "the backend was dialled");
-    proxy.wait_for_log("session ended");
+    proxy.wait_for_log("outcome=\"TLS with the client");
 }
 
 #[test]
@@ -260,6 +260,24 @@ fn client_without_a_needed_capability_is_told_to_upgrade() {
         client.expect_clean_end();
     }
     assert_eq!(backend.dials(), dials, "the backend was dialled");
+}
+
+#[test]
+fn tls_version_below_the_configured_one_is_refused() {
+    let backend = Backend::start(Server::mysql());
+    let security =
+        "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key, tls-version: TLSv1.3 }";
+    let proxy = Proxy::start(Config::before(&backend).security(security));
+    let request = packet(1, &ssl_request(&Login::of("app")));
+    let start = |version| {
+        let mut client = Client::connect(proxy.address);
+        client.greeting();
+        client
+            .wire
+            .start_tls_as_client(&PKI.client_tls_of(&[version], None), &request)
+    };
+    start(&rustls::version::TLS12).expect_err("TLS 1.2 is too old");
+    start(&rustls::version::TLS13).expect("TLS 1.3 is new enough");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use crate::support::client::{Client, ssl_request};
 use crate::support::handshake::{Greeting, Login};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
-use crate::support::proxy::{Config, Proxy, wait_until};
-use crate::support::wire::{err, flag, packet};
+use crate::support::proxy::{Config, Proxy, wait_for};
+use crate::support::wire::{TlsPeer, err, flag, packet};
 
 fn greeted(proxy: &Proxy) -> Client {
     let mut client = Client::connect(proxy.address);
@@ -204,6 +204,78 @@ fn malformed_login_is_refused() {
     assert_eq!(backend.dials(), dials, "the backend was dialled");
 }
 
+/// Cut anywhere, with a header that tells the truth about it: an ERR or, if only optional fields are gone, a login.
+#[test]
+fn login_cut_at_any_length_is_answered() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let whole = Login::of("app").database("shop").payload();
+    for length in 0..whole.len() {
+        let mut client = greeted(&proxy);
+        client.send(&whole[..length]);
+        let answer = client.read();
+        let refused = answer.error().is_some_and(|error| error.code == 1043);
+        assert!(
+            refused || answer.payload[0] == 0xfe,
+            "{length} bytes: {answer:?}"
+        );
+    }
+}
+
+/// Each byte in turn has all its bits turned over.
+#[test]
+fn login_with_any_byte_wrong_ends_only_itself() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let whole = Login::of("app").database("shop").payload();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0xff;
+        let mut client = greeted(&proxy);
+        client.send(&bytes);
+        client.wire.finish_writing().expect("close");
+        client.expect_end();
+    }
+    Client::logged_in(proxy.address, &Login::of("app"));
+}
+
+/// What else the client has sent by then is read and dropped: unread it would make the kernel reset the connection,
+/// and the ERR would be lost.
+#[test]
+fn error_is_read_by_a_client_that_goes_on_sending() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend).with(STRICT));
+    let login = Login::of("strict");
+    for with_tls in [false, true] {
+        let mut client = greeted(&proxy);
+        if with_tls {
+            client.start_tls(&login, &PKI.client_tls(None));
+        }
+        client.send_login(&login);
+        client.send_raw(&vec![0x55; 512 << 10]);
+        let error = client.error();
+        assert_eq!(error.code_and_state(), (1045, "28000"), "TLS: {with_tls}");
+        client.expect_clean_end();
+    }
+}
+
+#[test]
+fn answer_to_a_plugin_larger_than_the_limit_ends_the_login() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = greeted(&proxy);
+    client.send_login(&Login::of("app"));
+    assert_eq!(client.read().payload[0], 0xfe);
+    client.send_raw(&[0xff, 0xff, 0xff, client.sequence, 0, 0, 0]);
+    client.sequence += 1;
+    assert_eq!(client.error().code_and_state(), (1153, "08S01"));
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
+}
+
 #[test]
 fn login_with_a_wrong_sequence_number_is_refused() {
     let backend = Backend::start(Server::mysql());
@@ -276,63 +348,44 @@ fn client_that_is_slow_in_the_auth_relay_is_ended_at_the_deadline() {
     );
 }
 
+/// A client that was greeted and not refused for want of a place: those of closed connections become free soon.
+#[track_caller]
+fn placed(proxy: &Proxy) -> Client {
+    wait_for("a place", || {
+        let mut client = Client::connect(proxy.address);
+        client.read().error().is_none().then_some(client)
+    })
+}
+
 #[test]
 fn one_connection_too_many_is_refused_and_a_place_becomes_free_again() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend).with("limits: { connections: 2 }"));
-    let login = Login::of("app");
-    let mut first = None;
-    // The place of the connection that waited for the greeting may not be free yet.
-    wait_until("two places", || {
-        let mut client = Client::connect(proxy.address);
-        if client.read().error().is_none() {
-            client.send_login(&login);
-            first = Some(client);
-        }
-        first.is_some()
-    });
-    let second = Client::logged_in(proxy.address, &login);
+    let _first = placed(&proxy);
+    let second = placed(&proxy);
     let mut third = Client::connect(proxy.address);
     let error = third.error();
     assert_eq!((error.sequence, error.code, error.state), (0, 1040, None));
     third.expect_clean_end();
     drop(second);
-    wait_until("a free place", || {
-        Client::connect(proxy.address).read().error().is_none()
-    });
+    placed(&proxy);
 }
 
 #[test]
 fn connections_before_login_have_a_limit_of_their_own() {
     let backend = Backend::start(Server::mysql());
-    let proxy =
-        Proxy::start(Config::before(&backend).with("limits: { connections-before-login: 1 }"));
-    let login = Login::of("app");
+    let config = Config::before(&backend).with("limits: { connections-before-login: 1 }");
+    let proxy = Proxy::start(config);
     let logged_in = || {
-        let mut client = None;
-        wait_until("a place", || {
-            let mut next = Client::connect(proxy.address);
-            if next.read().error().is_some() {
-                return false;
-            }
-            next.send_login(&login);
-            assert!(next.authenticate(ClientPlugin::with_password()).is_ok());
-            client = Some(next);
-            true
-        });
+        let mut client = placed(&proxy);
+        client.send_login(&Login::of("app"));
+        assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
         client
     };
     let _first = logged_in();
     let _second = logged_in();
-    let mut waiting = None;
-    wait_until("a place", || {
-        let mut next = Client::connect(proxy.address);
-        let greeted = next.read().error().is_none();
-        waiting = greeted.then_some(next);
-        greeted
-    });
-    let mut refused = Client::connect(proxy.address);
-    assert_eq!(refused.error().code, 1040);
+    let _third = placed(&proxy);
+    assert_eq!(Client::connect(proxy.address).error().code, 1040);
 }
 
 /// `mysql --default-auth=mysql_clear_password` puts the password into its first packet.
@@ -495,6 +548,40 @@ fn our_attributes_stand_first_and_cannot_be_forged() {
     drop(client);
 }
 
+#[test]
+fn client_without_attributes_gets_ours_alone() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    Client::logged_in(
+        proxy.address,
+        &Login::of("app").with_flags(0, flag::CONNECT_ATTRS),
+    );
+    let attributes = backend.login().attributes;
+    assert!(!attributes.is_empty());
+    assert!(
+        attributes.iter().all(|(key, _)| key.starts_with("_mytls_")),
+        "{attributes:?}"
+    );
+}
+
+/// Kerberos tickets and LDAP tokens are longer than the 250 bytes that one byte can count.
+#[test]
+fn long_first_answer_of_a_client_is_read_by_its_length() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    for length in [250, 251, 3000] {
+        let mut login = Login::of("app").database("shop");
+        login.auth = vec![0x7f; length];
+        Client::logged_in(proxy.address, &login);
+    }
+    let databases: Vec<_> = backend
+        .logins()
+        .into_iter()
+        .filter_map(|login| login.database)
+        .collect();
+    assert_eq!(databases, vec![b"shop".to_vec(); 3]);
+}
+
 /// The server takes flags, size and character set from the `SSLRequest`; differing ones are a bad handshake.
 #[test]
 fn ssl_request_to_the_backend_repeats_the_head_of_the_login() {
@@ -518,16 +605,46 @@ fn ssl_request_to_the_backend_repeats_the_head_of_the_login() {
     assert_eq!((seen.charset, seen.max_packet), (45, 0x0123_4567));
 }
 
+/// What the backend's TLS knows of each login, in order.
+#[track_caller]
+fn tls_peers(backend: &Backend) -> Vec<TlsPeer> {
+    let logged_in = |events: &[Event]| match events {
+        [_, _, Event::Tls(peer), Event::Login(_), ..] => Some(peer.clone()),
+        _ => None,
+    };
+    backend
+        .events()
+        .iter()
+        .filter_map(|events| logged_in(events))
+        .collect()
+}
+
 #[test]
 fn backend_sees_our_client_certificate() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
     let proxy = Proxy::start(Config::before(&backend));
     Client::logged_in_over_tls(proxy.address, &Login::of("app"), &PKI.client_tls(None));
-    let shown = backend.wait_for("login over TLS", |events| match events {
-        [_, _, Event::Tls(certificate), Event::Login(_), ..] => Some(certificate.clone()),
-        _ => None,
-    });
-    assert_eq!(shown, Some(PKI.proxy_client.certificate.to_vec()));
+    let ours = Some(PKI.proxy_client.certificate.to_vec());
+    assert_eq!(tls_peers(&backend)[0].certificate, ours);
+}
+
+/// A resumed handshake costs half of a whole one.
+#[test]
+fn tls_session_with_the_backend_is_resumed() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let proxy = Proxy::start(Config::before(&backend));
+    for _ in 0..3 {
+        let tls = PKI.client_tls(None);
+        let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+        client.query("SELECT 1");
+        client.expect_echo("SELECT 1");
+    }
+    let peers = tls_peers(&backend);
+    assert!(
+        peers.iter().skip(1).all(|peer| peer.resumed),
+        "{} logins",
+        peers.len()
+    );
 }
 
 /// TiDB answers so at once, before any `AuthSwitchRequest`, for a user that does not exist.

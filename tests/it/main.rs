@@ -9,6 +9,7 @@ mod greeting;
 mod lifecycle;
 mod login;
 mod relay;
+mod responses;
 mod scripted;
 mod support;
 mod vanish;

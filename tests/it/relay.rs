@@ -138,6 +138,9 @@ fn answer_may_come_byte_by_byte() {
 fn multi_packet_messages_pass_unchanged_both_ways() {
     for with_tls in [false, true] {
         let server = Server::mysql().on_command(|conversation, command| {
+            if command.payload == PING {
+                return Ok(Answer::Ordinary);
+            }
             // The whole command comes back as a row.
             conversation.send(&[1])?;
             conversation.send(COLUMN)?;
@@ -160,11 +163,9 @@ fn multi_packet_messages_pass_unchanged_both_ways() {
         };
         for length in [LARGEST_PAYLOAD - 1, LARGEST_PAYLOAD, LARGEST_PAYLOAD + 1] {
             // Not repeating with any power of two, so that a shifted copy would be seen.
-            let sent: Vec<u8> = [0x03]
-                .into_iter()
-                .chain((0..251).cycle())
-                .take(length)
-                .collect();
+            let mut sent = (0..251).collect::<Vec<u8>>().repeat(length / 251 + 1);
+            sent[0] = 0x03;
+            sent.truncate(length);
             client.command(&sent);
             assert_eq!(client.read().payload, [1]);
             assert_eq!(client.read().payload, COLUMN);
@@ -296,7 +297,7 @@ fn local_infile_while_another_command_is_in_flight_ends_the_session() {
     );
     client.expect_end();
     backend.closed_within(std::time::Duration::from_secs(5));
-    proxy.wait_for_log("session ended");
+    proxy.session_line();
 }
 
 #[test]
@@ -309,10 +310,7 @@ fn command_with_a_wrong_sequence_number_ends_the_session() {
     assert_eq!(client.expect_end(), End::Clean);
     backend.closed_within(std::time::Duration::from_secs(5));
     assert_eq!(commands(&backend), b"");
-    assert!(
-        proxy.wait_for_log("session ended").contains("client"),
-        "the log names the side"
-    );
+    proxy.wait_for_log("outcome=\"the client");
 }
 
 #[test]
@@ -325,10 +323,7 @@ fn answer_with_a_wrong_sequence_number_ends_the_session() {
     client.command(PING);
     client.expect_end();
     backend.closed_within(std::time::Duration::from_secs(5));
-    assert!(
-        proxy.wait_for_log("session ended").contains("backend"),
-        "the log names the side"
-    );
+    proxy.wait_for_log("outcome=\"the backend");
 }
 
 #[test]
@@ -386,7 +381,7 @@ fn quit_reaches_the_backend_and_ends_the_session() {
     client.expect_clean_end();
     backend.closed_within(std::time::Duration::from_secs(5));
     assert_eq!(commands(&backend), [0x01]);
-    proxy.wait_for_log("session ended");
+    proxy.session_line();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::support::client::Client;
 use crate::support::handshake::{ChangeUser, Greeting, Login};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, Plugin};
+use crate::support::wire::TlsPeer;
 
 /// Where a backend listens.
 fn address(backend: &Backend) -> SocketAddr {
@@ -59,7 +60,10 @@ fn the_backend_writes_down_what_it_saw() {
     let events = backend.closed_within(std::time::Duration::from_secs(10));
     assert_eq!(
         events[2],
-        Event::Tls(Some(PKI.client.certificate.to_vec())),
+        Event::Tls(TlsPeer {
+            certificate: Some(PKI.client.certificate.to_vec()),
+            resumed: false
+        }),
         "{events:#?}"
     );
     assert!(

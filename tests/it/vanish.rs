@@ -148,6 +148,18 @@ fn client_that_vanishes_under_tls_closes_the_backend() {
 }
 
 #[test]
+fn client_that_closes_its_tls_properly_closes_the_backend() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let proxy = Proxy::start(Config::before(&backend));
+    let tls = PKI.client_tls(None);
+    let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+    client.wire.finish_writing().expect("close");
+    let events = backend.closed_within(SOON);
+    assert_eq!(events.last(), Some(&Event::Closed(End::Clean)));
+    assert_eq!(client.expect_end(), End::Clean, "mytls says goodbye too");
+}
+
+#[test]
 fn client_that_vanishes_within_a_command_closes_the_backend() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend));

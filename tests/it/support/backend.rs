@@ -14,7 +14,9 @@ use rustls::ServerConfig;
 
 use super::handshake::{ChangeUser, Greeting, Login};
 use super::plugin::Plugin;
-use super::wire::{End, PATIENCE, Packet, Socket, Wire, err, flag, message, ok, one_value};
+use super::wire::{
+    End, PATIENCE, Packet, Socket, TlsPeer, Wire, err, flag, message, ok, one_value,
+};
 
 /// What a backend saw of one connection, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub(crate) enum Event {
     Dialled,
     /// The 32 bytes of an `SSLRequest`.
     SslRequest(Vec<u8>),
-    /// TLS is up; with the certificate that was shown.
-    Tls(Option<Vec<u8>>),
+    /// TLS is up.
+    Tls(TlsPeer),
     /// The login packet.
     Login(Login),
     /// A packet of the peer after the login packet and before our OK or ERR.
@@ -58,7 +60,8 @@ pub(crate) enum Answer {
 /// How a server behaves; the same for every connection unless [`Backend::start_each`] says otherwise.
 #[derive(Clone)]
 pub(crate) struct Server {
-    greeting: Vec<u8>,
+    /// The first packet; without one the connection is closed.
+    greeting: Option<Vec<u8>>,
     tls: Option<Arc<ServerConfig>>,
     login: Arc<Script>,
     command: Arc<CommandScript>,
@@ -78,10 +81,18 @@ impl Server {
         Self::greeting(&Greeting::mysql())
     }
 
+    /// A server that closes every connection at once.
+    pub(crate) fn hanging_up() -> Self {
+        Self {
+            greeting: None,
+            ..Self::mysql()
+        }
+    }
+
     /// A server whose first packet is this, whatever it is.
     pub(crate) fn first_packet(payload: Vec<u8>) -> Self {
         Self {
-            greeting: payload,
+            greeting: Some(payload),
             tls: None,
             login: Arc::new(|conversation| Plugin::Native.serve(conversation)),
             command: Arc::new(|_, _| Ok(Answer::Ordinary)),
@@ -90,12 +101,12 @@ impl Server {
 
     /// The greeting offers TLS, and it is spoken when asked for.
     pub(crate) fn tls(mut self, config: Arc<ServerConfig>) -> Self {
-        if let Some(greeting) = Greeting::parse(&self.greeting) {
+        if let Some(greeting) = self.greeting.as_deref().and_then(Greeting::parse) {
             let with_tls = Greeting {
                 capabilities: greeting.capabilities | flag::SSL,
                 ..greeting
             };
-            self.greeting = with_tls.payload();
+            self.greeting = Some(with_tls.payload());
         }
         self.tls = Some(config);
         self
@@ -361,7 +372,10 @@ impl fmt::Debug for Conversation {
 
 impl Conversation {
     fn play(&mut self, server: &Server) -> io::Result<End> {
-        self.send(&server.greeting)?;
+        let Some(greeting) = &server.greeting else {
+            return Ok(End::Clean);
+        };
+        self.send(greeting)?;
         let Some(first) = self.read_or_end()? else {
             return Ok(End::Clean);
         };
@@ -370,8 +384,8 @@ impl Conversation {
             let Some(tls) = &server.tls else {
                 return Err(io::Error::other("SSLRequest to a server without TLS"));
             };
-            let certificate = self.wire.start_tls_as_server(tls)?;
-            self.note(Event::Tls(certificate));
+            let peer = self.wire.start_tls_as_server(tls)?;
+            self.note(Event::Tls(peer));
             match self.read_or_end()? {
                 Some(login) => login,
                 None => return Ok(End::Clean),

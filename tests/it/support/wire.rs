@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, ServerConfig, ServerConnection, StreamOwned,
+};
 
 /// How long any read or wait may take before a test fails; long, because test machines are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -258,6 +260,13 @@ impl Socket {
         Ok(Self::Unix(stream))
     }
 
+    fn set_write_timeout(&self, time: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(Some(time)),
+            Self::Unix(stream) => stream.set_write_timeout(Some(time)),
+        }
+    }
+
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(how),
@@ -295,6 +304,15 @@ enum Stream {
     TlsServer(Box<StreamOwned<ServerConnection, Socket>>),
     /// Only while TLS starts, or after it failed to.
     Gone,
+}
+
+/// What a TLS server knows of its peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsPeer {
+    /// DER.
+    pub(crate) certificate: Option<Vec<u8>>,
+    /// Whether the session was an old one.
+    pub(crate) resumed: bool,
 }
 
 /// How a connection came to its end.
@@ -392,22 +410,25 @@ impl Wire {
         Ok(())
     }
 
-    /// Starts TLS as its server and finishes the handshake; gives the peer's certificate (DER), if it showed one.
+    /// Starts TLS as its server and finishes the handshake.
     pub(crate) fn start_tls_as_server(
         &mut self,
         config: &Arc<ServerConfig>,
-    ) -> io::Result<Option<Vec<u8>>> {
+    ) -> io::Result<TlsPeer> {
         let mut socket = self.take_socket()?;
         let mut tls = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut socket)?;
         }
-        let certificate = tls
-            .peer_certificates()
-            .and_then(<[_]>::first)
-            .map(|leaf| leaf.to_vec());
+        let peer = TlsPeer {
+            certificate: tls
+                .peer_certificates()
+                .and_then(<[_]>::first)
+                .map(|leaf| leaf.to_vec()),
+            resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
+        };
         self.0 = Stream::TlsServer(Box::new(StreamOwned::new(tls, socket)));
-        Ok(certificate)
+        Ok(peer)
     }
 
     fn take_socket(&mut self) -> io::Result<Socket> {
@@ -430,7 +451,14 @@ impl Wire {
 
     /// Whether the TLS session was resumed.
     pub(crate) fn tls_resumed(&self) -> bool {
-        matches!(&self.0, Stream::TlsClient(stream) if stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed))
+        matches!(&self.0, Stream::TlsClient(stream) if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
+    }
+
+    /// How long a write may take from now on; it is not meant to succeed.
+    pub(crate) fn set_write_patience(&self, time: Duration) {
+        self.socket()
+            .and_then(|socket| socket.set_write_timeout(time))
+            .expect("set a timeout");
     }
 
     /// Says that no more bytes will come, and leaves the other direction open.
