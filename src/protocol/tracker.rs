@@ -98,7 +98,7 @@ struct Forwarded {
     command: Command,
     /// The statement that it names, or 0.
     statement: u32,
-    /// Sequence number that its response starts with; known once the command's last packet has come.
+    /// Sequence number that its response starts with: 1, or more once a longer command has been sent.
     response_sequence: u8,
 }
 

@@ -463,6 +463,29 @@ fn a_backend_may_refuse_a_command_that_it_has_not_read_whole() {
     assert_eq!(tracker.outstanding(), 0);
 }
 
+/// As all three servers do at `max_allowed_packet`: the rest of the command is on its way by then.
+#[test]
+fn a_backend_may_refuse_a_command_at_an_earlier_packet_than_its_last() {
+    let full = [
+        &b"\xff\xff\xff\x00\x03"[..],
+        &vec![0; FULL_PACKET_BYTES - 1],
+    ]
+    .concat();
+    let command = [full, packet(1, b"rest")].concat();
+    for (payload, sequence, accepted) in [
+        (ERR, 1, true),
+        (ERR, 2, true),
+        (ERR, 3, false),
+        (OK, 1, false),
+    ] {
+        let mut tracker = Tracker::new(EOF);
+        assert_eq!(tracker.client_bytes(&command), Ok(forwarded(command.len())));
+        let then = tracker.backend_bytes(&packet(sequence, payload));
+        assert_eq!(then.is_ok(), accepted, "{payload:?} {sequence}");
+        assert_eq!(tracker.outstanding(), usize::from(!accepted));
+    }
+}
+
 #[test]
 fn a_file_ends_with_an_empty_packet_that_continues_nothing() {
     let mut tracker = asked(EOF, &[QUERY]);
