@@ -124,6 +124,16 @@ impl Tracker {
         self.commands.is_empty() && self.client.is_idle() && self.transaction.is_none()
     }
 
+    /// The sequence number of an ERR that the session may put in place of what the backend sends next: the client
+    /// waits for a response and has no part of a packet. Ask before giving the tracker the backend's bytes, since bytes
+    /// with a [`Violation`] do not reach the client.
+    pub fn error_sequence(&self) -> Option<u8> {
+        let first = *self.commands.front()?;
+        let client_listens =
+            self.backend.is_between_packets() && !self.client_sends_first_command();
+        client_listens.then(|| self.backend.due_sequence(first))
+    }
+
     /// The session changed the user by itself; `status` is that of the backend's OK.
     pub fn user_changed(&mut self, status: u16) {
         self.transaction = Transaction::of_new_session(Status(status));

@@ -20,6 +20,21 @@ pub(super) struct Responder {
     after: After,
 }
 
+impl Responder {
+    /// The sequence number that follows, in the response to the first command.
+    pub(super) fn due_sequence(&self, first: Forwarded) -> u8 {
+        match self.due {
+            Due::Response => first.response_sequence,
+            _ => self.walk.sequence,
+        }
+    }
+
+    /// Whether all of the backend's packets have come whole.
+    pub(super) fn is_between_packets(&self) -> bool {
+        self.walk.is_over() && self.head_bytes == 0
+    }
+}
+
 impl Tracker {
     /// Takes what the backend sent, each byte once. All of it goes to the client, unless it is an error.
     pub fn backend_bytes(&mut self, bytes: &[u8]) -> Result<BackendThen, Violation> {
@@ -129,7 +144,7 @@ impl Tracker {
         {
             return self.unasked(header, head);
         }
-        self.backend.walk.sequence = self.due_sequence(first, header.sequence, is_error)?;
+        self.backend.walk.sequence = self.accepted_sequence(first, header.sequence, is_error)?;
         self.backend.walk.enter(Side::Backend, header)?;
         self.backend.after = match failure {
             Some(Failure::Error { .. }) => After::Failed,
@@ -153,15 +168,16 @@ impl Tracker {
         Ok(())
     }
 
-    /// The sequence number that the backend's next packet must have.
-    fn due_sequence(&self, first: Forwarded, got: u8, is_error: bool) -> Result<u8, Violation> {
+    /// The sequence number that a packet must have, where a backend's own choice, `got`, may stand.
+    fn accepted_sequence(
+        &self,
+        first: Forwarded,
+        got: u8,
+        is_error: bool,
+    ) -> Result<u8, Violation> {
         let starts = self.backend.due == Due::Response;
         let client_sends = self.client_sends_first_command();
-        let due = if starts {
-            first.response_sequence
-        } else {
-            self.backend.walk.sequence
-        };
+        let due = self.backend.due_sequence(first);
         // A backend refuses a command that is too long (1153) as soon as it has read enough of it.
         if is_error && (client_sends || starts && got < due) {
             return Ok(got);
@@ -185,7 +201,7 @@ impl Tracker {
     }
 
     /// Whether the first command of the queue, or the file that it wants, is still being sent.
-    fn client_sends_first_command(&self) -> bool {
+    pub(super) fn client_sends_first_command(&self) -> bool {
         let sends = matches!(
             self.client.message,
             Message::Command | Message::File | Message::FileEnd

@@ -565,6 +565,37 @@ fn a_response_has_ended_only_when_its_last_byte_has_come() {
 }
 
 #[test]
+fn an_err_of_our_own_fits_only_where_the_client_waits_for_a_packet() {
+    let mut tracker = Tracker::new(EOF);
+    assert_eq!(tracker.error_sequence(), None);
+    let command = packet(0, QUERY);
+    let (most, last) = command.split_at(command.len() - 1);
+    for (bytes, expected) in [(most, None), (last, Some(1))] {
+        assert_eq!(tracker.client_bytes(bytes), Ok(forwarded(bytes.len())));
+        assert_eq!(tracker.error_sequence(), expected);
+    }
+    let response = packets(1, &[b"\x01", DEFINITION, END, b"\x011", END]);
+    let expected = [
+        (5, Some(2)),
+        (6, None),
+        (12, None),
+        (5 + 4 + DEFINITION.len(), Some(3)),
+    ];
+    let mut given = 0;
+    for (until, expected) in expected {
+        let then = tracker.backend_bytes(&response[given..until]);
+        assert_eq!(then, Ok(BackendThen::ReadMore));
+        assert_eq!(tracker.error_sequence(), expected, "after {until} bytes");
+        given = until;
+    }
+    assert_eq!(
+        tracker.backend_bytes(&response[given..]),
+        Ok(BackendThen::ReadMore)
+    );
+    assert_eq!(tracker.error_sequence(), None);
+}
+
+#[test]
 fn a_bare_response_is_one_packet_whatever_it_says() {
     for text in [&b"Uptime: 1"[..], OK, ERR, b"", b"\xff", b"\xfb"] {
         let mut tracker = asked(EOF, &[b"\x09"]);
