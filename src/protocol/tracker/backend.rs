@@ -5,7 +5,7 @@ use super::super::response::{FIRST_BYTE_OF_END, FULL_PACKET_BYTES, Failure, HEAD
 use super::client::Message;
 use super::due::{After, Due};
 use super::walk::{HEADER_BYTES, Header, Walk};
-use super::{BackendThen, Side, Tracker, Violation};
+use super::{BackendThen, Forwarded, Side, Tracker, Violation};
 
 /// The backend's direction.
 #[derive(Debug, Default)]
@@ -18,6 +18,21 @@ pub(super) struct Responder {
     pub(super) due: Due,
     /// What happens when the packet under way has ended.
     after: After,
+}
+
+impl Responder {
+    /// The sequence number that follows, in the response to the first command.
+    pub(super) fn due_sequence(&self, first: Forwarded) -> u8 {
+        match self.due {
+            Due::Response => first.response_sequence,
+            _ => self.walk.sequence,
+        }
+    }
+
+    /// Whether all of the backend's packets have come whole.
+    pub(super) fn is_between_packets(&self) -> bool {
+        self.walk.is_over() && self.head_bytes == 0
+    }
 }
 
 impl Tracker {
@@ -120,25 +135,16 @@ impl Tracker {
             ResponseForm::Bare => None,
             _ => head.failure().map_err(malformed)?,
         };
-        let starts = self.backend.due == Due::Response;
-        let expected = if self.client_sends_first_command() {
-            // The backend may refuse a command or a file that has not come whole, at any packet of it.
-            let Some(Failure::Error { .. }) = failure else {
-                return Err(Violation::Early {
-                    command: first.command,
-                });
-            };
-            None
-        } else if starts {
-            Some(first.response_sequence)
-        } else {
-            Some(self.backend.walk.sequence)
-        };
+        let is_error = matches!(failure, Some(Failure::Error { .. }));
         // A timeout or shutdown that crosses a command on its way: the backend counts from 0, and is gone.
-        if failure.is_some() && starts && header.sequence == 0 && expected != Some(0) {
+        if is_error
+            && self.backend.due == Due::Response
+            && header.sequence == 0
+            && first.response_sequence != 0
+        {
             return self.unasked(header, head);
         }
-        self.backend.walk.sequence = expected.unwrap_or(header.sequence);
+        self.backend.walk.sequence = self.accepted_sequence(first, header.sequence, is_error)?;
         self.backend.walk.enter(Side::Backend, header)?;
         self.backend.after = match failure {
             Some(Failure::Error { .. }) => After::Failed,
@@ -162,6 +168,28 @@ impl Tracker {
         Ok(())
     }
 
+    /// The sequence number that a packet must have, where a backend's own choice, `got`, may stand.
+    fn accepted_sequence(
+        &self,
+        first: Forwarded,
+        got: u8,
+        is_error: bool,
+    ) -> Result<u8, Violation> {
+        let starts = self.backend.due == Due::Response;
+        let client_sends = self.client_sends_first_command();
+        let due = self.backend.due_sequence(first);
+        // A backend refuses a command that is too long (1153) as soon as it has read enough of it.
+        if is_error && (client_sends || starts && got < due) {
+            return Ok(got);
+        }
+        if client_sends {
+            return Err(Violation::Early {
+                command: first.command,
+            });
+        }
+        Ok(due)
+    }
+
     /// Starts a packet that belongs to no command: an ERR tells why the backend is gone, anything else is an error.
     fn unasked(&mut self, header: Header, head: Head<'_>) -> Result<(), Violation> {
         let Ok(Some(Failure::Error { code })) = head.failure() else {
@@ -173,7 +201,7 @@ impl Tracker {
     }
 
     /// Whether the first command of the queue, or the file that it wants, is still being sent.
-    fn client_sends_first_command(&self) -> bool {
+    pub(super) fn client_sends_first_command(&self) -> bool {
         let sends = matches!(
             self.client.message,
             Message::Command | Message::File | Message::FileEnd
