@@ -21,7 +21,7 @@ use crate::process;
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Stop};
 use crate::signals::Ending;
-use crate::tls::{Acceptor, AcceptorError, ServerSettings};
+use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
 
 /// What sessions that are cut get to close their connections.
 const CUT: Duration = Duration::from_secs(2);
@@ -170,7 +170,7 @@ fn load(
     addresses: &[IpAddr],
 ) -> Result<Option<Acceptor>, AcceptorError> {
     match Acceptor::load(settings, state, addresses) {
-        Err(AcceptorError::Auto(error)) if state.is_some() => {
+        Err(AcceptorError::Auto(error @ AutoError::File { .. })) if state.is_some() => {
             warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
             Acceptor::load(settings, None, addresses)
         }

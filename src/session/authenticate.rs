@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::identify::LOGIN_BYTES;
 use super::outcome::Failure;
 use crate::backend::Role;
-use crate::net::stream::{Side, Stream, StreamError};
+use crate::net::stream::{Stream, StreamError};
+use crate::protocol::Side;
 use crate::protocol::auth_plugin::{AuthPlugin, LoginReply};
 use crate::protocol::packet::{ERR, OK};
 

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, ready};
 use super::outcome::End;
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
+use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
-use crate::protocol::tracker::{BackendThen, ClientThen, Side, Tracker, Violation};
+use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
 
 /// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
 const HELD_BYTES: usize = 64 * 1024;

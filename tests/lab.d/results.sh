@@ -14,7 +14,8 @@ result() {
   printf '%-4s %s%s\n' "$1" "$2" "${3:+ -> $3}"
 }
 
-# check NAME COMMAND…: passes if COMMAND does; its output is shown only if it fails.
+# check NAME COMMAND…: passes if COMMAND does; its output is shown only if it fails. (A function must join its steps by
+# `&&`: `set -e` does not hold inside a condition.)
 check() {
   local name=$1 log=$LAB/log/check.log start=$SECONDS
   shift
@@ -33,9 +34,7 @@ count_checks() {
   shift
   "$@" >"$log" 2>&1 </dev/null || status=$?
   while IFS= read -r line; do
-    check=${line#* }
-    check=${check## }
-    check=${check%% -> *}
+    read -r _ check <<<"${line%% -> *}"
     case $line in
       'ok '* | 'FAIL '*)
         if [ "${LAB_NOT_YET:-0}" = 1 ] && grep -qxF -- "$check" "$PARTS/clients/not-yet.txt"; then
@@ -56,8 +55,8 @@ count_checks() {
   printf 'ok   %s: %s checks passed\n' "$name" $((PASSED - before))
 }
 
-# summary: the closing line; the exit status says whether all is well.
+# summary: the closing line; ends the lab with a status that says whether all is well.
 summary() {
   printf '%s passed, %s failed\n' "$PASSED" "$FAILED"
-  [ "$FAILED" = 0 ] && [ "$PASSED" -gt 0 ]
+  if [ "$FAILED" = 0 ] && [ "$PASSED" -gt 0 ]; then exit 0; else exit 1; fi
 }

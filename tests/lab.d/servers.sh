@@ -184,10 +184,11 @@ SERVERS=(mysql97 mariadb1011 mariadb118)
 
 # What the Rust tests read to find real servers.
 test_environment() {
+  local name
   cat <<ENV
-export MYTLS_TEST_MYSQL97=127.0.0.1:$(port_of mysql97)
-export MYTLS_TEST_MARIADB1011=127.0.0.1:$(port_of mariadb1011)
-export MYTLS_TEST_MARIADB118=127.0.0.1:$(port_of mariadb118)
+$(for name in "${SERVERS[@]}"; do
+    [ ! -e "$RUN/$name.port" ] || echo "export MYTLS_TEST_${name^^}=127.0.0.1:$(port_of "$name")"
+  done)
 export MYTLS_TEST_PKI=$PKI
 export MYTLS_TEST_RUN=$RUN
 ENV

@@ -2,35 +2,52 @@
 # `tests/lab test`: everything that must hold before a change lands. Sourced by tests/lab.
 
 lab_test() {
-  local name status=0
-  cd "$ROOT"
-  make_run_folder
-  trap 'end_everything keep-logs' EXIT
+  cd "$ROOT" || exit
+  begin_suite
   need_packages gcc libc6-dev shellcheck || true
-
   check "format" cargo fmt --check
   check "lints" cargo clippy --all-targets --locked -- -D warnings
   check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
   check "one TLS library, one crypto library" one_tls_library
-  ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level warn check --config .deny.toml bans licenses sources
+  ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level error --config .deny.toml check bans licenses sources
   check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
+  start_servers
+  eval "$(test_environment)"
+  rust_tests
+  real_clients
+  end_suite
+}
 
+# Only the real clients.
+lab_clients() {
+  begin_suite
+  start_servers
+  real_clients
+  end_suite
+}
+
+begin_suite() {
+  make_run_folder
+  trap 'end_everything keep-logs' EXIT
+  trap 'exit 130' INT TERM
   make_certificates
+}
+
+start_servers() {
+  local name
   for name in "${SERVERS[@]}"; do
     ! have "$name" || start_server "$name"
   done
-  eval "$(test_environment)"
-  rust_tests
-  check "release build" build_mytls
-  if [ -x "$(mytls_program)" ]; then
-    real_clients
-  else
-    result FAIL "real clients" "there is no release build"
-  fi
+}
 
+end_suite() {
   trap - EXIT
-  end_everything "$([ "$FAILED" = 0 ] || echo keep-logs)"
-  [ "$FAILED" = 0 ] || say "logs: $RUN and $LAB/log"
+  if [ "$FAILED" = 0 ]; then
+    end_everything
+  else
+    end_everything keep-logs
+    say "logs: $RUN and $LAB/log"
+  fi
   summary
 }
 
@@ -73,6 +90,8 @@ rust_tests() {
 real_clients() {
   local name
   export LAB_PROXY=1 LAB_NOT_YET=1
+  check "release build" build_mytls
+  [ -x "$(mytls_program)" ] || return 0
   for name in "${SERVERS[@]}"; do
     [ -e "$RUN/$name.port" ] || continue
     start_mytls "mytls-$name" < <(mytls_config "$(port_of "$name")")

@@ -155,8 +155,10 @@ fn a_response_to_half_a_command_is_refused() {
 
 #[test]
 fn malformed_responses_are_refused() {
-    let result_set: &[&[u8]] = &[b"\x01", DEFINITION];
-    let cases: &[(&[u8], &[&[u8]], &[u8])] = &[
+    /// Command, good packets of its response, the one that is refused.
+    type Case = (&'static [u8], &'static [&'static [u8]], &'static [u8]);
+    const RESULT_SET: &[&[u8]] = &[b"\x01", DEFINITION];
+    let cases: &[Case] = &[
         (QUERY, &[], b""),
         (QUERY, &[], b"\xff"),
         (QUERY, &[], b"\xff\x28"),
@@ -166,8 +168,8 @@ fn malformed_responses_are_refused() {
         (QUERY, &[], b"\x00\xfe\x01\x02\x03"),
         (QUERY, &[], b"\xfc\x01"),
         (QUERY, &[], END),
-        (QUERY, result_set, OK),
-        (QUERY, result_set, b"\xfe\x00\x00\x00\x00\x00\x00\x00\x00"),
+        (QUERY, RESULT_SET, OK),
+        (QUERY, RESULT_SET, b"\xfe\x00\x00\x00\x00\x00\x00\x00\x00"),
         (QUERY, &[b"\x01", DEFINITION, END], b""),
         (QUERY, &[b"\x01", DEFINITION, END], b"\xfe\x00\x00\x02"),
         (PING, &[], b"\x01"),
@@ -461,6 +463,29 @@ fn a_backend_may_refuse_a_command_that_it_has_not_read_whole() {
     assert_eq!(tracker.outstanding(), 0);
 }
 
+/// As all three servers do at `max_allowed_packet`: the rest of the command is on its way by then.
+#[test]
+fn a_backend_may_refuse_a_command_at_an_earlier_packet_than_its_last() {
+    let full = [
+        &b"\xff\xff\xff\x00\x03"[..],
+        &vec![0; FULL_PACKET_BYTES - 1],
+    ]
+    .concat();
+    let command = [full, packet(1, b"rest")].concat();
+    for (payload, sequence, accepted) in [
+        (ERR, 1, true),
+        (ERR, 2, true),
+        (ERR, 3, false),
+        (OK, 1, false),
+    ] {
+        let mut tracker = Tracker::new(EOF);
+        assert_eq!(tracker.client_bytes(&command), Ok(forwarded(command.len())));
+        let then = tracker.backend_bytes(&packet(sequence, payload));
+        assert_eq!(then.is_ok(), accepted, "{payload:?} {sequence}");
+        assert_eq!(tracker.outstanding(), usize::from(!accepted));
+    }
+}
+
 #[test]
 fn a_file_ends_with_an_empty_packet_that_continues_nothing() {
     let mut tracker = asked(EOF, &[QUERY]);
@@ -537,6 +562,37 @@ fn a_response_has_ended_only_when_its_last_byte_has_come() {
     assert_eq!(tracker.outstanding(), 1);
     assert_eq!(tracker.backend_bytes(last), Ok(BackendThen::ReadMore));
     assert_eq!(tracker.outstanding(), 0);
+}
+
+#[test]
+fn an_err_of_our_own_fits_only_where_the_client_waits_for_a_packet() {
+    let mut tracker = Tracker::new(EOF);
+    assert_eq!(tracker.error_sequence(), None);
+    let command = packet(0, QUERY);
+    let (most, last) = command.split_at(command.len() - 1);
+    for (bytes, expected) in [(most, None), (last, Some(1))] {
+        assert_eq!(tracker.client_bytes(bytes), Ok(forwarded(bytes.len())));
+        assert_eq!(tracker.error_sequence(), expected);
+    }
+    let response = packets(1, &[b"\x01", DEFINITION, END, b"\x011", END]);
+    let expected = [
+        (5, Some(2)),
+        (6, None),
+        (12, None),
+        (5 + 4 + DEFINITION.len(), Some(3)),
+    ];
+    let mut given = 0;
+    for (until, expected) in expected {
+        let then = tracker.backend_bytes(&response[given..until]);
+        assert_eq!(then, Ok(BackendThen::ReadMore));
+        assert_eq!(tracker.error_sequence(), expected, "after {until} bytes");
+        given = until;
+    }
+    assert_eq!(
+        tracker.backend_bytes(&response[given..]),
+        Ok(BackendThen::ReadMore)
+    );
+    assert_eq!(tracker.error_sequence(), None);
 }
 
 #[test]
