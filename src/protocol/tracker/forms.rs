@@ -406,6 +406,46 @@ fn a_row_of_16_mib_is_no_end_and_neither_is_what_continues_it() {
     }
 }
 
+/// What continues the row looks like a row of its own, with the number that is due.
+#[test]
+fn a_row_of_16_mib_in_one_piece_is_continued() {
+    let mut tracker = asked(NO_EOF, &[QUERY]);
+    answer(&mut tracker, &[b"\x01", DEFINITION]);
+    let row = [
+        &b"\xff\xff\xff\x03\xfd"[..],
+        &vec![0; FULL_PACKET_BYTES - 1],
+    ]
+    .concat();
+    let bytes = [row, packet(4, ERR), packet(5, b"\x011")].concat();
+    assert_eq!(tracker.backend_bytes(&bytes), Ok(BackendThen::ReadMore));
+    assert_eq!(tracker.outstanding(), 1);
+}
+
+#[test]
+fn a_row_cut_behind_its_header_is_not_taken_for_packets() {
+    let mut tracker = asked(NO_EOF, &[QUERY]);
+    answer(&mut tracker, &[b"\x01", DEFINITION]);
+    let row = packet(3, &packet(3, b"\x011"));
+    let bytes = [row, packet(4, ERR)].concat();
+    let (header, rest) = bytes.split_at(HEADER_BYTES);
+    assert_eq!(tracker.backend_bytes(header), Ok(BackendThen::ReadMore));
+    assert_eq!(tracker.backend_bytes(rest), Ok(BackendThen::ReadMore));
+    assert_eq!(tracker.outstanding(), 0);
+}
+
+#[test]
+fn rows_are_counted() {
+    let mut tracker = asked(NO_EOF, &[QUERY]);
+    answer(&mut tracker, &[b"\x01", DEFINITION, b"\x011"]);
+    let refused = tracker.backend_bytes(&[packet(4, b"\x011"), packet(6, b"\x011")].concat());
+    let violation = Violation::Sequence {
+        side: Side::Backend,
+        expected: 5,
+        got: 6,
+    };
+    assert_eq!(refused, Err(violation));
+}
+
 #[test]
 fn sequence_numbers_wrap_around_in_a_long_response() {
     let mut tracker = asked(NO_EOF, &[QUERY]);
@@ -640,6 +680,31 @@ fn a_cursor_closed_in_the_same_write_is_closed_after_it_was_opened() {
     );
     assert_eq!(tracker.outstanding(), 0);
     assert!(tracker.is_between_transactions());
+}
+
+/// As MariaDB's connectors send it: the number of the statement is not known yet.
+#[test]
+fn a_cursor_of_the_statement_prepared_last_has_that_statements_number() {
+    let execute_last: &[u8] = b"\x17\xff\xff\xff\xff\x01\x01\x00\x00\x00";
+    let mut tracker = asked(NO_EOF, &[b"\x16SELECT 1", execute_last]);
+    let prepared: &[u8] = b"\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00";
+    answer(&mut tracker, &[prepared, DEFINITION]);
+    answer(
+        &mut tracker,
+        &[b"\x01", DEFINITION, b"\xfe\x00\x00\x42\x00\x00\x00"],
+    );
+    assert!(!tracker.is_between_transactions());
+    ask(&mut tracker, &[CLOSE]);
+    assert!(tracker.is_between_transactions());
+}
+
+#[test]
+fn only_commands_with_results_have_more_of_them() {
+    let mut tracker = asked(EOF, &[FETCH, PING]);
+    answer(&mut tracker, &[b"\x00\x00\x01", b"\xfe\x00\x00\x0a\x00"]);
+    assert_eq!(tracker.outstanding(), 1);
+    answer(&mut tracker, &[b"\x00\x00\x00\x0a\x00\x00\x00"]);
+    assert_eq!(tracker.outstanding(), 0);
 }
 
 #[test]
