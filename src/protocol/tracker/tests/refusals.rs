@@ -1,4 +1,4 @@
-//! What ends a session, and what is held back.
+//! What ends a session at once.
 
 use super::*;
 
