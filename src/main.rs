@@ -1,2 +1,61 @@
-//! mytls
-fn main() {}
+//! The `mytls` program: reads the command line, does what it says, and exits with what became of it.
+
+use std::env;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use mytls::cli::{Cli, Command, EXIT_USAGE};
+use mytls::config::{Config, ConfigError, Environment};
+use mytls::{check, logging, run};
+use tracing::{error, warn};
+
+fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    match Cli::read(env::args_os()).map(|cli| cli.command) {
+        Ok(Command::Serve(serve)) => match serve.configuration(&environment) {
+            Ok(config) => self::serve(config),
+            Err(error) => usage(error),
+        },
+        Ok(Command::Check(check)) => match Config::load(&check.config, &environment) {
+            Ok(config) => self::check(config),
+            Err(error) => usage(error),
+        },
+        Err(exit) => exit,
+    }
+}
+
+fn serve(config: Config) -> ExitCode {
+    logging::start(config.log);
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    match run::serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            error!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(config: Config) -> ExitCode {
+    match check::check(config, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => complain(format_args!("mytls: {failure}"), ExitCode::FAILURE),
+    }
+}
+
+fn usage(wrong: ConfigError) -> ExitCode {
+    complain(
+        format_args!("mytls: {:#}", anyhow::Error::from(wrong)),
+        ExitCode::from(EXIT_USAGE),
+    )
+}
+
+/// Nothing can be said about a closed standard error.
+fn complain(text: fmt::Arguments<'_>, exit: ExitCode) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{text}");
+    exit
+}

@@ -1,8 +1,20 @@
 //! The servers behind mytls: where they are, how they are reached, what they said when last greeted.
 
+mod back_off;
+pub mod connect;
+pub mod probe;
+
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use thiserror::Error;
+use tracing::info;
+
+use self::back_off::BackOff;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::greeting::BackendGreeting;
 use crate::tls;
 
 /// Which of the two backends of a configuration.
@@ -12,6 +24,15 @@ pub enum Role {
     Source,
     /// The key `target-database`.
     Target,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        })
+    }
 }
 
 /// One address of a backend, as written in the configuration.
@@ -28,6 +49,16 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A backend's section, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -40,4 +71,159 @@ pub struct Settings {
     pub tls: Option<tls::ClientSettings>,
     /// One deadline over name resolution, dialling every endpoint, greeting and TLS (`limits.connect-time`).
     pub connect_time: Duration,
+}
+
+/// A backend cannot be used at all.
+#[derive(Debug, Error)]
+pub enum BackendError {
+    /// Its `security` is wrong.
+    #[error("load the certificates of the {0}: {1}")]
+    Material(Role, #[source] tls::ConnectorError),
+    /// `auth_socket` would log anybody in as root.
+    #[error(
+        "the {0} is on a Unix socket and mytls runs as root: a server lets root in there without a password \
+         (auth_socket, unix_socket). Run mytls as an OS user that no account is named after"
+    )]
+    RootOnUnixSocket(Role),
+}
+
+/// One backend.
+#[derive(Debug)]
+pub struct Backend {
+    role: Role,
+    endpoints: Vec<Dialled>,
+    tls: Option<tls::Connector>,
+    connect_time: Duration,
+    /// What it greeted with when last dialled.
+    greeting: Mutex<Option<Arc<BackendGreeting>>>,
+    /// mytls' own OS user, if an endpoint is a Unix socket: to its name such a server gives away accounts without a
+    /// password.
+    own_os_user: Option<String>,
+}
+
+/// An endpoint and how dialling it went.
+#[derive(Debug)]
+struct Dialled {
+    endpoint: Endpoint,
+    back_off: Mutex<BackOff>,
+}
+
+impl Backend {
+    /// Loads the backend's certificates and checks that it may be used; dials nothing.
+    pub fn new(settings: Settings) -> Result<Self, BackendError> {
+        let Settings {
+            role,
+            endpoints,
+            tls,
+            connect_time,
+        } = settings;
+        let is_on_unix_socket = endpoints
+            .iter()
+            .any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
+        let own_uid = nix::unistd::geteuid();
+        if is_on_unix_socket && own_uid.is_root() {
+            return Err(BackendError::RootOnUnixSocket(role));
+        }
+        let own_os_user = is_on_unix_socket
+            .then(|| nix::unistd::User::from_uid(own_uid).ok().flatten())
+            .flatten()
+            .map(|user| user.name);
+        let tls = tls
+            .as_ref()
+            .map(tls::Connector::load)
+            .transpose()
+            .map_err(|error| BackendError::Material(role, error))?;
+        let endpoints = endpoints
+            .into_iter()
+            .map(|endpoint| Dialled {
+                endpoint,
+                back_off: Mutex::default(),
+            })
+            .collect();
+        Ok(Self {
+            role,
+            endpoints,
+            tls,
+            connect_time,
+            greeting: Mutex::default(),
+            own_os_user,
+        })
+    }
+
+    /// Which backend it is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What it greeted with when last dialled; none before the first time.
+    pub fn greeting(&self) -> Option<Arc<BackendGreeting>> {
+        self.greeting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether a server would take this name for mytls itself, and let it in without a password.
+    pub fn gives_away(&self, user: &str) -> bool {
+        self.own_os_user
+            .as_deref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(user))
+    }
+
+    /// Keeps a greeting for the clients that come next.
+    fn learn(&self, greeting: &BackendGreeting) {
+        let mut learnt = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = learnt.as_deref().is_none_or(|known| {
+            (&known.version, known.capabilities, known.collation)
+                != (&greeting.version, greeting.capabilities, greeting.collation)
+        });
+        if is_news {
+            info!(route = %self.role, version = %String::from_utf8_lossy(&greeting.version), "backend greeted");
+            *learnt = Some(Arc::new(greeting.clone()));
+        }
+    }
+}
+
+/// Both backends of a configuration, and which one new sessions go to.
+#[derive(Debug)]
+pub struct Backends {
+    all: Vec<Arc<Backend>>,
+    route: Role,
+}
+
+impl Backends {
+    /// `None` if the route leads to none of them.
+    pub fn new(all: Vec<Arc<Backend>>, route: Role) -> Option<Self> {
+        all.iter()
+            .any(|backend| backend.role == route)
+            .then_some(Self { all, route })
+    }
+
+    /// Every backend.
+    pub fn all(&self) -> &[Arc<Backend>] {
+        &self.all
+    }
+
+    /// The backend that new sessions go to.
+    pub fn routed(&self) -> &Arc<Backend> {
+        self.all
+            .iter()
+            .find(|backend| backend.role == self.route)
+            .expect("Backends::new found the route among them")
+    }
+
+    /// What every backend seen so far can do, as far as it can be relayed: what clients are offered, whichever
+    /// backend they will speak to. Bit 0 says "not MariaDB" and is cleared only if all clear it.
+    pub fn offered(&self) -> Capabilities {
+        let seen = || {
+            self.all
+                .iter()
+                .filter_map(|backend| backend.greeting())
+                .map(|greeting| greeting.capabilities)
+        };
+        let common = seen().fold(Capabilities::RELAYED, |common, each| common & each);
+        let any_is_mysql = seen().fold(Capabilities::default(), |any, each| any | each)
+            & Capabilities::CLIENT_MYSQL;
+        common | any_is_mysql
+    }
 }

@@ -1,1 +1,274 @@
 //! The configuration, checked: every key known, every value parsed, built of each module's own settings type.
+//!
+//! `file` is the YAML as written; what is made of it here can be used without another check.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracing::Level;
+
+use crate::backend::{self, Role};
+use crate::net::ListenAddress;
+use crate::rules;
+use crate::session;
+use crate::tls::{self, SslMode, TlsVersion};
+
+mod accounts;
+mod address;
+mod backends;
+mod environment;
+mod file;
+mod place;
+mod problem;
+mod security;
+mod unbuilt;
+mod value;
+mod warning;
+
+pub use address::AddressError;
+pub use environment::Environment;
+pub use place::Place;
+pub use problem::{Problem, Wrong};
+pub use warning::{Notice, Warning};
+
+use file::{File, Key, OneOrMany};
+use problem::Fault;
+use value::{Zero, choice, connections, duration, file_path};
+use warning::Remark;
+
+/// Beside MySQL's own port, and reached from this machine alone until somebody says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);
+const CONNECTIONS: u32 = 10_000;
+const CONNECTIONS_BEFORE_LOGIN: u32 = 500;
+const LOGIN_TIME: Duration = Duration::from_secs(10);
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// Everything that `mytls serve` needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the data port listens; at least one.
+    pub listen: Vec<ListenAddress>,
+    /// TLS towards clients.
+    pub client_tls: tls::ServerSettings,
+    /// Refuse to start on bad certificates, in place of serving plaintext as far as the rules allow it.
+    pub require_valid_certificates: bool,
+    /// Who may pass.
+    pub rules: rules::Settings,
+    /// One or two, the source first.
+    pub backends: Vec<backend::Settings>,
+    /// Which of them new sessions go to.
+    pub route: Role,
+    /// Limits of sessions.
+    pub limits: session::Limits,
+    /// How long sessions may go on after SIGTERM.
+    pub drain_max: Duration,
+    /// Where files that mytls makes itself are kept; `None` keeps them in memory.
+    pub state_dir: Option<PathBuf>,
+    /// What the log looks like.
+    pub log: Log,
+    /// What the writer of the file may not expect; to be logged.
+    pub warnings: Vec<Warning>,
+}
+
+/// `log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// How a line is written.
+    pub format: LogFormat,
+    /// The least severe that is written.
+    pub level: Level,
+}
+
+/// `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value`, for people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// Why there is no configuration. The process ends with status 64.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("read {}", path.display())]
+    Read {
+        /// As it was named.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is wrong.
+    #[error(transparent)]
+    File(Box<Problem>),
+    /// The file names no server.
+    #[error("{}: no backend: write `from:` (or `backend:`) with `host:`", path.display())]
+    NoBackend {
+        /// As it was named.
+        path: PathBuf,
+    },
+    /// `--backend` is no address.
+    #[error("--backend")]
+    Backend(#[source] AddressError),
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(path, &text, environment)
+    }
+
+    /// Checks a file's text; `path` is for errors, and its folder for relative paths.
+    fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut remarks = Vec::new();
+        let config = File::parse(text)
+            .and_then(|file| Self::check(&file, folder, environment, &mut remarks))
+            .map_err(|fault| ConfigError::File(Box::new(fault.into_problem(path, text))))?;
+        if config.backends.is_empty() {
+            return Err(ConfigError::NoBackend {
+                path: path.to_owned(),
+            });
+        }
+        let mut warnings: Vec<Warning> = remarks
+            .into_iter()
+            .map(|remark| remark.into_warning(path, text))
+            .collect();
+        warnings.sort_by_key(|warning| warning.place.as_ref().map(|place| place.line));
+        Ok(Self { warnings, ..config })
+    }
+
+    fn check(
+        file: &File,
+        folder: &Path,
+        environment: &Environment,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Self, Fault> {
+        unbuilt::check(file, remarks)?;
+        let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
+        let connect_time = duration(&limits.connect_time, CONNECT_TIME, Zero::Refused)?;
+        let listen = listen(&file.listen, folder)?;
+        let client_tls = security::server(&file.security, folder)?;
+        let rules = accounts::settings(file, &client_tls, &listen, remarks)?;
+        let backends = backends::settings(file, folder, connect_time, remarks)?;
+        let state_dir = match file.state_dir.written() {
+            Some(path) => Some(file_path(path, folder)?),
+            None => environment.state_dir(),
+        };
+        if state_dir.is_none() && client_tls.auto_tls {
+            remarks.push(Remark::general(Notice::NoStateDirectory));
+        }
+        Ok(Self {
+            listen,
+            client_tls,
+            require_valid_certificates: file.require_valid_certificates.or(false),
+            rules,
+            route: backends::route(&file.route, &backends)?,
+            backends,
+            limits: session::Limits {
+                connections: connections(&limits.connections, CONNECTIONS)?,
+                connections_before_login: connections(
+                    &limits.connections_before_login,
+                    CONNECTIONS_BEFORE_LOGIN,
+                )?,
+                login_time: duration(&limits.login_time, LOGIN_TIME, Zero::Refused)?,
+            },
+            drain_max: duration(&drain.max, DRAIN_MAX, Zero::Allowed)?,
+            state_dir,
+            log: log(&file.log)?,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// What holds when there is no file but only a backend's address: auto-tls, loopback. A backend that is not on this
+    /// machine is reached over TLS or not at all; without a CA its certificate cannot be verified, which is a warning.
+    pub fn for_backend(endpoint: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let here = Path::new("");
+        let endpoint = address::parse_endpoint(endpoint, here).map_err(ConfigError::Backend)?;
+        let mut remarks = Vec::new();
+        let config = Self::check(&File::default(), here, environment, &mut remarks)
+            .expect("defaults are right, and a test loads them");
+        let tls = if address::is_local(&endpoint) {
+            None
+        } else {
+            remarks.push(Remark::general(Notice::NotVerified));
+            Some(tls::ClientSettings {
+                sources: tls::Sources::default(),
+                mode: SslMode::Required,
+                lowest_version: TlsVersion::default(),
+            })
+        };
+        let backend = backend::Settings {
+            role: Role::Source,
+            endpoints: vec![endpoint],
+            tls,
+            connect_time: CONNECT_TIME,
+        };
+        let warnings = remarks
+            .into_iter()
+            .map(|remark| remark.into_warning(here, ""))
+            .collect();
+        Ok(Self {
+            backends: vec![backend],
+            warnings,
+            ..config
+        })
+    }
+}
+
+/// Reads an address to listen on, as `--listen` has it.
+pub fn parse_listen(text: &str) -> Result<ListenAddress, AddressError> {
+    address::parse_listen(text, Path::new(""))
+}
+
+/// `listen`.
+fn listen(key: &Key<OneOrMany>, folder: &Path) -> Result<Vec<ListenAddress>, Fault> {
+    let Some(written) = key.written() else {
+        return Ok(vec![ListenAddress::Tcp(LISTEN)]);
+    };
+    let texts = OneOrMany::strings(written);
+    if texts.is_empty() {
+        return Err(Fault::value(
+            written,
+            Wrong::Missing("at least one address"),
+        ));
+    }
+    texts
+        .iter()
+        .map(|text| {
+            address::parse_listen(&text.value, folder).map_err(|error| Fault::parse(text, error))
+        })
+        .collect()
+}
+
+/// `log`.
+fn log(key: &Key<file::Log>) -> Result<Log, Fault> {
+    let file::Log { format, level } = key.or_empty();
+    let levels = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+        ("trace", Level::TRACE),
+    ];
+    Ok(Log {
+        format: choice(
+            &format,
+            &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+            LogFormat::Text,
+        )?,
+        level: choice(&level, &levels, Level::INFO)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

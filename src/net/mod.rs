@@ -1,4 +1,9 @@
-//! Bytes in and out: listeners, framed streams, TLS upgrade.
+//! Bytes in and out: ports, sockets, and streams that speak packets, TLS or both.
+
+pub mod buffers;
+pub mod listener;
+pub mod socket;
+pub mod stream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

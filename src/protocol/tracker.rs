@@ -22,8 +22,9 @@ use self::backend::Responder;
 use self::client::Sender;
 use self::due::Due;
 use self::transaction::Transaction;
-pub use self::violation::{Side, Violation};
+pub use self::violation::Violation;
 use self::walk::HEADER_BYTES;
+use super::Side;
 use super::command::{Command, ResponseForm};
 use super::response::{Form, Status};
 

@@ -1,6 +1,48 @@
 //! The data port: one client connection with its backend connection, from accept to close.
+//!
+//! accept → [`identify`] (greeting, TLS, certificate, login packet) → authorize (the rules make a [`Permit`]) →
+//! connect to the backend → [`authenticate`] (the backend's own) → [`relay`], with [`change_user`] on the way → close
+//! both, one line in the log. A client that does not pass costs the backend nothing.
 
+mod authenticate;
+mod change_user;
+mod identify;
+mod outcome;
+mod registry;
+mod relay;
+
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::crypto::SecureRandom;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error};
+
+use self::authenticate::{Answer, authenticate};
+use self::identify::{Identified, LOGIN_BYTES, Wishes};
+use self::outcome::{End, Failure, Record};
+use self::registry::Registry;
+use self::relay::{Event, Relay};
+use crate::backend::{Backend, Backends};
+use crate::net::listener::Listener;
+use crate::net::socket::Socket;
+use crate::net::stream::Stream;
+use crate::protocol::Side;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::login::{BackendLogin, LoginHead};
+use crate::protocol::response::Form;
+use crate::protocol::tracker::Tracker;
+use crate::protocol::user_name::UserName;
+use crate::rules::{ClientAddress, Identity, Permit, Rules};
+use crate::tls::{Acceptor, Negotiated};
+
+/// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
+/// see that error; of one that is pushed to an idle client they see only a lost connection.
+const LAST_COMMAND: Duration = Duration::from_secs(1);
 
 /// `limits`, as far as they concern sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,4 +53,297 @@ pub struct Limits {
     pub connections_before_login: usize,
     /// One deadline from accept to the backend's OK.
     pub login_time: Duration,
+}
+
+/// How sessions are asked to end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Between transactions.
+    pub politely: CancellationToken,
+    /// At once.
+    pub now: CancellationToken,
+}
+
+/// Everything that the sessions of the data port share.
+#[derive(Debug)]
+pub struct DataPort {
+    acceptor: Option<Acceptor>,
+    rules: Rules,
+    backends: Backends,
+    limits: Limits,
+    slots: Arc<Semaphore>,
+    slots_before_login: Arc<Semaphore>,
+    registry: Registry,
+    random: &'static dyn SecureRandom,
+    stop: Stop,
+}
+
+/// What a client connection occupies.
+#[derive(Debug)]
+struct Slots {
+    /// Until it is closed.
+    _connection: OwnedSemaphorePermit,
+    /// Until it has logged in.
+    before_login: OwnedSemaphorePermit,
+}
+
+/// A session whose client the backend has authenticated.
+#[derive(Debug)]
+struct Authenticated {
+    backend: Stream,
+    identity: Identity,
+    wishes: Wishes,
+}
+
+impl DataPort {
+    /// Ready to serve listeners. Without an acceptor there is only plaintext.
+    pub fn new(
+        acceptor: Option<Acceptor>,
+        rules: Rules,
+        backends: Backends,
+        limits: Limits,
+        random: &'static dyn SecureRandom,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            acceptor,
+            rules,
+            backends,
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            slots_before_login: Arc::new(Semaphore::new(limits.connections_before_login)),
+            limits,
+            registry: Registry::new(random),
+            random,
+            stop,
+        }
+    }
+
+    /// Accepts clients until dropped; every session is a task of `sessions`.
+    ///
+    /// Cancel safe: sessions live on.
+    pub async fn listen(self: Arc<Self>, listener: Listener, sessions: TaskTracker) {
+        loop {
+            let (socket, address) = listener.accept().await;
+            sessions.spawn(Arc::clone(&self).serve(socket, address));
+        }
+    }
+
+    /// One session, from accept to close.
+    async fn serve(self: Arc<Self>, socket: Socket, address: ClientAddress) {
+        let mut client = Stream::new(Side::Client, socket);
+        let Some(id) = self.registry.enter() else {
+            return error!("the system gives no random bytes; a client was turned away");
+        };
+        let mut record = Record::new(id.get(), address, self.backends.routed().role());
+        let Some(Slots {
+            _connection,
+            before_login,
+        }) = self.slots()
+        else {
+            return refuse_in_place_of_greeting(client, &record, &Failure::TooManyConnections)
+                .await;
+        };
+        // boxed, so that what only a login needs is given back before the relay
+        let authenticated = Box::pin(self.login(&mut client, address, &mut record)).await;
+        drop(before_login);
+        match authenticated {
+            Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
+            Err(failure @ Failure::BackendNotSeen(_)) => {
+                refuse_in_place_of_greeting(client, &record, &failure).await
+            }
+            Err(failure) => refuse(client, &record, &failure).await,
+        }
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        Some(Slots {
+            _connection: Arc::clone(&self.slots).try_acquire_owned().ok()?,
+            before_login: Arc::clone(&self.slots_before_login)
+                .try_acquire_owned()
+                .ok()?,
+        })
+    }
+
+    /// Everything up to the backend's OK, which the client has been told.
+    async fn login(
+        &self,
+        client: &mut Stream,
+        address: ClientAddress,
+        record: &mut Record,
+    ) -> Result<Authenticated, Failure> {
+        let deadline = Instant::now() + self.limits.login_time;
+        let backend = Arc::clone(self.backends.routed());
+        let Identified {
+            identity,
+            user,
+            wishes,
+        } = timeout_at(deadline, self.identify(client, address, record))
+            .await
+            .unwrap_or(Err(Failure::TooSlow))?;
+
+        let permit = self.authorize(&identity, &user, wishes.using_password)?;
+        record.account = Some(permit.account().to_owned());
+
+        let mut backend = self
+            .connect(&backend, &user, &wishes, &permit, record)
+            .await?;
+        match authenticate(client, &mut backend, record.route, deadline).await? {
+            Answer::Ok(ok) => {
+                client.write_packet(&ok).await.map_err(Failure::Client)?;
+                Ok(Authenticated {
+                    backend,
+                    identity,
+                    wishes,
+                })
+            }
+            Answer::Err(err) => {
+                client.write_packet(&err).await.map_err(Failure::Client)?;
+                Err(Failure::RefusedByBackend(ErrPacket::decode(&err)?))
+            }
+        }
+    }
+
+    /// Judges by the rules, at login and in COM_CHANGE_USER.
+    fn authorize(
+        &self,
+        identity: &Identity,
+        user: &UserName,
+        using_password: bool,
+    ) -> Result<Permit, Failure> {
+        if self.backends.routed().gives_away(user.as_str()) {
+            return Err(Failure::OwnOsUser {
+                user: user.as_str().to_owned(),
+                using_password,
+            });
+        }
+        self.rules
+            .authorize(identity, user)
+            .map_err(|denial| Failure::Denied {
+                denial,
+                user: user.as_str().to_owned(),
+                using_password,
+            })
+    }
+
+    /// Dials the backend for a client that may pass, and hands its login on.
+    ///
+    /// Not bounded by the login's deadline but by the backend's own (`limits.connect-time`), and not ended by a client
+    /// that leaves: a handshake that is cut counts against us at the server.
+    async fn connect(
+        &self,
+        backend: &Backend,
+        user: &UserName,
+        wishes: &Wishes,
+        _permit: &Permit,
+        record: &mut Record,
+    ) -> Result<Stream, Failure> {
+        let route = backend.role();
+        let head = LoginHead {
+            capabilities: wishes.granted,
+            max_packet_bytes: wishes.max_packet_bytes,
+            collation: wishes.collation,
+        };
+        let mut connection = backend
+            .connect(head)
+            .await
+            .map_err(|error| Failure::Connect { route, error })?;
+        record.backend_id = Some(connection.connection_id);
+        record.backend_tls = connection.stream.tls().and_then(|tls| Negotiated::of(tls));
+        let payload = BackendLogin {
+            head: connection.head,
+            user: &user.encode(u16::from(wishes.collation), wishes.server)?,
+            using_password: wishes.using_password,
+            database: wishes.database.as_deref(),
+            attributes: &wishes.attributes,
+        }
+        .encode();
+        connection
+            .stream
+            .write_packet(&payload)
+            .await
+            .map_err(|error| Failure::Backend { route, error })?;
+        Ok(connection.stream)
+    }
+
+    /// From the backend's OK to the close of both connections.
+    async fn relay(&self, client: Stream, authenticated: Authenticated, record: &mut Record) {
+        let Authenticated {
+            backend,
+            identity,
+            wishes,
+        } = authenticated;
+        let mut relay = Relay::new(client, backend, Tracker::new(form(wishes.granted)));
+        let end = loop {
+            let event = tokio::select! {
+                biased;
+                event = relay.run() => event,
+                () = self.stop.now.cancelled() => Event::End(End::Cut),
+                () = self.stop.politely.cancelled(), if !relay.ends_between_transactions => {
+                    relay.ends_between_transactions = true;
+                    continue;
+                }
+            };
+            let carried_on = match event {
+                Event::ChangeUser => {
+                    Box::pin(self.change_user(&mut relay, &identity, &wishes, record)).await
+                }
+                Event::Refuse { command, sequence } => {
+                    debug!(id = record.id, command, "command not relayed");
+                    relay.answer(sequence, &unknown_command()).await
+                }
+                Event::BetweenTransactions => Err(last_command(&mut relay).await),
+                Event::End(end) => Err(end),
+            };
+            if let Err(end) = carried_on {
+                break end;
+            }
+        };
+        (record.from_client, record.from_backend) = (relay.from_client, relay.from_backend);
+        record.log_end(&end);
+        relay.close(&end).await;
+    }
+}
+
+/// What of the granted capabilities the tracker must know.
+fn form(granted: Capabilities) -> Form {
+    Form {
+        deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
+        optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
+        cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
+    }
+}
+
+fn unknown_command() -> ErrPacket {
+    ErrPacket::new(1047, "08S01", "Unknown command")
+}
+
+/// Waits for the command of a client that is to be ended, so that it reads why.
+async fn last_command(relay: &mut Relay) -> End {
+    relay.begin_packets();
+    if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LOGIN_BYTES)).await {
+        let shutdown = ErrPacket::new(1053, "08S01", "Server shutdown in progress");
+        // it is closed next, either way
+        let _ = relay.client.write_packet(&shutdown.encode()).await;
+    }
+    End::Drained
+}
+
+/// Tells a client why it may not log in, and closes.
+async fn refuse(mut client: Stream, record: &Record, failure: &Failure) {
+    record.log_failure(failure);
+    if let Some(reply) = failure.reply(record.client) {
+        // it is closed next, either way
+        let _ = client.write_packet(&reply.encode()).await;
+    }
+    client.close().await;
+}
+
+/// The same for a client that was not greeted. Nothing of its own can be on the way, so nothing is waited for.
+async fn refuse_in_place_of_greeting(mut client: Stream, record: &Record, failure: &Failure) {
+    record.log_failure(failure);
+    if let Some(reply) = failure.reply(record.client) {
+        let _ = client
+            .write_packet(&reply.encode_in_place_of_greeting())
+            .await;
+    }
 }

@@ -1,11 +1,48 @@
 //! Certificates, keys and TLS policy of every side: what is shown, who is trusted, and what a peer has shown.
 //!
-//! Nothing here knows MySQL: it turns settings into rustls configurations and judges certificates.
+//! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
+//!
+//! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
+//! checked whole, replaced by another, never changed. Sources become material in `pem` and `material`, or are made in
+//! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
+//! own files in `problem`.
 
-use std::path::PathBuf;
+mod acceptor;
+mod authorities;
+mod auto;
+mod certificate;
+mod connector;
+mod failure;
+mod material;
+mod negotiated;
+mod pem;
+mod problem;
+mod refusal;
+mod signature;
+#[cfg(test)]
+mod testing;
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use rustls::{
+    SupportedProtocolVersion,
+    crypto::{CryptoProvider, aws_lc_rs},
+    version::{TLS12, TLS13},
+};
+
+pub use self::{
+    acceptor::{Acceptor, AcceptorError},
+    auto::{AutoCa, AutoError},
+    certificate::describe,
+    connector::{Connector, ConnectorError, server_name},
+    failure::handshake_reason,
+    negotiated::Negotiated,
+    problem::{MaterialError, Problem},
+    refusal::{CertificateRefusal, Flaw},
+};
 
 /// Where one piece of PEM comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum PemSource {
     /// A file (`ssl-ca`, `ssl-cert`, `ssl-key`), absolute or relative to the configuration file's folder, already joined.
     File(PathBuf),
@@ -16,6 +53,19 @@ pub enum PemSource {
         /// The PEM text.
         pem: Vec<u8>,
     },
+}
+
+/// Without the text, which may be a private key.
+impl fmt::Debug for PemSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Inline { key, pem: _ } => f
+                .debug_struct("Inline")
+                .field("key", key)
+                .finish_non_exhaustive(),
+        }
+    }
 }
 
 /// The PEM sources of one place. Each subset is legal.
@@ -37,6 +87,18 @@ pub enum TlsVersion {
     Tls12,
     /// RFC 8446.
     Tls13,
+}
+
+impl TlsVersion {
+    /// This version and all that are newer.
+    fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
+        const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+        const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
+        match self {
+            Self::Tls12 => FROM_12,
+            Self::Tls13 => FROM_13,
+        }
+    }
 }
 
 /// `security` of a port that clients dial.
@@ -70,4 +132,10 @@ pub struct ClientSettings {
     pub mode: SslMode,
     /// The lowest version offered.
     pub lowest_version: TlsVersion,
+}
+
+/// The one cryptography. Always named, never the process-wide default: that is a global, and panics when a second provider
+/// is compiled in.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
 }

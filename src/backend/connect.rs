@@ -1,0 +1,232 @@
+//! Dialling a backend: an endpoint that answers, its greeting, TLS as configured. Never plaintext instead.
+
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+use rustls::HandshakeKind;
+use rustls::pki_types::UnixTime;
+use thiserror::Error;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, warn};
+
+use super::{Backend, Dialled, Endpoint};
+use crate::net::socket::Socket;
+use crate::net::stream::{Stream, StreamError};
+use crate::protocol::Side;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::greeting::BackendGreeting;
+use crate::protocol::login::LoginHead;
+use crate::protocol::packet::{ERR, Malformed};
+use crate::tls::{self, CertificateRefusal};
+
+/// Greetings are under 200 bytes; an ERR in their place under 600.
+const GREETING_BYTES: usize = 4096;
+
+/// `ER_HOST_IS_BLOCKED`
+const HOST_IS_BLOCKED: u16 = 1129;
+
+/// A connection that waits for its login.
+#[derive(Debug)]
+pub struct Connection {
+    /// In TLS, where the configuration says so.
+    pub stream: Stream,
+    /// What the login must begin with: what was in the `SSLRequest`.
+    pub head: LoginHead,
+    /// The backend's own id of the connection.
+    pub connection_id: u32,
+}
+
+/// Why no endpoint could be used. The last endpoint's reason counts.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Nobody answered.
+    #[error("dial {endpoint}: {source}")]
+    Dial {
+        /// Where.
+        endpoint: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not within the deadline (`limits.connect-time`).
+    #[error("dial {endpoint}: no greeting and TLS within the connect time")]
+    TooSlow {
+        /// Where.
+        endpoint: String,
+    },
+    /// An ERR in place of a greeting.
+    #[error("the backend refused the connection: {} {}{}", .0.code, .0.message, cure(.0))]
+    Refused(ErrPacket),
+    /// No MySQL server, or a hostile one.
+    #[error("the backend's greeting cannot be read: {0}")]
+    Greeting(#[from] Malformed),
+    /// The connection failed before or within the greeting.
+    #[error("{}", .0.in_words())]
+    Stream(#[source] StreamError),
+    /// TLS is configured, and the backend has none.
+    #[error("the backend offers no TLS, and its `security` demands it")]
+    NoTls,
+    /// The handshake failed, or the backend's certificate was not accepted.
+    #[error("{}", .0.in_words())]
+    Tls(#[source] StreamError),
+    /// The certificate of a resumed session is accepted no longer.
+    #[error("TLS with the backend: its {0}")]
+    Certificate(#[from] CertificateRefusal),
+    /// The backend can do less than when it was last greeted.
+    #[error("the backend no longer has a capability that the client was granted (0x{:x})", .0.mysql())]
+    Lacking(Capabilities),
+}
+
+fn cure(error: &ErrPacket) -> &'static str {
+    if error.code == HOST_IS_BLOCKED {
+        " (run FLUSH HOSTS or TRUNCATE performance_schema.host_cache there, and raise max_connect_errors)"
+    } else {
+        ""
+    }
+}
+
+impl ConnectError {
+    /// Whether the server may have counted this dial as a failed handshake, or blocks us already.
+    fn may_be_counted(&self) -> bool {
+        match self {
+            Self::Dial { .. } => false,
+            Self::Refused(error) => error.code == HOST_IS_BLOCKED,
+            Self::TooSlow { .. }
+            | Self::Greeting(_)
+            | Self::Stream(_)
+            | Self::NoTls
+            | Self::Tls(_)
+            | Self::Certificate(_)
+            | Self::Lacking(_) => true,
+        }
+    }
+}
+
+impl Backend {
+    /// Connects to the first endpoint that can be used, to log in with this head (without the SSL flag).
+    ///
+    /// Not cancel safe: a connection that is dropped here counts towards the server's `max_connect_errors`.
+    pub async fn connect(&self, head: LoginHead) -> Result<Connection, Arc<ConnectError>> {
+        let deadline = Instant::now() + self.connect_time;
+        let mut last = None;
+        for (index, dialled) in self.endpoints.iter().enumerate() {
+            // one that is silent leaves time for the others
+            let now = Instant::now();
+            let left = u32::try_from(self.endpoints.len() - index).unwrap_or(u32::MAX);
+            let until = now + deadline.saturating_duration_since(now) / left;
+            match self.connect_to(dialled, head, until).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("a backend has at least one endpoint"))
+    }
+
+    /// An endpoint that rests gives the error that it rests for.
+    async fn connect_to(
+        &self,
+        dialled: &Dialled,
+        head: LoginHead,
+        until: Instant,
+    ) -> Result<Connection, Arc<ConnectError>> {
+        let back_off = || {
+            dialled
+                .back_off
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(reason) = back_off().reason(Instant::now()) {
+            return Err(Arc::clone(reason));
+        }
+        let endpoint = &dialled.endpoint;
+        let connected = timeout_at(until, self.dial(endpoint, head))
+            .await
+            .unwrap_or_else(|_| {
+                Err(ConnectError::TooSlow {
+                    endpoint: endpoint.to_string(),
+                })
+            });
+        match connected {
+            Ok(connection) => {
+                back_off().succeeded();
+                Ok(connection)
+            }
+            Err(error) => {
+                warn!(route = %self.role, %endpoint, %error, "connect to backend");
+                let error = Arc::new(error);
+                if error.may_be_counted() {
+                    back_off().failed(Instant::now(), Arc::clone(&error));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        mut head: LoginHead,
+    ) -> Result<Connection, ConnectError> {
+        let socket = open(endpoint).await.map_err(|source| ConnectError::Dial {
+            endpoint: endpoint.to_string(),
+            source,
+        })?;
+        let mut stream = Stream::new(Side::Backend, socket);
+        let payload = stream
+            .read_packet(GREETING_BYTES)
+            .await
+            .map_err(ConnectError::Stream)?;
+        if payload.first() == Some(&ERR) {
+            return Err(ConnectError::Refused(ErrPacket::decode(&payload)?));
+        }
+        let greeting = BackendGreeting::decode(&payload)?;
+        debug!(route = %self.role, %endpoint, backend_id = greeting.connection_id, "backend greeted");
+        self.learn(&greeting);
+        let lacking = (head.capabilities | Capabilities::REQUIRED)
+            .without(greeting.capabilities)
+            .without(Capabilities::CLIENT_MYSQL);
+        if !lacking.is_empty() {
+            return Err(ConnectError::Lacking(lacking));
+        }
+        if let Some(connector) = &self.tls {
+            if !greeting.capabilities.contains(Capabilities::SSL) {
+                return Err(ConnectError::NoTls);
+            }
+            head.capabilities = head.capabilities | Capabilities::SSL;
+            stream
+                .write_packet(&head.encode())
+                .await
+                .map_err(ConnectError::Tls)?;
+            let name = tls::server_name(match endpoint {
+                Endpoint::Tcp { host, .. } => host,
+                Endpoint::Unix(_) => "localhost",
+            });
+            stream
+                .connect_tls(connector.config().clone(), name.clone())
+                .await
+                .map_err(ConnectError::Tls)?;
+            // rustls does not verify the certificate of a resumed session again
+            if let Some(session) = stream
+                .tls()
+                .filter(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
+            {
+                connector.judge(session.peer_certificates(), &name, UnixTime::now())?;
+            }
+        }
+        Ok(Connection {
+            stream,
+            head,
+            connection_id: greeting.connection_id,
+        })
+    }
+}
+
+async fn open(endpoint: &Endpoint) -> io::Result<Socket> {
+    match endpoint {
+        Endpoint::Tcp { host, port } => {
+            Socket::tcp(TcpStream::connect((host.as_str(), *port)).await?)
+        }
+        Endpoint::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+    }
+}

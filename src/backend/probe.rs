@@ -1,0 +1,49 @@
+//! Learning a backend's greeting before the first client needs it.
+//!
+//! Once: a handshake that is not finished counts towards the server's `max_connect_errors`, so there are no
+//! greeting-only probes on an interval. Every later session brings the greeting anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::Backend;
+use super::connect::{ConnectError, Connection};
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::login::LoginHead;
+
+/// Before the first greeting, dials follow each other so. One that the server may count rests longer by itself.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a probe says in its `SSLRequest`; it never logs in.
+const HEAD: LoginHead = LoginHead {
+    capabilities: Capabilities::REQUIRED,
+    max_packet_bytes: 1 << 24,
+    // utf8mb4_general_ci: every server knows it
+    collation: 45,
+};
+
+impl Backend {
+    /// Dials once: greeting and TLS, as a session would, and leaves.
+    pub async fn probe(&self) -> Result<Connection, Arc<ConnectError>> {
+        self.connect(HEAD).await
+    }
+
+    /// Dials until the greeting is learnt, by this or by a session. Cancel safe.
+    pub async fn learn_greeting(&self) {
+        while self.greeting().is_none() {
+            match self.probe().await {
+                Ok(connection) => {
+                    let tls = connection
+                        .stream
+                        .tls()
+                        .and_then(|tls| tls.protocol_version());
+                    info!(route = %self.role, ?tls, "backend is reachable");
+                    connection.stream.close().await;
+                }
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    }
+}

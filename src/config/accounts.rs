@@ -1,0 +1,84 @@
+//! Who may pass, as the file says it: `accounts`, `default-require`, `require-secure-transport`.
+
+use serde_saphyr::Spanned;
+
+use super::file::{Account, File, Key};
+use super::problem::{Fault, Wrong};
+use super::value::{parse, parsed};
+use super::warning::{Notice, Remark};
+use crate::net::ListenAddress;
+use crate::rules::{AccountName, AccountRule, Requirement, Settings};
+use crate::tls::ServerSettings;
+
+/// The rules. TLS and addresses are only looked at to find rules that nobody could satisfy.
+pub(super) fn settings(
+    file: &File,
+    tls: &ServerSettings,
+    listen: &[ListenAddress],
+    remarks: &mut Vec<Remark>,
+) -> Result<Settings, Fault> {
+    let mut accounts: Vec<AccountRule> = Vec::new();
+    let mut asks_for_certificate = None;
+    let entries = file.accounts.written().map(|written| &written.value);
+    for entry in entries.into_iter().flatten() {
+        let (user, require) = account(entry)?;
+        let name: AccountName = parse(user)?;
+        let requirement: Requirement = parse(require)?;
+        if accounts.iter().any(|rule| rule.name == name) {
+            return Err(Fault::value(user, Wrong::Twice));
+        }
+        if requirement == Requirement::X509 {
+            asks_for_certificate.get_or_insert(require);
+        }
+        accounts.push(AccountRule { name, requirement });
+    }
+    let default_requirement = parsed(&file.default_require, Requirement::None)?;
+    if default_requirement == Requirement::X509 {
+        asks_for_certificate = asks_for_certificate.or(file.default_require.written());
+    }
+    if let Some(require) = asks_for_certificate
+        && tls.sources.ca.is_none()
+    {
+        remarks.push(Remark::key(require, Notice::AdmitsNobody));
+    }
+    refuse_unreachable(&file.require_secure_transport, tls, listen)?;
+    let require_secure_transport = file.require_secure_transport.or(false);
+    Ok(Settings {
+        accounts,
+        default_requirement,
+        require_secure_transport,
+    })
+}
+
+/// Both keys of an account rule.
+fn account(entry: &Spanned<Account>) -> Result<(&Spanned<String>, &Spanned<String>), Fault> {
+    let Account { user, require } = &entry.value;
+    let user = user
+        .written()
+        .ok_or_else(|| Fault::value(entry, Wrong::Missing("`user`")))?;
+    let require = require
+        .written()
+        .ok_or_else(|| Fault::value(entry, Wrong::Missing("`require`")))?;
+    Ok((user, require))
+}
+
+/// Without a certificate and without a Unix socket, no client could connect securely.
+fn refuse_unreachable(
+    required: &Key<bool>,
+    tls: &ServerSettings,
+    listen: &[ListenAddress],
+) -> Result<(), Fault> {
+    let has_tls = tls.auto_tls || tls.sources.cert.is_some();
+    let has_socket = listen
+        .iter()
+        .any(|address| matches!(address, ListenAddress::Unix(_)));
+    match required.written() {
+        Some(written) if written.value && !has_tls && !has_socket => Err(Fault::value(
+            written,
+            Wrong::Forbidden(
+                "would refuse everybody: there is no certificate, `auto-tls` is off, and no Unix socket",
+            ),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,529 @@
+//! Whole files in, whole errors out.
+
+use super::place::key_paths;
+use super::*;
+use crate::backend::Endpoint;
+use crate::rules::{AccountName, AccountRule, Requirement};
+
+const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
+
+/// The least that a file may say.
+const LEAST: &str = "from: {host: 127.0.0.1}\n";
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    let environment = Environment {
+        state_directory: Some("/state".to_owned()),
+        xdg_state_home: None,
+    };
+    Config::parse(Path::new("/etc/mytls/mytls.yaml"), text, &environment)
+}
+
+fn right(text: &str) -> Config {
+    read(text).unwrap_or_else(|error| panic!("{text}\n{error}"))
+}
+
+/// What is printed, without the file's name, which is the same everywhere.
+fn error(text: &str) -> String {
+    let error = read(text).expect_err(text).to_string();
+    error
+        .strip_prefix("/etc/mytls/mytls.yaml:")
+        .expect("every error names the file")
+        .to_owned()
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    let name = "/etc/mytls/mytls.yaml:";
+    right(text)
+        .warnings
+        .iter()
+        .map(|warning| warning.to_string().replacen(name, "", 1))
+        .collect()
+}
+
+/// `=== title`, a file, `=>`, the error: once for each case.
+const WRONG_FILES: &str = include_str!("wrong_files.txt");
+
+#[test]
+fn a_wrong_file_is_shown_with_line_column_key_and_reason() {
+    let mut cases = 0;
+    for case in WRONG_FILES.split("=== ").skip(1) {
+        let (title, rest) = case.split_once('\n').expect("a title ends with its line");
+        let (text, expected) = rest.split_once("=>\n").expect("a case has an error");
+        assert_eq!(error(text), expected.trim_end(), "{title}");
+        cases += 1;
+    }
+    assert!(cases > 70, "only {cases} cases were found");
+}
+
+#[test]
+fn a_file_without_a_backend_is_wrong() {
+    for text in ["", "---\n", "# nothing\n", "listen: 127.0.0.1:3307\n"] {
+        assert!(
+            matches!(read(text), Err(ConfigError::NoBackend { .. })),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_the_rules_refuse_stands_at_its_line_in_their_own_words() {
+    let account = "'app'@'10.0.0.0/99'"
+        .parse::<AccountName>()
+        .expect_err("no netmask")
+        .to_string();
+    let requirement = |text: &str| text.parse::<Requirement>().expect_err(text).to_string();
+    let subject = "SUBJECT '/CN=app'";
+    let cases = [
+        (
+            "default-require: SLL",
+            "1:18: default-require",
+            requirement("SLL"),
+        ),
+        (
+            "accounts: [{user: \"'app'@'10.0.0.0/99'\", require: SSL}]",
+            "1:19: accounts[0].user",
+            account,
+        ),
+        (
+            "accounts:\n- user: app\n  require: SUBJECT '/CN=app'",
+            "3:12: accounts[0].require",
+            requirement(subject),
+        ),
+    ];
+    for (text, place, reason) in cases {
+        assert_eq!(
+            error(text).lines().next(),
+            Some(&*format!("{place}: {reason}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Path::new("/nowhere/mytls.yaml"), &Environment::default());
+    assert_eq!(
+        error.map_err(|error| error.to_string()),
+        Err("read /nowhere/mytls.yaml".to_owned())
+    );
+}
+
+#[test]
+fn defaults_are_what_the_design_says() {
+    let expected = Config {
+        listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 3307).into())],
+        client_tls: tls::ServerSettings {
+            sources: tls::Sources::default(),
+            auto_tls: true,
+            lowest_version: TlsVersion::Tls12,
+        },
+        require_valid_certificates: false,
+        rules: rules::Settings {
+            accounts: Vec::new(),
+            default_requirement: Requirement::None,
+            require_secure_transport: false,
+        },
+        backends: vec![backend::Settings {
+            role: Role::Source,
+            endpoints: vec![Endpoint::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 3306,
+            }],
+            tls: None,
+            connect_time: Duration::from_secs(5),
+        }],
+        route: Role::Source,
+        limits: session::Limits {
+            connections: 10_000,
+            connections_before_login: 500,
+            login_time: Duration::from_secs(10),
+        },
+        drain_max: Duration::from_secs(30),
+        state_dir: Some("/state".into()),
+        log: Log {
+            format: LogFormat::Text,
+            level: Level::INFO,
+        },
+        warnings: Vec::new(),
+    };
+    assert_eq!(right(LEAST), expected);
+    assert_eq!(
+        right(EXAMPLE),
+        expected,
+        "config/mytls.yaml shows the defaults"
+    );
+}
+
+/// The example with the `#` before each key removed.
+fn example_uncommented() -> String {
+    let uncomment = |line: &str| {
+        let (indent, rest) = line.split_once("# ")?;
+        let key = rest.trim_start().split([' ', ':']).next()?;
+        let is_key = indent.trim().is_empty()
+            && (key == "-" || rest.trim_start().starts_with(&format!("{key}:")))
+            && key
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        is_key.then(|| format!("{indent}{rest}"))
+    };
+    EXAMPLE
+        .lines()
+        .map(|line| uncomment(line).unwrap_or_else(|| line.to_owned()) + "\n")
+        .collect()
+}
+
+/// The keys of a section, as serde tells them to who writes a wrong one.
+fn known_keys<T: serde::de::DeserializeOwned>() -> Vec<&'static str> {
+    match serde_saphyr::from_str::<T>("no-such-key: 1").map(|_| ()) {
+        Err(error) => match error.without_snippet() {
+            serde_saphyr::Error::SerdeUnknownField { expected, .. } => expected.clone(),
+            other => panic!("{other}"),
+        },
+        Ok(()) => panic!("an unknown key was accepted"),
+    }
+}
+
+#[test]
+fn the_example_mentions_every_key_and_no_other() {
+    let text = example_uncommented();
+    File::parse(&text)
+        .map_err(|fault| fault.into_problem(Path::new("example"), &text))
+        .expect("only known keys");
+    let mentioned = key_paths(&text);
+    let sections = [
+        ("", known_keys::<File>()),
+        ("security.", known_keys::<file::Security>()),
+        ("accounts[0].", known_keys::<file::Account>()),
+        ("import-accounts.", known_keys::<file::ImportAccounts>()),
+        ("from.", known_keys::<file::Backend>()),
+        ("proxy-protocol.", known_keys::<file::ProxyProtocol>()),
+        ("admin.", known_keys::<file::Admin>()),
+        ("http.", known_keys::<file::Http>()),
+        ("log.", known_keys::<file::Log>()),
+        ("drain.", known_keys::<file::Drain>()),
+        ("limits.", known_keys::<file::Limits>()),
+    ];
+    for (section, keys) in sections {
+        for key in keys {
+            let elsewhere = match key {
+                // The other name of `from`, and the one key of `security` that only backends have.
+                "backend" => EXAMPLE.contains("`backend:`"),
+                "ssl-mode" => mentioned.contains(&"from.security.ssl-mode".to_owned()),
+                _ => false,
+            };
+            assert!(
+                elsewhere || mentioned.contains(&format!("{section}{key}")),
+                "{section}{key}"
+            );
+        }
+    }
+    for key in known_keys::<file::AdminUser>() {
+        assert!(
+            mentioned
+                .iter()
+                .any(|path| path.starts_with("admin.users[") && path.ends_with(key)),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn what_only_adds_and_is_not_built_is_a_warning() {
+    let not_built = "mytls cannot do this yet: the key has no effect";
+    let cases = [
+        ("reread-certificates: true", "reread-certificates"),
+        ("compression: true", "compression"),
+        ("proxy-protocol: {send: true}", "proxy-protocol.send"),
+        ("tls-status: client", "tls-status"),
+        ("limits: {idle-time: 1h}", "limits.idle-time"),
+        ("limits: {life-time: 1h}", "limits.life-time"),
+        ("drain: {min: 5s}", "drain.min"),
+        ("http: {listen: 127.0.0.1:9307}", "http"),
+        (
+            "admin:\n  listen: 127.0.0.1:3308\n  users: [{user: a, password-file: b}]",
+            "admin",
+        ),
+        (
+            "target-database: {host: localhost, user: a}",
+            "target-database.user",
+        ),
+        (
+            "target-database: {host: localhost, password: a}",
+            "target-database.password",
+        ),
+    ];
+    for (text, key) in cases {
+        assert_eq!(
+            warnings(&format!("{LEAST}{text}\n")),
+            [format!("2: {key}: {not_built}")],
+            "{text}"
+        );
+    }
+    for text in [
+        "reread-certificates: false\ncompression: false\nproxy-protocol: {send: false}",
+        "tls-status: backend",
+        "limits: {idle-time: 0s, life-time: 0s, connections-per-client: 0}",
+        "drain: {min: 0s}",
+        "enforcement: enforce",
+    ] {
+        assert_eq!(
+            warnings(&format!("{LEAST}{text}\n")),
+            [""; 0],
+            "what is so anyway: {text}"
+        );
+    }
+}
+
+#[test]
+fn what_weakens_or_admits_nobody_is_a_warning() {
+    let nobody = "admits nobody: no client certificate can be verified without `security.ssl-ca`";
+    let cases = [
+        ("default-require: X509", format!("2: default-require: {nobody}")),
+        ("accounts: [{user: a, require: X509}]", format!("2: accounts[0].require: {nobody}")),
+        (
+            "target-database: {host: b, security: {}}",
+            "2: target-database.security: the server's certificate is not verified, so that whoever stands between can \
+             pass for it: the cure is `ssl-ca`"
+                .to_owned(),
+        ),
+        (
+            "target-database: {host: b, security: {ssl-ca: ca.pem, ssl-mode: REQUIRED}}",
+            "2: target-database.security: ssl-mode is REQUIRED, which verifies nothing: `ssl-ca` has no effect".to_owned(),
+        ),
+        (
+            "target-database: {host: localhost, security: {ssl-ca: ca.pem, ssl-mode: DISABLED}}",
+            "2: target-database.security: ssl-mode is DISABLED: plaintext, and nothing else in this section has an \
+             effect"
+                .to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(warnings(&format!("{LEAST}{text}\n")), [expected], "{text}");
+    }
+    let with_ca = format!("{LEAST}default-require: X509\nsecurity: {{ssl-ca: ca.pem}}\n");
+    assert_eq!(warnings(&with_ca), [""; 0]);
+}
+
+#[test]
+fn how_far_a_backend_is_verified_follows_from_ca_and_mode() {
+    let cases = [
+        ("host: localhost", None),
+        ("host: 10.0.0.1, allow-plaintext: true", None),
+        ("host: localhost, security: {ssl-mode: DISABLED}", None),
+        ("host: db, security: ", Some(SslMode::Required)),
+        ("host: db, security: {}", Some(SslMode::Required)),
+        ("host: db, security: {ssl-ca: a}", Some(SslMode::VerifyCa)),
+        (
+            "host: db, security: {ssl-ca-bytes: a}",
+            Some(SslMode::VerifyCa),
+        ),
+        (
+            "host: db, security: {ssl-ca: a, ssl-mode: required}",
+            Some(SslMode::Required),
+        ),
+        (
+            "host: db, security: {ssl-ca: a, ssl-mode: VERIFY_IDENTITY}",
+            Some(SslMode::VerifyIdentity),
+        ),
+        ("socket: s, security: {ssl-ca: a}", Some(SslMode::VerifyCa)),
+    ];
+    for (keys, expected) in cases {
+        let config = right(&format!("from: {{{keys}}}\n"));
+        let modes: Vec<_> = config
+            .backends
+            .iter()
+            .map(|backend| backend.tls.as_ref().map(|tls| tls.mode))
+            .collect();
+        assert_eq!(modes, [expected], "{keys}");
+    }
+}
+
+#[test]
+fn pem_comes_from_files_beside_the_configuration_or_out_of_it() {
+    let text = "
+from:
+  host: db
+  security:
+    ssl-ca: ca.pem
+    ssl-cert-base64: |
+      LS0tLS1C
+      RUdJTg==
+    ssl-key-bytes: [45, 45]
+security:
+  ssl-ca: /pki/ca.pem
+  ssl-cert-bytes: |
+    -----BEGIN
+  ssl-key: ../server.key
+";
+    let config = right(text);
+    let inline = |key: &str, pem: &str| {
+        Some(tls::PemSource::Inline {
+            key: key.to_owned(),
+            pem: pem.into(),
+        })
+    };
+    let file = |path: &str| Some(tls::PemSource::File(path.into()));
+    assert_eq!(
+        config.backends[0].tls.as_ref().map(|tls| &tls.sources),
+        Some(&tls::Sources {
+            ca: file("/etc/mytls/ca.pem"),
+            cert: inline("from.security.ssl-cert-base64", "-----BEGIN"),
+            key: inline("from.security.ssl-key-bytes", "--"),
+        })
+    );
+    assert_eq!(
+        config.client_tls,
+        tls::ServerSettings {
+            sources: tls::Sources {
+                ca: file("/pki/ca.pem"),
+                cert: inline("security.ssl-cert-bytes", "-----BEGIN\n"),
+                key: file("/etc/mytls/../server.key"),
+            },
+            auto_tls: false,
+            lowest_version: TlsVersion::Tls12,
+        }
+    );
+}
+
+#[test]
+fn every_setting_that_is_built_is_read() {
+    let text = r#"
+listen: [127.0.0.1:0, "unix:mysql.sock"]
+security: { auto-tls: false, tls-version: TLSv1.3 }
+require-secure-transport: true
+require-valid-certificates: true
+default-require: ssl
+accounts:
+  - { user: "'app'@'10.0.0.0/8'", require: X509 }
+backend: { endpoints: [localhost, "[::1]:3307", "unix:/run/mysqld.sock"] }
+target-database: { host: "::1", port: 4000 }
+route: target
+state-dir: state
+log: { format: json, level: debug }
+drain: { max: 1m 30s }
+limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-time: 250ms }
+"#;
+    let config = right(text);
+    let address = |text: &str| address::parse_listen(text, Path::new("")).expect("a right address");
+    let tcp = |host: &str, port| Endpoint::Tcp {
+        host: host.to_owned(),
+        port,
+    };
+    assert_eq!(
+        config.listen,
+        [
+            address("127.0.0.1:0"),
+            address("unix:/etc/mytls/mysql.sock")
+        ]
+    );
+    assert_eq!(
+        (config.client_tls.auto_tls, config.client_tls.lowest_version),
+        (false, TlsVersion::Tls13)
+    );
+    assert!(config.require_valid_certificates && config.rules.require_secure_transport);
+    assert_eq!(config.rules.default_requirement, Requirement::Ssl);
+    let rule = AccountRule {
+        name: "'app'@'10.0.0.0/8'".parse().expect("a right account"),
+        requirement: Requirement::X509,
+    };
+    assert_eq!(config.rules.accounts, [rule]);
+    let [source, target] = &config.backends[..] else {
+        panic!("two backends")
+    };
+    assert_eq!(
+        (source.role, target.role, config.route),
+        (Role::Source, Role::Target, Role::Target)
+    );
+    let socket = Endpoint::Unix("/run/mysqld.sock".into());
+    assert_eq!(
+        source.endpoints,
+        [tcp("localhost", 3306), tcp("::1", 3307), socket]
+    );
+    assert_eq!(target.endpoints, [tcp("::1", 4000)]);
+    assert_eq!(target.connect_time, Duration::from_millis(250));
+    assert_eq!(config.state_dir, Some("/etc/mytls/state".into()));
+    assert_eq!(
+        config.log,
+        Log {
+            format: LogFormat::Json,
+            level: Level::DEBUG
+        }
+    );
+    assert_eq!(config.drain_max, Duration::from_secs(90));
+    let limits = session::Limits {
+        connections: 7,
+        connections_before_login: 3,
+        login_time: Duration::from_secs(1),
+    };
+    assert_eq!(config.limits, limits);
+}
+
+#[test]
+fn the_only_backend_is_the_route() {
+    assert_eq!(
+        right("target-database: {host: localhost}\n").route,
+        Role::Target
+    );
+    assert_eq!(
+        right("target-database: {host: localhost}\nfrom: {host: localhost}\n").route,
+        Role::Source
+    );
+}
+
+#[test]
+fn a_backend_alone_is_never_plaintext_over_a_network() {
+    let alone = |endpoint: &str| Config::for_backend(endpoint, &Environment::default());
+    for endpoint in ["", "db:", "a b", "unix:"] {
+        assert!(
+            matches!(alone(endpoint), Err(ConfigError::Backend(_))),
+            "{endpoint}"
+        );
+    }
+    for (endpoint, expected) in [
+        ("127.0.0.1:3306", None),
+        ("[::1]:3306", None),
+        ("unix:/run/mysqld.sock", None),
+        ("db", Some(SslMode::Required)),
+        ("10.0.0.1:4000", Some(SslMode::Required)),
+    ] {
+        let config = alone(endpoint).expect(endpoint);
+        let [backend] = &config.backends[..] else {
+            panic!("one backend")
+        };
+        assert_eq!(
+            backend.tls.as_ref().map(|tls| tls.mode),
+            expected,
+            "{endpoint}"
+        );
+        let notices: Vec<_> = config
+            .warnings
+            .into_iter()
+            .map(|warning| warning.notice)
+            .collect();
+        let weak = expected.map(|_| Notice::NotVerified);
+        let expected: Vec<_> = [Notice::NoStateDirectory].into_iter().chain(weak).collect();
+        assert_eq!(notices, expected, "{endpoint}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever is in the file, there is a configuration or an error that can be printed.
+    #[test]
+    fn no_text_makes_the_reader_panic(at in 0..EXAMPLE.len(), cut in 0_usize..40, put in r#"[\[\]{}:,&*!|>'"%@#~ \n\t0-9a-z-]{0,12}|\\PC{0,12}"#) {
+        let (Some(before), Some(after)) = (EXAMPLE.get(..at), EXAMPLE.get(at + cut..)) else { return Ok(()) };
+        for text in [put.clone(), format!("{before}{put}{after}"), example_uncommented().replacen("127", &put, 3)] {
+            match read(&text) {
+                Ok(config) => config.warnings.iter().for_each(|warning| assert_ne!(warning.to_string(), "")),
+                Err(error) => assert_ne!(error.to_string(), ""),
+            }
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_is_an_error() {
+    for bracket in ["[", "{a: ", "- "] {
+        let error = read(&format!("listen: {}", bracket.repeat(100_000)));
+        assert!(error.is_err(), "{bracket}");
+    }
+}

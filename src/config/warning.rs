@@ -1,0 +1,97 @@
+//! What is odd in a configuration, in words for the person who wrote it. mytls goes on.
+
+use std::fmt;
+use std::path::Path;
+
+use serde_saphyr::{Location, Spanned};
+
+use super::place::{Aim, Place};
+
+/// What a configuration does that its writer may not expect. Never an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Where it is written, if it is.
+    pub place: Option<Place>,
+    /// What.
+    pub notice: Notice,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Place {
+            file, line, key, ..
+        }) = &self.place
+        {
+            write!(f, "{}:{line}: {key}: ", file.display())?;
+        }
+        write!(f, "{}", self.notice)
+    }
+}
+
+/// What is odd.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Notice {
+    /// Adds something that mytls cannot do yet.
+    #[error("mytls cannot do this yet: the key has no effect")]
+    NotBuilt,
+    /// TLS to the backend without looking at its certificate.
+    #[error(
+        "the server's certificate is not verified, so that whoever stands between can pass for it: the cure is `ssl-ca`"
+    )]
+    NotVerified,
+    /// `ssl-mode: DISABLED`.
+    #[error("ssl-mode is DISABLED: plaintext, and nothing else in this section has an effect")]
+    TurnedOff,
+    /// `ssl-ca` beside `ssl-mode: REQUIRED`.
+    #[error("ssl-mode is REQUIRED, which verifies nothing: `ssl-ca` has no effect")]
+    UnusedCa,
+    /// A rule asks for a client certificate and none can be verified.
+    #[error("admits nobody: no client certificate can be verified without `security.ssl-ca`")]
+    AdmitsNobody,
+    /// `state-dir` is written nowhere.
+    #[error(
+        "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME): the certificate is made anew at each start, and clients that trust the old one must be told"
+    )]
+    NoStateDirectory,
+}
+
+/// A [`Warning`] before its place was looked up.
+#[derive(Debug)]
+pub(super) struct Remark {
+    at: Option<Location>,
+    notice: Notice,
+}
+
+impl Remark {
+    /// About a key that is written.
+    pub(super) fn key<T>(at: &Spanned<T>, notice: Notice) -> Self {
+        Self {
+            at: Some(at.referenced),
+            notice,
+        }
+    }
+
+    /// About the key of the value at this position.
+    pub(super) fn key_at(at: Location, notice: Notice) -> Self {
+        Self {
+            at: Some(at),
+            notice,
+        }
+    }
+
+    /// About what is not written.
+    pub(super) fn general(notice: Notice) -> Self {
+        Self { at: None, notice }
+    }
+
+    /// Looks the place up in the file's text.
+    pub(super) fn into_warning(self, file: &Path, text: &str) -> Warning {
+        let place = self
+            .at
+            .map(|at| Place::find(file, text, at, Aim::KeyOfValue));
+        Warning {
+            place,
+            notice: self.notice,
+        }
+    }
+}

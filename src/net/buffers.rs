@@ -1,0 +1,27 @@
+//! The buffers that bytes pass through. They belong to the thread, so an idle connection owns none.
+
+use std::cell::RefCell;
+
+/// One read takes at most so much from a socket: four whole TLS records.
+const WIRE_BYTES: usize = 64 * 1024;
+
+/// What one read brings, as it came and decrypted.
+#[derive(Debug)]
+pub struct Buffers {
+    /// As it came.
+    pub(super) wire: Box<[u8]>,
+    /// Decrypted; with what a record begun earlier adds, up to one record more than `wire` holds.
+    pub(super) plain: Vec<u8>,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
+        wire: vec![0; WIRE_BYTES].into_boxed_slice(),
+        plain: Vec::with_capacity(WIRE_BYTES + 16 * 1024),
+    });
+}
+
+/// Lends this thread's buffers for one poll. Not to be nested: the inner call would find them taken and panic.
+pub fn with_buffers<R>(work: impl FnOnce(&mut Buffers) -> R) -> R {
+    BUFFERS.with_borrow_mut(work)
+}

@@ -1,0 +1,176 @@
+//! A port that clients dial: bound, and accepted from in spite of everything.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tracing::warn;
+
+use super::ListenAddress;
+use super::socket::Socket;
+use crate::rules::ClientAddress;
+
+/// Connections that the kernel completes ahead of us.
+const BACKLOG: u32 = 4096;
+
+/// As `mysqld` makes its socket: who may connect is decided by login, not by file mode.
+const SOCKET_MODE: u32 = 0o777;
+
+/// After an accept failed for want of descriptors or memory. Long enough for sessions to end, short enough to be
+/// unnoticed; and a loop without it takes a whole core.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// A port could not be opened.
+#[derive(Debug, Error)]
+#[error("listen on {address}: {source}")]
+pub struct ListenError {
+    address: String,
+    source: io::Error,
+}
+
+/// An open port.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A Unix socket; its file is removed with it.
+    Unix(UnixListener, SocketFile),
+}
+
+/// Removes a socket's file when the port closes.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            warn!(path = %self.0.display(), %error, "remove socket file");
+        }
+    }
+}
+
+impl Listener {
+    /// Opens a port.
+    pub fn bind(address: &ListenAddress) -> Result<Self, ListenError> {
+        match address {
+            ListenAddress::Tcp(tcp) => bind_tcp(*tcp),
+            ListenAddress::Unix(path) => bind_unix(path),
+        }
+        .map_err(|source| ListenError {
+            address: address.to_string(),
+            source,
+        })
+    }
+
+    /// The TCP address with the port that was really opened.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(..) => None,
+        }
+    }
+
+    /// Waits for the next client. Failures are logged and waited out: one client's bad luck is nobody else's.
+    ///
+    /// Cancel safe.
+    pub async fn accept(&self) -> (Socket, ClientAddress) {
+        loop {
+            let accepted = match self {
+                Self::Tcp(listener) => listener.accept().await.and_then(|(stream, peer)| {
+                    Ok((Socket::tcp(stream)?, ClientAddress::from(peer.ip())))
+                }),
+                Self::Unix(listener, _) => listener
+                    .accept()
+                    .await
+                    .map(|(stream, _)| (Socket::Unix(stream), ClientAddress::UnixSocket)),
+            };
+            match accepted {
+                Ok(client) => return client,
+                Err(error) if is_exhaustion(&error) => {
+                    warn!(%error, "accept: out of descriptors or memory; waiting for sessions to end");
+                    tokio::time::sleep(ACCEPT_BACK_OFF).await;
+                }
+                // the client was gone before it was accepted
+                Err(error) => tracing::debug!(%error, "accept"),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    /// The address that it listens on, with the port that was really opened.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.fmt(f),
+                Err(error) => error.fmt(f),
+            },
+            Self::Unix(_, SocketFile(path)) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    error
+        .raw_os_error()
+        .map(Errno::from_raw)
+        .is_some_and(|errno| {
+            matches!(
+                errno,
+                Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM
+            )
+        })
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(Listener::Tcp(socket.listen(BACKLOG)?))
+}
+
+fn bind_unix(path: &Path) -> io::Result<Listener> {
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path)?;
+    let file = SocketFile(path.to_owned());
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+    Ok(Listener::Unix(listener, file))
+}
+
+/// Removes a socket that nobody listens on any more. One in use, or a file of another kind, is left alone.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => {
+            match std::os::unix::net::UnixStream::connect(path) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)
+                }
+                _ => Err(io::ErrorKind::AddrInUse.into()),
+            }
+        }
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is not a socket is there",
+        )),
+        Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,448 @@
+//! One connection, to a client or to a backend: packets while it logs in, bytes while it is relayed, TLS or not.
+//!
+//! rustls is driven directly: the relay gathers what one read brings into one vectored write, which a stream of
+//! decrypted bytes in between would not let it.
+
+use std::future::poll_fn;
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+use thiserror::Error;
+use tokio::io::ReadBuf;
+
+use super::buffers::{Buffers, with_buffers};
+use super::socket::{RecordWriter, Socket};
+use crate::protocol::Side;
+use crate::protocol::packet::{HEADER_BYTES, Header};
+use crate::tls::handshake_reason;
+
+/// While a peer is only watched for its end, so much of what it sends early is kept.
+const EARLY_BYTES: usize = 64 * 1024;
+
+/// After the last byte, a peer's own last bytes are read and dropped for so long and so many, because closing a socket
+/// with unread bytes resets it, and the reset can overtake what we sent.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Why a stream can go on no longer.
+#[derive(Debug, Error)]
+pub enum StreamError {
+    /// The peer closed the connection where more was expected.
+    #[error("the {0} closed the connection")]
+    Closed(Side),
+    /// The socket failed.
+    #[error("the connection to the {0} failed: {1}")]
+    Io(Side, #[source] io::Error),
+    /// TLS failed.
+    #[error("TLS with the {0} failed: {1}")]
+    Tls(Side, #[source] rustls::Error),
+    /// A packet out of order.
+    #[error("the {side} sent a packet with sequence number {got} in place of {expected}")]
+    Sequence {
+        /// Who sent it.
+        side: Side,
+        /// What it had to be.
+        expected: u8,
+        /// What it was.
+        got: u8,
+    },
+    /// A packet longer than its place allows.
+    #[error("the {side} sent a packet of {bytes} bytes where {limit} are allowed")]
+    TooLarge {
+        /// Who sent it.
+        side: Side,
+        /// Its length, as far as its header says.
+        bytes: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+}
+
+impl StreamError {
+    /// The reason for an operator: what rustls saw, said in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Tls(side, error) => {
+                format!("TLS with the {side} failed: {}", handshake_reason(error))
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Stream {
+    side: Side,
+    socket: Socket,
+    tls: Option<Box<Connection>>,
+    /// The peer said that it sends no more.
+    ended: bool,
+    /// In clear, received and not consumed.
+    received: Vec<u8>,
+    /// In plaintext, what the socket has not taken yet. With TLS, rustls holds it.
+    unsent: Vec<u8>,
+    /// Of the next packet, either way.
+    sequence: u8,
+}
+
+impl Stream {
+    /// A stream in plaintext; TLS may follow.
+    pub fn new(side: Side, socket: Socket) -> Self {
+        Self {
+            side,
+            socket,
+            tls: None,
+            ended: false,
+            received: Vec::new(),
+            unsent: Vec::new(),
+            sequence: 0,
+        }
+    }
+
+    /// True for a Unix socket.
+    pub fn is_unix_socket(&self) -> bool {
+        matches!(self.socket, Socket::Unix(_))
+    }
+
+    /// True where nobody on the way can read: TLS, or a Unix socket.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some() || self.is_unix_socket()
+    }
+
+    /// The TLS session, once there is one.
+    pub fn tls(&self) -> Option<&Connection> {
+        self.tls.as_deref()
+    }
+
+    /// Sequence number of the packet that was read last.
+    pub fn last_sequence(&self) -> u8 {
+        self.sequence.wrapping_sub(1)
+    }
+
+    /// Sets the sequence number of the next packet, either way.
+    pub fn set_next_sequence(&mut self, sequence: u8) {
+        self.sequence = sequence;
+    }
+
+    /// Takes what was received and not consumed: bytes that came early.
+    pub fn take_received(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.received)
+    }
+
+    /// Puts bytes back in front of what comes next.
+    pub fn give_back(&mut self, bytes: &[u8]) {
+        self.received.splice(..0, bytes.iter().copied());
+    }
+
+    // ---- TLS -------------------------------------------------------------------------------------------------------
+
+    /// Becomes the server of a TLS session. Whatever was received already belongs to TLS.
+    pub async fn accept_tls(&mut self, config: Arc<ServerConfig>) -> Result<(), StreamError> {
+        let tls =
+            ServerConnection::new(config).map_err(|error| StreamError::Tls(self.side, error))?;
+        self.handshake(tls.into()).await
+    }
+
+    /// Becomes the client of a TLS session.
+    pub async fn connect_tls(
+        &mut self,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<(), StreamError> {
+        let tls = ClientConnection::new(config, name)
+            .map_err(|error| StreamError::Tls(self.side, error))?;
+        self.handshake(tls.into()).await
+    }
+
+    async fn handshake(&mut self, mut tls: Connection) -> Result<(), StreamError> {
+        // the relay bounds what is unsent by not reading the other side
+        tls.set_buffer_limit(None);
+        self.tls = Some(Box::new(tls));
+        let early = self.take_received();
+        if !early.is_empty() {
+            let mut plain = Vec::new();
+            self.decrypt(&early, &mut plain)?;
+            self.received = plain;
+        }
+        while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            self.flush().await?;
+            poll_fn(|cx| {
+                with_buffers(|buffers| {
+                    ready!(self.poll_read(cx, buffers))?;
+                    self.received.extend_from_slice(&buffers.plain);
+                    Poll::Ready(Ok(()))
+                })
+            })
+            .await?;
+            if self.ended {
+                return Err(StreamError::Closed(self.side));
+            }
+        }
+        self.flush().await
+    }
+
+    /// Feeds bytes from the wire to TLS; what they say in clear is appended to `plain`.
+    fn decrypt(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<(), StreamError> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
+        while !wire.is_empty() {
+            // rustls takes 4 KiB at a time, and nothing behind a close_notify
+            if tls
+                .read_tls(&mut wire)
+                .map_err(|error| StreamError::Io(self.side, error))?
+                == 0
+            {
+                break;
+            }
+            let state = tls
+                .process_new_packets()
+                .map_err(|error| StreamError::Tls(self.side, error))?;
+            self.ended |= state.peer_has_closed();
+            let mut left = state.plaintext_bytes_to_read();
+            while left > 0 {
+                let mut reader = tls.reader();
+                let Ok(chunk) = reader.fill_buf() else { break };
+                let length = chunk.len();
+                plain.extend_from_slice(chunk);
+                reader.consume(length);
+                left = left.saturating_sub(length.max(1));
+            }
+        }
+        Ok(())
+    }
+
+    // ---- bytes, for the relay --------------------------------------------------------------------------------------
+
+    /// Receives something in clear. Ready with nothing means that the peer sends no more.
+    pub fn poll_receive<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &'b mut Buffers,
+    ) -> Poll<Result<&'b [u8], StreamError>> {
+        while !self.ended {
+            let count = ready!(self.poll_read(cx, buffers))?;
+            if self.tls.is_none() {
+                return Poll::Ready(Ok(&buffers.wire[..count]));
+            }
+            if !buffers.plain.is_empty() {
+                return Poll::Ready(Ok(&buffers.plain));
+            }
+        }
+        Poll::Ready(Ok(&[]))
+    }
+
+    /// Reads from the socket once, into `wire`, and with TLS decrypts into `plain`, which may stay empty.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+    ) -> Poll<Result<usize, StreamError>> {
+        let Buffers { wire, plain } = buffers;
+        plain.clear();
+        let mut buffer = ReadBuf::new(wire);
+        ready!(self.socket.poll_read(cx, &mut buffer))
+            .map_err(|error| StreamError::Io(self.side, error))?;
+        let count = buffer.filled().len();
+        self.ended |= count == 0;
+        if self.tls.is_some() {
+            let decrypted = self.decrypt(&wire[..count], plain);
+            // answers of TLS itself: a handshake's next flight, a key update, an alert. What cannot leave now leaves
+            // with the next flush, which is also where a failure shows.
+            let _ = self.poll_flush(cx);
+            decrypted?;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Sends bytes as far as the socket takes them; the rest goes with [`Stream::poll_flush`].
+    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), StreamError> {
+        let mut rest = bytes;
+        if self.tls.is_none() && self.unsent.is_empty() {
+            while let (false, Poll::Ready(written)) =
+                (rest.is_empty(), self.socket.poll_write(cx, rest))
+            {
+                let written = written.map_err(|error| StreamError::Io(self.side, error))?;
+                rest = &rest[written..];
+            }
+        }
+        self.queue(rest)?;
+        match self.poll_flush(cx) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Ready when everything that was sent has left.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
+        let failed = |error| StreamError::Io(self.side, error);
+        if let Some(tls) = &mut self.tls {
+            while tls.wants_write() {
+                match tls.write_tls(&mut RecordWriter {
+                    socket: &mut self.socket,
+                    cx,
+                }) {
+                    Ok(0) => return Poll::Ready(Err(failed(io::ErrorKind::WriteZero.into()))),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Poll::Pending;
+                    }
+                    Err(error) => return Poll::Ready(Err(failed(error))),
+                }
+            }
+        }
+        while !self.unsent.is_empty() {
+            let written = ready!(self.socket.poll_write(cx, &self.unsent)).map_err(failed)?;
+            self.unsent.drain(..written);
+            if self.unsent.is_empty() {
+                self.unsent = Vec::new();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn queue(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        match &mut self.tls {
+            Some(tls) => tls
+                .writer()
+                .write_all(bytes)
+                .map_err(|error| StreamError::Io(self.side, error)),
+            None => {
+                self.unsent.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    // ---- packets, for greeting, login and commands of our own --------------------------------------------------------
+
+    /// Reads one packet of at most `limit` bytes of payload.
+    ///
+    /// Cancel safe: what was read of a packet stays for the next call.
+    pub async fn read_packet(&mut self, limit: usize) -> Result<Vec<u8>, StreamError> {
+        loop {
+            if let Some(payload) = self.next_packet(limit)? {
+                return Ok(payload);
+            }
+            self.fill().await?;
+        }
+    }
+
+    fn next_packet(&mut self, limit: usize) -> Result<Option<Vec<u8>>, StreamError> {
+        let Some(header) = self.received.first_chunk::<HEADER_BYTES>() else {
+            return Ok(None);
+        };
+        let Header {
+            payload_bytes,
+            sequence,
+        } = Header::decode(*header);
+        if sequence != self.sequence {
+            return Err(StreamError::Sequence {
+                side: self.side,
+                expected: self.sequence,
+                got: sequence,
+            });
+        }
+        if payload_bytes > limit {
+            // the answer to it is numbered behind it
+            self.sequence = sequence.wrapping_add(1);
+            return Err(StreamError::TooLarge {
+                side: self.side,
+                bytes: payload_bytes,
+                limit,
+            });
+        }
+        let end = HEADER_BYTES + payload_bytes;
+        if self.received.len() < end {
+            return Ok(None);
+        }
+        let payload = self.received[HEADER_BYTES..end].to_vec();
+        self.received.drain(..end);
+        self.sequence = sequence.wrapping_add(1);
+        Ok(Some(payload))
+    }
+
+    /// Writes one packet and waits until it has left. `payload` is shorter than 16 MiB.
+    ///
+    /// Not cancel safe: a packet may have left in part.
+    pub async fn write_packet(&mut self, payload: &[u8]) -> Result<(), StreamError> {
+        let header = Header {
+            payload_bytes: payload.len(),
+            sequence: self.sequence,
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        let packet = [&header.encode(), payload].concat();
+        self.queue(&packet)?;
+        self.flush().await
+    }
+
+    /// Waits until everything that was sent has left. Cancel safe.
+    pub async fn flush(&mut self) -> Result<(), StreamError> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Receives something more. Cancel safe.
+    async fn fill(&mut self) -> Result<(), StreamError> {
+        poll_fn(|cx| {
+            with_buffers(|buffers| {
+                let bytes = ready!(self.poll_receive(cx, buffers))?;
+                if bytes.is_empty() {
+                    return Poll::Ready(Err(StreamError::Closed(self.side)));
+                }
+                self.received.extend_from_slice(bytes);
+                Poll::Ready(Ok(()))
+            })
+        })
+        .await
+    }
+
+    /// Waits for the peer to go away; what it sends early is kept. Ends also when it sends more than a peer whose turn
+    /// it is not may send. Cancel safe.
+    pub async fn gone(&mut self) -> StreamError {
+        while self.received.len() <= EARLY_BYTES {
+            if let Err(error) = self.fill().await {
+                return error;
+            }
+        }
+        StreamError::TooLarge {
+            side: self.side,
+            bytes: self.received.len(),
+            limit: EARLY_BYTES,
+        }
+    }
+
+    /// Ends the connection so that the peer reads everything that was sent: flush, `close_notify`, no more writing,
+    /// then a bounded wait for the peer's own end. Errors matter no more.
+    pub async fn close(mut self) {
+        let goodbye = async {
+            if let Some(tls) = &mut self.tls {
+                tls.send_close_notify();
+            }
+            self.flush().await.ok()?;
+            poll_fn(|cx| self.socket.poll_shutdown(cx)).await.ok()?;
+            let mut discarded = 0;
+            while discarded < LINGER_BYTES {
+                let count = poll_fn(|cx| self.poll_discard(cx)).await.ok()?;
+                if count == 0 {
+                    break;
+                }
+                discarded += count;
+            }
+            Some(())
+        };
+        let _ = tokio::time::timeout(LINGER, goodbye).await;
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        with_buffers(|buffers| {
+            let mut buffer = ReadBuf::new(&mut buffers.wire);
+            ready!(self.socket.poll_read(cx, &mut buffer))?;
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Authentication plugins, as far as a relay of their packets must know them, and the packets that carry them.
+//!
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html>
+
+use super::packet::{EOF, ERR, OK, PayloadReader};
+
+/// How a plugin treats the password once the scramble is not enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthPlugin {
+    /// `caching_sha2_password`, and TiDB's `tidb_sm3_password`, which speaks the same: `01 04` asks for the password,
+    /// in clear on a secure side, RSA-encrypted on an insecure one.
+    CachingSha2,
+    /// `sha256_password`: asks for the password at once, in the same two ways.
+    Sha256,
+    /// `mysql_clear_password`, `dialog`: always in clear.
+    ClearText,
+    /// Any other: its packets mean the same on either kind of side.
+    Opaque,
+}
+
+impl AuthPlugin {
+    /// By the name that an `AuthSwitchRequest` carries.
+    pub fn by_name(name: &[u8]) -> Self {
+        match name {
+            b"caching_sha2_password" | b"tidb_sm3_password" => Self::CachingSha2,
+            b"sha256_password" => Self::Sha256,
+            b"mysql_clear_password" | b"dialog" => Self::ClearText,
+            _ => Self::Opaque,
+        }
+    }
+}
+
+/// What a backend says while it authenticates a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginReply {
+    /// Logged in.
+    Ok,
+    /// Refused.
+    Err,
+    /// `AuthSwitchRequest` or `AuthNextFactor`: the named plugin goes on, and it is the client's turn.
+    Switch(AuthPlugin),
+    /// `AuthSwitchRequest` without a name: the scramble of before MySQL 4.1.
+    SwitchToOldPassword,
+    /// `caching_sha2_password`: the scramble was enough; the OK follows by itself.
+    FastAuthSucceeded,
+    /// `caching_sha2_password`: the scramble was not enough; the password itself is asked for.
+    FullAuthentication,
+    /// Anything else a plugin says: it is the client's turn.
+    PluginData,
+}
+
+impl LoginReply {
+    /// What a payload says while `plugin` is talking. An empty one is a plugin's.
+    pub fn read(payload: &[u8], plugin: AuthPlugin) -> Self {
+        match payload {
+            [OK, ..] => Self::Ok,
+            [ERR, ..] => Self::Err,
+            [EOF] => Self::SwitchToOldPassword,
+            // AuthSwitchRequest; AuthNextFactor (MySQL 8.0.27) has the same form behind another first byte
+            [EOF | 0x02, rest @ ..] => {
+                let name = PayloadReader::new(rest).until_nul_or_end();
+                Self::Switch(AuthPlugin::by_name(name))
+            }
+            [0x01, 0x03] if plugin == AuthPlugin::CachingSha2 => Self::FastAuthSucceeded,
+            [0x01, 0x04] if plugin == AuthPlugin::CachingSha2 => Self::FullAuthentication,
+            _ => Self::PluginData,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_reply_is_read_as_the_manual_names_it() {
+        use AuthPlugin::{CachingSha2, ClearText, Opaque, Sha256};
+        let table: [(&[u8], AuthPlugin, LoginReply); 11] = [
+            (b"\x00\x00\x00\x02\x00\x00\x00", Opaque, LoginReply::Ok),
+            (b"\xff\x15\x04#28000no", Opaque, LoginReply::Err),
+            (b"\xfe", Opaque, LoginReply::SwitchToOldPassword),
+            (
+                b"\xfecaching_sha2_password\x00salt\x00",
+                Opaque,
+                LoginReply::Switch(CachingSha2),
+            ),
+            (
+                b"\xfesha256_password\x00salt\x00",
+                Opaque,
+                LoginReply::Switch(Sha256),
+            ),
+            (
+                b"\xfeclient_ed25519\x00salt",
+                CachingSha2,
+                LoginReply::Switch(Opaque),
+            ),
+            (
+                b"\x02mysql_clear_password\x00",
+                Opaque,
+                LoginReply::Switch(ClearText),
+            ),
+            (b"\x01\x03", CachingSha2, LoginReply::FastAuthSucceeded),
+            (b"\x01\x04", CachingSha2, LoginReply::FullAuthentication),
+            (b"\x01\x04", Opaque, LoginReply::PluginData),
+            (b"", Opaque, LoginReply::PluginData),
+        ];
+        for (payload, plugin, expected) in table {
+            assert_eq!(
+                LoginReply::read(payload, plugin),
+                expected,
+                "{payload:?} {plugin:?}"
+            );
+        }
+    }
+}

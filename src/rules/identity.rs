@@ -1,0 +1,70 @@
+//! What a client has shown: its address, and its TLS session with the certificate in it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Where a client came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientAddress {
+    /// TCP. Made by [`ClientAddress::from`], so that IPv4 is IPv4.
+    Ip(IpAddr),
+    /// A Unix socket, which MySQL calls `localhost`.
+    UnixSocket,
+}
+
+impl From<IpAddr> for ClientAddress {
+    /// A dual-stack listener shows IPv4 clients as `::ffff:10.0.0.1`; rules are written for `10.0.0.1`.
+    fn from(ip: IpAddr) -> Self {
+        Self::Ip(ip.to_canonical())
+    }
+}
+
+impl fmt::Display for ClientAddress {
+    /// As it stands in MySQL's `Access denied for user 'u'@'h'`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::UnixSocket => f.write_str("localhost"),
+        }
+    }
+}
+
+/// A client's certificate. Holding one says that it was verified: chain, dates, signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The subject in OpenSSL's one-line form (`/O=Lab/CN=dm`).
+    pub subject: String,
+    /// The issuer in the same form.
+    pub issuer: String,
+}
+
+/// How a client's bytes travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Without TLS: TCP in plaintext, or a Unix socket.
+    Plaintext,
+    /// Over TLS.
+    Tls {
+        /// The client's certificate, if it sent one.
+        certificate: Option<Certificate>,
+    },
+}
+
+/// All that rules judge, but for the user name, which `COM_CHANGE_USER` changes while the identity stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Where the client came from.
+    pub address: ClientAddress,
+    /// How it speaks to us.
+    pub transport: Transport,
+}
+
+impl Identity {
+    /// Whether nobody on a network can read along: TLS, or a Unix socket.
+    pub fn is_secure(&self) -> bool {
+        match (self.address, &self.transport) {
+            (ClientAddress::UnixSocket, _) | (_, Transport::Tls { .. }) => true,
+            (ClientAddress::Ip(_), Transport::Plaintext) => false,
+        }
+    }
+}

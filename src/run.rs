@@ -1,0 +1,214 @@
+//! Configuration → handles → ports → wait → drain. The only place that wires things.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use thiserror::Error;
+use tokio::runtime;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::backend::{Backend, BackendError, Backends, Settings};
+use crate::config::Config;
+use crate::net::ListenAddress;
+use crate::net::listener::{ListenError, Listener};
+use crate::process;
+use crate::rules::{Rules, RulesError};
+use crate::session::{DataPort, Stop};
+use crate::signals::Ending;
+use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
+
+/// What sessions that are cut get to close their connections.
+const CUT: Duration = Duration::from_secs(2);
+
+/// Why mytls cannot serve.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The operating system gives no threads or signals.
+    #[error("start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    /// Bad certificates, and `require-valid-certificates`.
+    #[error("load the certificates shown to clients: {0}")]
+    Acceptor(#[from] AcceptorError),
+    /// Rules that contradict each other.
+    #[error("{0}")]
+    Rules(#[from] RulesError),
+    /// A backend's section.
+    #[error("{0}")]
+    Backend(#[from] BackendError),
+    /// A port is taken, or not ours to take.
+    #[error("{0}")]
+    Listen(#[from] ListenError),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub fn serve(config: Config) -> Result<(), RunError> {
+    process::forbid_core_dumps();
+    process::raise_descriptor_limit(config.limits.connections);
+    runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?
+        .block_on(serve_async(config))
+}
+
+async fn serve_async(config: Config) -> Result<(), RunError> {
+    let mut ending = Ending::listen().map_err(RunError::Runtime)?;
+    let acceptor = acceptor(&config)?;
+    let backends = backends(config.backends, config.route)?;
+    let listeners = config
+        .listen
+        .iter()
+        .map(Listener::bind)
+        .collect::<Result<Vec<_>, _>>()?;
+
+    // cancelled in this order: the ports and background work, sessions between transactions, all sessions
+    let (ports, stop) = (Stop::default(), Stop::default());
+    let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
+    for backend in backends.all() {
+        let backend = Arc::clone(backend);
+        let end = ports.now.clone();
+        background.spawn(async move { end.run_until_cancelled(backend.learn_greeting()).await });
+    }
+    for listener in &listeners {
+        info!(channel = "mysql_main", address = %listener, "listening");
+    }
+    if let (Some(listener), Some(acceptor)) = (listeners.first(), &acceptor) {
+        info!("try it: {}", shell_line(listener, acceptor));
+    }
+    let port = Arc::new(DataPort::new(
+        acceptor,
+        Rules::new(config.rules)?,
+        backends,
+        config.limits,
+        aws_lc_rs::default_provider().secure_random,
+        stop.clone(),
+    ));
+    for listener in listeners {
+        let accepting = Arc::clone(&port).listen(listener, sessions.clone());
+        let end = ports.now.clone();
+        background.spawn(async move { end.run_until_cancelled(accepting).await });
+    }
+
+    ending.next().await;
+    ports.now.cancel();
+    background.close();
+    background.wait().await;
+    drain(&sessions, &stop, config.drain_max, &mut ending).await;
+    Ok(())
+}
+
+/// Lets sessions end: between transactions until `most` or a second signal, then at once.
+async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut Ending) {
+    info!(
+        sessions = sessions.len(),
+        seconds = most.as_secs_f64(),
+        "draining: no new clients"
+    );
+    sessions.close();
+    stop.politely.cancel();
+    tokio::select! {
+        () = sessions.wait() => {}
+        () = tokio::time::sleep(most) => {}
+        () = ending.next() => {}
+    }
+    if !sessions.is_empty() {
+        warn!(
+            sessions = sessions.len(),
+            "drain is over: cutting the sessions that are left"
+        );
+        stop.now.cancel();
+        if timeout(CUT, sessions.wait()).await.is_err() {
+            warn!(sessions = sessions.len(), "sessions did not close in time");
+        }
+    }
+    info!("ended");
+}
+
+fn backends(settings: Vec<Settings>, route: crate::backend::Role) -> Result<Backends, RunError> {
+    let all = settings
+        .into_iter()
+        .map(|each| Backend::new(each).map(Arc::new))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Backends::new(all, route).expect("the configuration's route is one of its backends"))
+}
+
+/// TLS towards clients. As in TiDB, bad material does not stop the server: it serves plaintext as far as the rules let
+/// it, and says so.
+fn acceptor(config: &Config) -> Result<Option<Acceptor>, RunError> {
+    let addresses = listen_addresses(&config.listen);
+    let settings = &config.client_tls;
+    match load(settings, config.state_dir.as_deref(), &addresses) {
+        Ok(Some(acceptor)) => {
+            info!(channel = "mysql_main", "secure connection is enabled");
+            Ok(Some(acceptor))
+        }
+        Ok(None) => {
+            warn!(
+                channel = "mysql_main",
+                "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off"
+            );
+            Ok(None)
+        }
+        Err(error) if config.require_valid_certificates => Err(error.into()),
+        Err(error) => {
+            error!(channel = "mysql_main", %error, "secure connection is NOT ENABLED");
+            Ok(None)
+        }
+    }
+}
+
+/// A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
+fn load(
+    settings: &ServerSettings,
+    state: Option<&Path>,
+    addresses: &[IpAddr],
+) -> Result<Option<Acceptor>, AcceptorError> {
+    match Acceptor::load(settings, state, addresses) {
+        Err(AcceptorError::Auto(error @ AutoError::File { .. })) if state.is_some() => {
+            warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
+            Acceptor::load(settings, None, addresses)
+        }
+        other => other,
+    }
+}
+
+fn listen_addresses(listen: &[ListenAddress]) -> Vec<IpAddr> {
+    listen
+        .iter()
+        .filter_map(|address| match address {
+            ListenAddress::Tcp(tcp) => Some(tcp.ip()).filter(|ip| !ip.is_unspecified()),
+            ListenAddress::Unix(_) => None,
+        })
+        .collect()
+}
+
+/// A command line that works when it is pasted.
+fn shell_line(listener: &Listener, acceptor: &Acceptor) -> String {
+    let target = match listener.tcp_address() {
+        Some(address) => {
+            let host = if address.ip().is_unspecified() {
+                "127.0.0.1".to_owned()
+            } else {
+                address.ip().to_string()
+            };
+            format!("--host={host} --port={}", address.port())
+        }
+        None => format!(
+            "--socket={}",
+            listener.to_string().trim_start_matches("unix:")
+        ),
+    };
+    match acceptor.auto_ca().and_then(|ca| ca.path.as_deref()) {
+        Some(ca) => format!(
+            "mysql {target} --ssl-mode=VERIFY_CA --ssl-ca={} --user=USER -p",
+            ca.display()
+        ),
+        None => format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
+    }
+}

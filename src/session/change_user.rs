@@ -1,0 +1,98 @@
+//! COM_CHANGE_USER: judged like a login, on what the client showed when it connected.
+
+use tokio::time::{Instant, timeout_at};
+
+use super::DataPort;
+use super::authenticate::{Answer, authenticate};
+use super::identify::{LOGIN_BYTES, Wishes, own_attributes};
+use super::outcome::{End, Failure, Record};
+use super::relay::Relay;
+use crate::protocol::change_user::{BackendChangeUser, ChangeUser};
+use crate::protocol::ok_packet::status_of_ok;
+use crate::protocol::user_name::UserName;
+use crate::rules::Identity;
+
+impl DataPort {
+    /// Deals with the command that the client's stream begins with. The session goes on after the backend's OK, and
+    /// after its ERR: MySQL then closes the connection itself, and MariaDB keeps the old user.
+    pub(super) async fn change_user(
+        &self,
+        relay: &mut Relay,
+        identity: &Identity,
+        wishes: &Wishes,
+        record: &mut Record,
+    ) -> Result<(), End> {
+        let deadline = Instant::now() + self.limits.login_time;
+        relay.begin_packets();
+        let changed = self
+            .try_change_user(relay, identity, wishes, record, deadline)
+            .await;
+        if let Err(failure) = changed {
+            if let Some(reply) = failure.reply(identity.address) {
+                // the session ends either way
+                let _ = relay.client.write_packet(&reply.encode()).await;
+            }
+            return Err(End::ChangeUser(failure));
+        }
+        relay.end_packets();
+        Ok(())
+    }
+
+    async fn try_change_user(
+        &self,
+        relay: &mut Relay,
+        identity: &Identity,
+        wishes: &Wishes,
+        record: &mut Record,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let packet = match timeout_at(deadline, relay.client.read_packet(LOGIN_BYTES)).await {
+            Ok(packet) => packet.map_err(Failure::Client)?,
+            Err(_) => return Err(Failure::TooSlow),
+        };
+        let command = ChangeUser::decode(&packet, wishes.flags)?;
+        let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
+        let permit = self.authorize(identity, &user, command.using_password)?;
+
+        let payload = BackendChangeUser {
+            user: &user.encode(command.collation, wishes.server)?,
+            using_password: command.using_password,
+            database: command.database,
+            collation: command.collation,
+            attributes: &command
+                .attributes
+                .encode_behind(&own_attributes(record, identity.address)),
+        }
+        .encode(wishes.granted);
+        relay.backend.set_next_sequence(0);
+        relay
+            .backend
+            .write_packet(&payload)
+            .await
+            .map_err(|error| Failure::Backend {
+                route: record.route,
+                error,
+            })?;
+        let answer = authenticate(
+            &mut relay.client,
+            &mut relay.backend,
+            record.route,
+            deadline,
+        )
+        .await?;
+        let last_word = match &answer {
+            Answer::Ok(ok) => {
+                record.user = Some(user.as_str().to_owned());
+                record.account = Some(permit.account().to_owned());
+                relay.user_changed(status_of_ok(ok)?);
+                ok
+            }
+            Answer::Err(err) => err,
+        };
+        relay
+            .client
+            .write_packet(last_word)
+            .await
+            .map_err(Failure::Client)
+    }
+}

@@ -1,0 +1,284 @@
+//! How a session ended: what the client is told, and the one line in the log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use thiserror::Error;
+use tracing::{debug, info, warn};
+
+use crate::backend::Role;
+use crate::backend::connect::ConnectError;
+use crate::net::stream::StreamError;
+use crate::protocol::Side;
+use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::packet::Malformed;
+use crate::protocol::tracker::Violation;
+use crate::protocol::user_name::UserNameError;
+use crate::rules::{ClientAddress, Denial};
+use crate::tls::{CertificateRefusal, Negotiated};
+
+/// Why a login did not come to be. The text is the operator's; [`Failure::reply`] is the client's.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error("the client left before it logged in")]
+    Left,
+    #[error("too many connections")]
+    TooManyConnections,
+    #[error("no greeting of the {0} was ever seen")]
+    BackendNotSeen(Role),
+    #[error("{}", .0.in_words())]
+    Client(#[source] StreamError),
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    #[error("{0}")]
+    ClientBreaks(&'static str),
+    #[error("the client speaks a protocol without authentication plugins")]
+    OldClient,
+    #[error("the login took longer than limits.login-time")]
+    TooSlow,
+    #[error("{0}")]
+    UserName(#[from] UserNameError),
+    #[error("{0}")]
+    Certificate(#[from] CertificateRefusal),
+    #[error("{denial}")]
+    Denied {
+        denial: Denial,
+        user: String,
+        using_password: bool,
+    },
+    #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
+    OwnOsUser { user: String, using_password: bool },
+    #[error("{error}")]
+    Connect {
+        route: Role,
+        error: Arc<ConnectError>,
+    },
+    #[error("{error}")]
+    Backend { route: Role, error: StreamError },
+    #[error("the backend logged the client in without asking for its password")]
+    NotAsked,
+    #[error("the backend asks for the password scramble of before MySQL 4.1")]
+    OldPassword,
+    #[error("the account's plugin sends the password in clear, and the {0}'s side is insecure")]
+    ClearText(Side),
+    #[error(
+        "the account's plugin needs the password itself, and only one of the two sides is secure"
+    )]
+    MixedSides,
+    /// The backend's ERR has been handed on.
+    #[error("the backend refused the login: {} {}", .0.code, .0.message)]
+    RefusedByBackend(ErrPacket),
+}
+
+/// `Access denied`, word for word as servers say it.
+pub(super) fn access_denied(user: &str, address: ClientAddress, using_password: bool) -> ErrPacket {
+    let using = if using_password { "YES" } else { "NO" };
+    ErrPacket::new(
+        1045,
+        "28000",
+        format!("Access denied for user '{user}'@'{address}' (using password: {using})"),
+    )
+}
+
+impl Failure {
+    /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
+    pub(super) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
+        Some(match self {
+            Self::Left | Self::RefusedByBackend(_) => return None,
+            Self::Client(StreamError::TooLarge { .. }) => ErrPacket::new(
+                1153,
+                "08S01",
+                "Got a packet bigger than 'max_allowed_packet' bytes",
+            ),
+            Self::Client(StreamError::Sequence { .. })
+            | Self::Malformed(_)
+            | Self::ClientBreaks(_)
+            | Self::NotAsked => bad_handshake(),
+            Self::Client(_) => return None,
+            Self::TooManyConnections => ErrPacket::new(1040, "08004", "Too many connections"),
+            Self::BackendNotSeen(route) => cannot_connect(*route),
+            Self::OldClient | Self::OldPassword => ErrPacket::new(
+                1251,
+                "08004",
+                "Client does not support authentication protocol requested by server; consider upgrading MySQL client",
+            ),
+            Self::TooSlow => {
+                ErrPacket::new(1159, "08S01", "Got timeout reading communication packets")
+            }
+            Self::UserName(_) => {
+                ErrPacket::new(1045, "28000", "Access denied: user name not accepted")
+            }
+            Self::Certificate(_) => ErrPacket::new(
+                1045,
+                "28000",
+                "Access denied: client certificate not accepted",
+            ),
+            Self::Denied {
+                denial: Denial::InsecureTransport,
+                ..
+            } => ErrPacket::new(
+                3159,
+                "HY000",
+                "Connections using insecure transport are prohibited while --require_secure_transport=ON.",
+            ),
+            Self::Denied {
+                user,
+                using_password,
+                ..
+            }
+            | Self::OwnOsUser {
+                user,
+                using_password,
+            } => access_denied(user, address, *using_password),
+            Self::Connect { route, error } => match &**error {
+                ConnectError::Lacking(_) => bad_handshake(),
+                ConnectError::NoTls | ConnectError::Tls(_) | ConnectError::Certificate(_) => {
+                    ErrPacket::new(
+                        2026,
+                        "HY000",
+                        format!(
+                            "SSL connection error: no trusted TLS connection to the MySQL server of route '{route}'"
+                        ),
+                    )
+                }
+                _ => cannot_connect(*route),
+            },
+            Self::Backend { route, .. } => ErrPacket::new(
+                2013,
+                "HY000",
+                format!("Lost connection to the MySQL server of route '{route}'"),
+            ),
+            Self::ClearText(_) => ErrPacket::new(
+                2061,
+                "HY000",
+                "Authentication requires secure connection: the account's plugin sends the password in clear",
+            ),
+            Self::MixedSides => ErrPacket::new(
+                2061,
+                "HY000",
+                "Authentication requires secure connection: the password is asked for, and TLS is on only one side of \
+                 this proxy",
+            ),
+        })
+    }
+}
+
+fn bad_handshake() -> ErrPacket {
+    ErrPacket::new(1043, "08S01", "Bad handshake")
+}
+
+fn cannot_connect(route: Role) -> ErrPacket {
+    ErrPacket::new(
+        2003,
+        "HY000",
+        format!("Can't connect to MySQL server of route '{route}'"),
+    )
+}
+
+/// How a session that had logged in ended.
+#[derive(Debug, Error)]
+pub(super) enum End {
+    #[error("the client quit")]
+    Quit,
+    #[error("the client closed the connection")]
+    ClientClosed,
+    #[error("the backend closed the connection")]
+    BackendClosed,
+    #[error("the backend ended the session with error {0}")]
+    BackendEnded(u16),
+    #[error("{0}")]
+    Violation(#[from] Violation),
+    #[error("{}", .0.in_words())]
+    Stream(#[from] StreamError),
+    #[error("change of user: {0}")]
+    ChangeUser(Failure),
+    #[error("ended between transactions, for the drain")]
+    Drained,
+    #[error("cut at drain.max")]
+    Cut,
+}
+
+/// One line for each session. Fields that are not known are left out.
+macro_rules! session_line {
+    ($level:ident, $record:expr, $outcome:expr) => {
+        $level!(
+            id = $record.id,
+            user = $record.user,
+            account = $record.account,
+            client = %$record.client,
+            client_tls = $record.client_tls.map(|tls| tls.version),
+            client_cipher = $record.client_tls.map(|tls| tls.cipher),
+            client_subject = $record.subject,
+            route = %$record.route,
+            backend_id = $record.backend_id,
+            backend_tls = $record.backend_tls.map(|tls| tls.version),
+            bytes_from_client = $record.from_client,
+            bytes_from_backend = $record.from_backend,
+            seconds = $record.started.elapsed().as_secs_f64(),
+            outcome = $outcome.to_string(),
+            "session ended"
+        )
+    };
+}
+
+/// What is known of a session, gathered on its way, for its line in the log.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) id: u32,
+    pub(super) client: ClientAddress,
+    pub(super) route: Role,
+    pub(super) user: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) client_tls: Option<Negotiated>,
+    pub(super) subject: Option<String>,
+    pub(super) backend_tls: Option<Negotiated>,
+    pub(super) backend_id: Option<u32>,
+    /// Bytes of commands and of responses, in clear.
+    pub(super) from_client: u64,
+    pub(super) from_backend: u64,
+    pub(super) started: Instant,
+}
+
+impl Record {
+    pub(super) fn new(id: u32, client: ClientAddress, route: Role) -> Self {
+        Self {
+            id,
+            client,
+            route,
+            user: None,
+            account: None,
+            client_tls: None,
+            subject: None,
+            backend_tls: None,
+            backend_id: None,
+            from_client: 0,
+            from_backend: 0,
+            started: Instant::now(),
+        }
+    }
+
+    /// Writes the line of a session that logged in.
+    pub(super) fn log_end(&self, end: &End) {
+        match end {
+            End::Quit
+            | End::ClientClosed
+            | End::BackendClosed
+            | End::BackendEnded(_)
+            | End::Drained => {
+                session_line!(info, self, end);
+            }
+            End::Violation(_) | End::Stream(_) | End::ChangeUser(_) | End::Cut => {
+                session_line!(warn, self, end)
+            }
+        }
+    }
+
+    /// Writes the line of a login that failed. A probe that connects and leaves is nothing to read about.
+    pub(super) fn log_failure(&self, failure: &Failure) {
+        match failure {
+            Failure::Left => session_line!(debug, self, failure),
+            Failure::RefusedByBackend(_) => session_line!(info, self, failure),
+            _ => session_line!(warn, self, failure),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The hot path: bytes go both ways, walked by the tracker, until something happens that is not for the relay alone.
+//!
+//! One task polls both directions. What one read brings leaves in one vectored write; one side is not read while the
+//! other has not taken everything, so at most one read's bytes are held for a slow peer.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use super::outcome::End;
+use crate::net::buffers::{Buffers, with_buffers};
+use crate::net::stream::Stream;
+use crate::protocol::Side;
+use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
+
+/// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
+const HELD_BYTES: usize = 64 * 1024;
+
+/// What the relay cannot deal with itself.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A COM_CHANGE_USER begins in front of what is held; nothing is outstanding.
+    ChangeUser,
+    /// A command that is not relayed was dropped; nothing is outstanding.
+    Refuse {
+        /// Its byte.
+        command: u8,
+        /// Sequence number of its last packet.
+        sequence: u8,
+    },
+    /// The relay was told to end, and nothing that the client has begun would be lost now.
+    BetweenTransactions,
+    /// The session is over.
+    End(End),
+}
+
+/// Both sides of a session that has logged in.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) client: Stream,
+    pub(super) backend: Stream,
+    tracker: Tracker,
+    /// What the client sent and the tracker has not consumed.
+    held: Vec<u8>,
+    /// The tracker has not seen `held` as it is now.
+    held_is_news: bool,
+    /// The client's next command waits for the queue to be empty.
+    waiting: Option<ClientThen>,
+    /// Set for a drain: the relay returns between transactions.
+    pub(super) ends_between_transactions: bool,
+    pub(super) from_client: u64,
+    pub(super) from_backend: u64,
+}
+
+impl Relay {
+    pub(super) fn new(mut client: Stream, backend: Stream, tracker: Tracker) -> Self {
+        let held = client.take_received();
+        Self {
+            client,
+            backend,
+            tracker,
+            held_is_news: !held.is_empty(),
+            held,
+            waiting: None,
+            ends_between_transactions: false,
+            from_client: 0,
+            from_backend: 0,
+        }
+    }
+
+    /// Relays until something happens. Cancel safe.
+    pub(super) async fn run(&mut self) -> Event {
+        poll_fn(|cx| with_buffers(|buffers| self.poll(cx, buffers))).await
+    }
+
+    /// Hands what is held to the client's stream, to read packets from it.
+    pub(super) fn begin_packets(&mut self) {
+        self.client.give_back(&std::mem::take(&mut self.held));
+        self.client.set_next_sequence(0);
+    }
+
+    /// Takes back what came behind those packets.
+    pub(super) fn end_packets(&mut self) {
+        self.held = self.client.take_received();
+        self.held_is_news = !self.held.is_empty();
+    }
+
+    /// The session changed the user; `status` is that of the backend's OK.
+    pub(super) fn user_changed(&mut self, status: u16) {
+        self.tracker.user_changed(status);
+    }
+
+    /// Answers a command in the backend's place.
+    pub(super) async fn answer(&mut self, sequence: u8, error: &ErrPacket) -> Result<(), End> {
+        self.client.set_next_sequence(sequence.wrapping_add(1));
+        Ok(self.client.write_packet(&error.encode()).await?)
+    }
+
+    /// Closes both sides; each gets what was sent to it. A client that broke the protocol is told, where that cannot be
+    /// taken for part of a response.
+    pub(super) async fn close(mut self, end: &End) {
+        if let End::Violation(violation) = end
+            && violation.side() == Side::Client
+            && self.tracker.outstanding() == 0
+        {
+            let (sequence, error) = match violation {
+                Violation::Sequence { got, .. } => (
+                    *got,
+                    ErrPacket::new(1156, "08S01", "Got packets out of order"),
+                ),
+                _ => (
+                    0,
+                    ErrPacket::new(1835, "HY000", "Malformed communication packet."),
+                ),
+            };
+            let _ = self.answer(sequence, &error).await;
+        }
+        tokio::join!(self.client.close(), self.backend.close());
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Event> {
+        loop {
+            let from_backend = self.poll_backend(cx, buffers);
+            if let Poll::Ready(Err(end)) = from_backend {
+                return Poll::Ready(Event::End(end));
+            }
+            let from_client = self.poll_client(cx, buffers);
+            if let Poll::Ready(Err(end)) = from_client {
+                return Poll::Ready(Event::End(end));
+            }
+            if let Some(event) = self.due() {
+                return Poll::Ready(event);
+            }
+            if from_backend.is_pending() && from_client.is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Backend to client, once.
+    fn poll_backend(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+    ) -> Poll<Result<(), End>> {
+        ready!(self.client.poll_flush(cx))?;
+        let bytes = ready!(self.backend.poll_receive(cx, buffers))?;
+        if bytes.is_empty() {
+            return Poll::Ready(Err(End::BackendClosed));
+        }
+        let then = self.tracker.backend_bytes(bytes)?;
+        self.client.poll_send(cx, bytes)?;
+        self.from_backend += bytes.len() as u64;
+        Poll::Ready(match then {
+            BackendThen::ReadMore => Ok(()),
+            BackendThen::Unasked { error_code } => Err(End::BackendEnded(error_code)),
+        })
+    }
+
+    /// Client to backend, once.
+    fn poll_client(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+    ) -> Poll<Result<(), End>> {
+        if self.waiting.is_some() {
+            return self.poll_behind_held(cx, buffers);
+        }
+        ready!(self.backend.poll_flush(cx))?;
+        if self.held_is_news {
+            self.held_is_news = false;
+        } else {
+            let bytes = ready!(self.client.poll_receive(cx, buffers))?;
+            if bytes.is_empty() {
+                return Poll::Ready(Err(End::ClientClosed));
+            }
+            if self.held.is_empty() {
+                let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
+                self.from_client += consumed as u64;
+                self.held.extend_from_slice(&bytes[consumed..]);
+                return Poll::Ready(self.follow(then));
+            }
+            self.held.extend_from_slice(bytes);
+        }
+        let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, &self.held)?;
+        self.from_client += consumed as u64;
+        self.held.drain(..consumed);
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        Poll::Ready(self.follow(then))
+    }
+
+    /// While a command is held back, the client's end must still be seen.
+    fn poll_behind_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+    ) -> Poll<Result<(), End>> {
+        if self.held.len() >= HELD_BYTES {
+            return Poll::Pending;
+        }
+        let bytes = ready!(self.client.poll_receive(cx, buffers))?;
+        if bytes.is_empty() {
+            return Poll::Ready(Err(End::ClientClosed));
+        }
+        self.held.extend_from_slice(bytes);
+        Poll::Ready(Ok(()))
+    }
+
+    fn follow(&mut self, then: ClientThen) -> Result<(), End> {
+        match then {
+            ClientThen::ReadMore => {}
+            ClientThen::Quit => return Err(End::Quit),
+            ClientThen::ChangeUser | ClientThen::Refuse { .. } => {
+                self.waiting = Some(then);
+                self.held_is_news = !self.held.is_empty();
+            }
+        }
+        Ok(())
+    }
+
+    fn due(&mut self) -> Option<Event> {
+        if self.waiting.is_some() && self.tracker.outstanding() == 0 {
+            return match self.waiting.take()? {
+                ClientThen::ChangeUser => Some(Event::ChangeUser),
+                ClientThen::Refuse { command, sequence } => {
+                    Some(Event::Refuse { command, sequence })
+                }
+                ClientThen::ReadMore | ClientThen::Quit => None,
+            };
+        }
+        (self.ends_between_transactions
+            && self.held.is_empty()
+            && self.tracker.is_between_transactions())
+        .then_some(Event::BetweenTransactions)
+    }
+}
+
+/// Sends the client's bytes as far as they are to be forwarded; says how many are done with and what follows.
+fn forward(
+    tracker: &mut Tracker,
+    backend: &mut Stream,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+) -> Result<(usize, ClientThen), End> {
+    let verdict = tracker.client_bytes(bytes)?;
+    if verdict.forward > 0 {
+        backend.poll_send(cx, &bytes[..verdict.forward])?;
+    }
+    Ok((verdict.forward + verdict.skip, verdict.then))
+}

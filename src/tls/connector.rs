@@ -1,0 +1,589 @@
+//! TLS towards a backend: what is shown to it, and how far its certificate is checked.
+
+use std::{net::IpAddr, sync::Arc};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::WebPkiSupportedAlgorithms,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    sign::SingleCertAndKey,
+};
+
+use super::{
+    ClientSettings, SslMode,
+    authorities::{Authorities, Usage, verify_name},
+    material::Material,
+    problem::{MaterialError, Place, Problem},
+    provider,
+    refusal::{CertificateRefusal, Flaw},
+    signature,
+};
+
+/// A backend has a few endpoints, each a server of its own to the session store.
+const RESUMED_SERVERS: usize = 16;
+
+/// One generation of TLS towards a backend, with a session store of its own. Never changed: a reload makes another.
+#[derive(Debug)]
+pub struct Connector {
+    config: Arc<ClientConfig>,
+    verifier: Arc<BackendVerifier>,
+}
+
+/// Why there is no TLS towards a backend.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// A source of the configuration.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// rustls.
+    #[error("configure TLS: {0}")]
+    Tls(#[from] Error),
+}
+
+impl Connector {
+    /// Loads and checks everything.
+    pub fn load(settings: &ClientSettings) -> Result<Self, ConnectorError> {
+        let provider = provider();
+        let Material {
+            authorities,
+            identity,
+        } = Material::load(&settings.sources, Usage::Client, &provider, UnixTime::now())?;
+        let trust = Trust::new(settings.mode, authorities)?;
+        let verifier = Arc::new(BackendVerifier {
+            trust,
+            algorithms: provider.signature_verification_algorithms,
+        });
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(settings.lowest_version.and_later())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>);
+        let mut config = match identity {
+            // It is offered whatever issuers the server lists: one that is left out silently is found only as a 1045.
+            Some(identity) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::in_memory_sessions(RESUMED_SERVERS);
+        Ok(Self {
+            config: Arc::new(config),
+            verifier,
+        })
+    }
+
+    /// For the handshake.
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+
+    /// The handshake judges a full handshake; rustls does not verify a resumed one again. This does, by the same rules.
+    pub fn judge(
+        &self,
+        peer: Option<&[CertificateDer<'_>]>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), CertificateRefusal> {
+        self.verifier.judge(peer.unwrap_or_default(), name, now)
+    }
+}
+
+/// The name of a backend for TLS, from the host of its endpoint or the path of its socket.
+pub fn server_name(host: &str) -> ServerName<'static> {
+    // As the MySQL shell has it.
+    const SOCKET: &str = "localhost";
+    // What is no legal name must not match any certificate; `.invalid` is nobody's (RFC 6761).
+    const NO_NAME: &str = "name.invalid";
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return ServerName::from(address);
+    }
+    let host = if host.starts_with('/') { SOCKET } else { host };
+    ServerName::try_from(host)
+        .or_else(|_| ServerName::try_from(NO_NAME))
+        .map(|name| name.to_owned())
+        .expect("name.invalid is a legal DNS name")
+}
+
+/// How far a certificate is checked, with what that needs.
+#[derive(Debug)]
+enum Trust {
+    Anybody,
+    Chain(Authorities),
+    ChainAndName(Authorities),
+}
+
+impl Trust {
+    fn new(mode: SslMode, authorities: Option<Authorities>) -> Result<Self, MaterialError> {
+        match (mode, authorities) {
+            (SslMode::Required, _) => Ok(Self::Anybody),
+            (SslMode::VerifyCa, Some(authorities)) => Ok(Self::Chain(authorities)),
+            (SslMode::VerifyIdentity, Some(authorities)) => Ok(Self::ChainAndName(authorities)),
+            (SslMode::VerifyCa | SslMode::VerifyIdentity, None) => Err(MaterialError::new(
+                Place::Key("ssl-ca"),
+                Problem::CaNotGiven { mode },
+            )),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct BackendVerifier {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl BackendVerifier {
+    fn judge(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), CertificateRefusal> {
+        let leaf = chain.first();
+        let verdict = match &self.trust {
+            Trust::Anybody => Ok(()),
+            Trust::Chain(authorities) => authorities.verify_backend(chain, now),
+            Trust::ChainAndName(authorities) => {
+                authorities.verify_backend(chain, now).and_then(|()| {
+                    leaf.ok_or(Flaw::None)
+                        .and_then(|leaf| verify_name(leaf, name))
+                })
+            }
+        };
+        verdict.map_err(|flaw| CertificateRefusal::new(leaf, flaw))
+    }
+}
+
+impl ServerCertVerifier for BackendVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain: Vec<_> = std::iter::once(end_entity)
+            .chain(intermediates)
+            .map(|der| CertificateDer::from(der.as_ref()))
+            .collect();
+        self.judge(&chain, server_name, now)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::verify_tls12(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::verify_tls13(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, SanType, date_time_ymd};
+    use rustls::{
+        HandshakeKind, ServerConfig,
+        pki_types::pem::PemObject as _,
+        server::{ProducesTickets, WebPkiClientVerifier},
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::tls::{
+        Sources, TlsVersion, handshake_reason,
+        testing::{Authority, Leaf, certified, handshake, inline, mysql_manual_recipe, year_3000},
+    };
+
+    const HOST: &str = "db.test";
+
+    /// What a backend shows, and the CA that ours is told to trust.
+    struct Case {
+        name: &'static str,
+        shown: Leaf,
+        ca: String,
+    }
+
+    fn connector(mode: SslMode, ca: Option<&str>) -> Connector {
+        let sources = Sources {
+            ca: ca.map(inline),
+            ..Sources::default()
+        };
+        Connector::load(&ClientSettings {
+            sources,
+            mode,
+            lowest_version: TlsVersion::Tls12,
+        })
+        .expect("loads")
+    }
+
+    /// A backend that shows anything.
+    fn backend(shown: &Leaf, versions: TlsVersion) -> ServerConfig {
+        ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions.and_later())
+            .expect("a version")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified(
+                &shown.chain,
+                &shown.key,
+            ))))
+    }
+
+    fn dial(mode: SslMode, case: &Case) -> Result<(), Error> {
+        let connector = connector(mode, Some(&case.ca));
+        handshake(
+            connector.config(),
+            &Arc::new(backend(&case.shown, TlsVersion::Tls12)),
+            server_name(HOST),
+        )
+        .map(|_| ())
+    }
+
+    fn refusal(mode: SslMode, case: &Case) -> Flaw {
+        let error = dial(mode, case).expect_err(case.name);
+        CertificateRefusal::of(&error)
+            .unwrap_or_else(|| panic!("{}: {error}", case.name))
+            .flaw()
+            .clone()
+    }
+
+    fn named(leaf: &mut CertificateParams) {
+        leaf.subject_alt_names = vec![SanType::DnsName(HOST.try_into().expect("a DNS name"))];
+    }
+
+    /// The manual's version 1 certificates.
+    fn manual() -> (TempDir, impl Fn(&TempDir, &str) -> String) {
+        let directory = TempDir::new().expect("a folder");
+        mysql_manual_recipe(directory.path());
+        (directory, |directory: &TempDir, name: &str| {
+            fs::read_to_string(directory.path().join(name)).expect("made")
+        })
+    }
+
+    fn version_1() -> Case {
+        let (directory, read) = manual();
+        let shown = Leaf {
+            chain: read(&directory, "server-cert.pem"),
+            key: read(&directory, "server-key.pem"),
+        };
+        Case {
+            name: "version 1",
+            shown,
+            ca: read(&directory, "ca.pem"),
+        }
+    }
+
+    #[test]
+    fn verify_ca_refuses_what_does_not_lead_to_ssl_ca() {
+        let ca = Authority::new("CA");
+        let case = |name, shown| Case {
+            name,
+            shown,
+            ca: ca.pem.clone(),
+        };
+        let past = |leaf: &mut CertificateParams| leaf.not_after = date_time_ymd(2021, 1, 1);
+        let purpose = |leaf: &mut CertificateParams| {
+            leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        };
+        for mode in [SslMode::VerifyCa, SslMode::VerifyIdentity] {
+            let stranger = case("stranger", Authority::new("Stranger").leaf("db", named));
+            assert_eq!(refusal(mode, &stranger), Flaw::UnknownIssuer);
+            let same_name = case(
+                "another CA of that name",
+                Authority::new("CA").leaf("db", named),
+            );
+            assert_eq!(refusal(mode, &same_name), Flaw::BadSignature);
+            let self_signed = case("self-signed", Leaf::self_signed("db", named));
+            assert_eq!(refusal(mode, &self_signed), Flaw::UnknownIssuer);
+            assert!(matches!(
+                refusal(mode, &case("expired", ca.leaf("db", past))),
+                Flaw::Expired { .. }
+            ));
+            assert!(matches!(
+                refusal(mode, &case("purpose", ca.leaf("db", purpose))),
+                Flaw::WrongPurpose { .. }
+            ));
+        }
+    }
+
+    #[test]
+    fn a_version_1_certificate_of_another_ca_is_refused() {
+        let Case { shown, .. } = version_1();
+        let unknown = Case {
+            name: "unknown CA",
+            shown,
+            ca: Authority::new("CA").pem,
+        };
+        assert_eq!(refusal(SslMode::VerifyCa, &unknown), Flaw::UnknownIssuer);
+        // The recipe's CA has the same name each time, and another key.
+        let same_name = Case {
+            name: "CA of that name",
+            ca: version_1().ca,
+            ..unknown
+        };
+        assert_eq!(refusal(SslMode::VerifyCa, &same_name), Flaw::BadSignature);
+    }
+
+    #[test]
+    fn a_version_1_certificate_that_has_run_out_is_refused() {
+        let case = version_1();
+        let connector = connector(SslMode::VerifyCa, Some(&case.ca));
+        let chain = certified(&case.shown.chain, &case.shown.key).cert;
+        let refusal = connector
+            .judge(Some(&chain), &server_name(HOST), year_3000())
+            .expect_err("refused");
+        assert!(matches!(refusal.flaw(), Flaw::Expired { .. }), "{refusal}");
+    }
+
+    #[test]
+    fn a_leaf_in_the_chain_of_a_version_1_certificate_is_no_authority() {
+        let case = version_1();
+        let connector = connector(SslMode::VerifyCa, Some(&Authority::new("manual-ca").pem));
+        let chain = certified(&format!("{}{}", case.shown.chain, case.ca), &case.shown.key).cert;
+        let refusal = connector
+            .judge(Some(&chain), &server_name(HOST), UnixTime::now())
+            .expect_err("refused");
+        assert_eq!(*refusal.flaw(), Flaw::UnknownIssuer);
+    }
+
+    #[test]
+    fn verify_identity_refuses_another_name_and_none() {
+        let ca = Authority::new("CA");
+        let other = |leaf: &mut CertificateParams| {
+            leaf.subject_alt_names = vec![SanType::DnsName(
+                "other.test".try_into().expect("a DNS name"),
+            )];
+        };
+        let case = |name, shown| Case {
+            name,
+            shown,
+            ca: ca.pem.clone(),
+        };
+        let other = refusal(
+            SslMode::VerifyIdentity,
+            &case("other name", ca.leaf("db", other)),
+        );
+        assert_eq!(other.to_string(), "it is for other.test, not for db.test");
+        // Even where the common name fits: no client looks at it any more.
+        assert_eq!(
+            refusal(
+                SslMode::VerifyIdentity,
+                &case("no name", ca.leaf(HOST, |_| {}))
+            ),
+            Flaw::NoName
+        );
+        assert_eq!(refusal(SslMode::VerifyIdentity, &version_1()), Flaw::NoName);
+    }
+
+    #[test]
+    fn a_backend_without_the_key_of_its_certificate_is_refused_in_every_mode() {
+        let ca = Authority::new("CA");
+        let (stolen, other) = (ca.leaf("db", named), ca.leaf("db", named));
+        let (directory, read) = manual();
+        let old = Leaf {
+            chain: read(&directory, "server-cert.pem"),
+            key: read(&directory, "client-key.pem"),
+        };
+        let new = Leaf {
+            chain: stolen.chain,
+            key: other.key,
+        };
+        for (shown, ca) in [(new, ca.pem), (old, read(&directory, "ca.pem"))] {
+            let case = Case {
+                name: "no key",
+                shown,
+                ca,
+            };
+            for mode in [SslMode::Required, SslMode::VerifyCa] {
+                for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+                    let connector = connector(mode, Some(&case.ca));
+                    let backend = Arc::new(backend(&case.shown, version));
+                    let error = handshake(connector.config(), &backend, server_name(HOST))
+                        .expect_err("refused");
+                    assert!(
+                        handshake_reason(&error).contains("does not hold the key"),
+                        "{mode:?} {version:?} {error}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_mode_that_verifies_needs_a_ca() {
+        for mode in [SslMode::VerifyCa, SslMode::VerifyIdentity] {
+            let settings = ClientSettings {
+                sources: Sources::default(),
+                mode,
+                lowest_version: TlsVersion::Tls12,
+            };
+            let error = Connector::load(&settings).expect_err("refused").to_string();
+            assert!(
+                error.starts_with("ssl-ca: is not given, and ssl-mode VERIFY_"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_mode_accepts_what_mysql_accepts() {
+        let ca = Authority::new("CA");
+        let below = ca.intermediate("Below");
+        let mut long = below.leaf("db", named);
+        long.chain += &below.pem;
+        let own = Leaf::self_signed("db", |leaf| leaf.is_ca = IsCa::NoCa);
+        let own_ca = Leaf::self_signed("db", |leaf| {
+            leaf.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        });
+        let (own_pem, own_ca_pem) = (own.chain.clone(), own_ca.chain.clone());
+        let case = |name, shown, ca: &str| Case {
+            name,
+            shown,
+            ca: ca.to_owned(),
+        };
+        let modes = [
+            SslMode::Required,
+            SslMode::VerifyCa,
+            SslMode::VerifyIdentity,
+        ];
+        let table = [
+            (
+                1,
+                case(
+                    "self-signed, CA unknown",
+                    Leaf::self_signed("db", |_| {}),
+                    &ca.pem,
+                ),
+            ),
+            (
+                1,
+                case(
+                    "run out",
+                    ca.leaf("db", |leaf| leaf.not_after = date_time_ymd(2021, 1, 1)),
+                    &ca.pem,
+                ),
+            ),
+            (
+                2,
+                case(
+                    "as MySQL makes them",
+                    ca.leaf("MySQL_Server_9.7_Auto_Generated_Server_Certificate", |_| {}),
+                    &ca.pem,
+                ),
+            ),
+            (2, version_1()),
+            (2, case("self-signed, itself in ssl-ca", own, &own_pem)),
+            (
+                2,
+                case("self-signed as a CA, itself in ssl-ca", own_ca, &own_ca_pem),
+            ),
+            (3, case("with its name", ca.leaf("db", named), &ca.pem)),
+            (3, case("with an intermediate", long, &ca.pem)),
+        ];
+        for (accepting, case) in table {
+            for (position, mode) in modes.into_iter().enumerate() {
+                assert_eq!(
+                    dial(mode, &case).is_ok(),
+                    position < accepting,
+                    "{} {mode:?}",
+                    case.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_certificate_is_shown_whatever_issuers_the_backend_lists() {
+        let (directory, read) = manual();
+        let (chain, key) = (
+            read(&directory, "client-cert.pem"),
+            read(&directory, "client-key.pem"),
+        );
+        let leaf = Leaf { chain, key };
+        let settings = ClientSettings {
+            sources: leaf.sources(None),
+            mode: SslMode::Required,
+            lowest_version: TlsVersion::Tls12,
+        };
+        let connector = Connector::load(&settings).expect("a version 1 client certificate loads");
+        let mut roots = rustls::RootCertStore::empty();
+        let other = CertificateDer::from_pem_slice(Authority::new("Other").pem.as_bytes())
+            .expect("a certificate");
+        roots.add(other).expect("a CA");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .expect("builds");
+        let shown = Leaf::self_signed("db", |_| {});
+        let backend = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified(
+                &shown.chain,
+                &shown.key,
+            ))));
+        // rustls' own verifier reads no version 1: that it complains shows that the certificate came.
+        let error = handshake(connector.config(), &Arc::new(backend), server_name(HOST))
+            .expect_err("refused");
+        assert!(matches!(error, Error::InvalidCertificate(_)), "{error}");
+    }
+
+    #[test]
+    fn the_second_session_to_a_backend_is_resumed_and_can_be_judged() {
+        let ca = Authority::new("CA");
+        let shown = ca.leaf("db", |leaf| {
+            named(leaf);
+            leaf.not_after = date_time_ymd(2999, 1, 1);
+        });
+        let connector = connector(SslMode::VerifyIdentity, Some(&ca.pem));
+        let mut backend = backend(&shown, TlsVersion::Tls12);
+        let ticketer: Arc<dyn ProducesTickets> =
+            rustls::crypto::aws_lc_rs::Ticketer::new().expect("keys");
+        backend.ticketer = ticketer;
+        let backend = Arc::new(backend);
+        let name = server_name(HOST);
+        handshake(connector.config(), &backend, name.clone()).expect("a session");
+        let (client, _) = handshake(connector.config(), &backend, name.clone()).expect("a session");
+        assert_eq!(client.handshake_kind(), Some(HandshakeKind::Resumed));
+        let peer = client.peer_certificates();
+        let refusal = connector
+            .judge(peer, &name, year_3000())
+            .expect_err("refused");
+        assert!(matches!(refusal.flaw(), Flaw::Expired { .. }), "{refusal}");
+        assert_eq!(connector.judge(peer, &name, UnixTime::now()), Ok(()));
+    }
+
+    #[test]
+    fn endpoints_become_names() {
+        for (host, expected) in [
+            ("db.test", "db.test"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("::1", "::1"),
+            ("/run/mysqld/mysqld.sock", "localhost"),
+            ("no name", "name.invalid"),
+            ("", "name.invalid"),
+        ] {
+            assert_eq!(server_name(host).to_str(), expected, "{host}");
+        }
+    }
+}

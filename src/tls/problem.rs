@@ -1,0 +1,196 @@
+//! What can be wrong with a source of certificates and keys, in words that name the cure.
+
+use std::{fmt, io};
+
+use rustls::pki_types::UnixTime;
+
+use super::{PemSource, SslMode, certificate::timestamp};
+
+/// A source that cannot be used: which one, why, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct MaterialError {
+    place: String,
+    problem: Problem,
+}
+
+impl MaterialError {
+    pub(super) fn new(place: Place<'_>, problem: Problem) -> Self {
+        Self {
+            place: place.to_string(),
+            problem,
+        }
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_problem(self) -> Problem {
+        self.problem
+    }
+}
+
+/// The configuration key and the file that an error is about.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// One of the sources.
+    Source(&'static str, &'a PemSource),
+    /// A key of `security` without a source.
+    Key(&'static str),
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(key: &'static str, source: &'a PemSource) -> Self {
+        Self::Source(key, source)
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(key, PemSource::File(path)) => write!(f, "{key} {}", path.display()),
+            Self::Source(_, PemSource::Inline { key, .. }) => f.write_str(key),
+            Self::Key(key) => f.write_str(key),
+        }
+    }
+}
+
+/// What is wrong with a source, and the cure where there is one.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// No such file.
+    #[error("there is no such file")]
+    Missing,
+    /// The operating system does not let us read it.
+    #[error("the user that mytls runs as may not read it (permission denied)")]
+    Unreadable,
+    /// Any other failure of the operating system.
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
+    /// Not the size of a certificate file.
+    #[error("larger than 1 MiB, so it is no PEM file of certificates or keys")]
+    TooLarge,
+    /// Nothing, or only white space.
+    #[error("is empty")]
+    Empty,
+    /// UTF-8 with a byte order mark.
+    #[error(
+        "begins with a byte order mark, which hides its first line; save it as UTF-8 without one"
+    )]
+    ByteOrderMark,
+    /// Text in two-byte units.
+    #[error("is UTF-16 text; save it as UTF-8 without a byte order mark")]
+    Utf16,
+    /// DER.
+    #[error("is DER, not PEM; convert it: `openssl {tool} -inform DER -in FILE -out FILE.pem`")]
+    Der {
+        /// The command of `openssl` that converts it.
+        tool: &'static str,
+    },
+    /// A PKCS#12 bundle.
+    #[error(
+        "is a PKCS#12 bundle, not PEM; take it apart: `openssl pkcs12 -in FILE -nokeys -out cert.pem` and `openssl pkcs12 \
+         -in FILE -nocerts -nodes -out key.pem`"
+    )]
+    Pkcs12,
+    /// A key that needs a password.
+    #[error(
+        "the key is encrypted, and there is nobody to ask for its password; decrypt it: `openssl pkey -in FILE -out FILE.plain`"
+    )]
+    EncryptedKey,
+    /// PEM without a certificate.
+    #[error("has no certificate in it, only: {found}")]
+    NoCertificate {
+        /// The labels of what it holds.
+        found: String,
+    },
+    /// PEM without a private key.
+    #[error("has no private key in it, only: {found}")]
+    NoKey {
+        /// The labels of what it holds.
+        found: String,
+    },
+    /// A section without its end.
+    #[error("ends inside a section (no -----END line): it was cut short or is being written")]
+    Truncated,
+    /// Damaged base64.
+    #[error("a line between -----BEGIN and -----END is not base64: the file is damaged")]
+    Base64,
+    /// A broken marker line.
+    #[error("a -----BEGIN or -----END line is damaged")]
+    Marker,
+    /// A section that is labelled a certificate and is none.
+    #[error("certificate {number} in it is not a valid X.509 certificate")]
+    BadCertificate {
+        /// Counted from 1.
+        number: usize,
+    },
+    /// A key that we cannot use.
+    #[error(
+        "the key is damaged or of a kind that is not supported (RSA of 2048 bits or more, P-256, P-384, P-521, Ed25519 are)"
+    )]
+    UnsupportedKey,
+    /// The key belongs to no certificate of the chain.
+    #[error("the key does not belong to this certificate")]
+    KeyMismatch,
+    /// The key belongs to another certificate of the chain.
+    #[error(
+        "the key belongs to certificate {number} in it; one's own certificate must be the first, then its issuers"
+    )]
+    ChainOrder {
+        /// Counted from 1.
+        number: usize,
+    },
+    /// `ssl-cert` without `ssl-key`.
+    #[error("is given without ssl-key; give both (they may be the same file) or neither")]
+    KeyNotGiven,
+    /// `ssl-key` without `ssl-cert`.
+    #[error("is given without ssl-cert; give both or neither")]
+    CertificateNotGiven,
+    /// Our own certificate has run out.
+    #[error("the certificate expired at {}; renew it", timestamp(*.not_after))]
+    Expired {
+        /// Its last moment.
+        not_after: UnixTime,
+    },
+    /// Our own certificate is for later.
+    #[error("the certificate is not valid before {}; is the clock right?", timestamp(*.not_before))]
+    NotYetValid {
+        /// Its first moment.
+        not_before: UnixTime,
+    },
+    /// All of `ssl-ca` is out of its dates.
+    #[error("no certificate in it is valid now: all have expired or are for later")]
+    NoValidAuthority,
+    /// Our server certificate is X.509 version 1.
+    #[error(
+        "the certificate is X.509 version 1, which many clients refuse; sign it again with `openssl x509 -req … -extfile \
+         FILE`, where FILE has the lines `basicConstraints=CA:FALSE` and `subjectAltName=DNS:…`"
+    )]
+    Version1,
+    /// Our own certificate is for something else.
+    #[error(
+        "the certificate's extended key usage does not include {needed}, so the other side would refuse it"
+    )]
+    WrongPurpose {
+        /// `clientAuth` or `serverAuth`.
+        needed: &'static str,
+    },
+    /// A mode that verifies, and nothing to verify with.
+    #[error("is not given, and ssl-mode {} verifies the backend's certificate by it", mode_name(*.mode))]
+    CaNotGiven {
+        /// The mode.
+        mode: SslMode,
+    },
+}
+
+const fn mode_name(mode: SslMode) -> &'static str {
+    match mode {
+        SslMode::Required => "REQUIRED",
+        SslMode::VerifyCa => "VERIFY_CA",
+        SslMode::VerifyIdentity => "VERIFY_IDENTITY",
+    }
+}

@@ -1,0 +1,415 @@
+//! The process: its start and end, what it logs, what it leaves behind.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::support::backend::{Answer, Backend, Event, Server};
+use crate::support::client::Client;
+use crate::support::handshake::Login;
+use crate::support::pki::PKI;
+use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
+use crate::support::proxy::{Config, Proxy, Run, run, run_with, wait_until};
+use crate::support::wire::ok;
+
+/// Runs `serve` and `check` with a wrong line and expects both to point at it.
+#[track_caller]
+fn check_wrong(line: &str, expected: &[&str]) {
+    let backend = Backend::start(Server::mysql());
+    for subcommand in ["serve", "check"] {
+        let config = Config::before(&backend).with(line);
+        let Run { code, stderr, .. } = run_with(subcommand, &config);
+        assert_eq!(code, Some(64), "{subcommand}: {stderr}");
+        for part in expected {
+            assert!(
+                stderr.contains(part),
+                "{subcommand}: {part:?} is not in\n{stderr}"
+            );
+        }
+    }
+    assert_eq!(backend.dials(), 0, "a wrong file dials nobody");
+}
+
+#[test]
+fn unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
+    check_wrong(
+        "requir-secure-transport: true",
+        &[
+            "mytls.yaml:5:1",
+            "requir-secure-transport",
+            "`require-secure-transport`",
+        ],
+    );
+}
+
+#[test]
+fn wrong_value_is_shown_with_its_place() {
+    check_wrong(
+        "limits: { login-time: soon }",
+        &["mytls.yaml:5:", "login-time"],
+    );
+}
+
+/// A key that restricts must never be passed over in silence.
+#[test]
+fn restricting_key_that_is_not_built_yet_is_an_error() {
+    check_wrong(
+        "accounts: [{ user: \"'dm'@'%'\", require: \"SUBJECT '/O=Lab/CN=dm'\" }]",
+        &["SUBJECT"],
+    );
+    check_wrong(
+        "import-accounts: { user: mytls, password-file: secret }",
+        &["import-accounts"],
+    );
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    for arguments in [
+        &["frobnicate"][..],
+        &["serve", "--no-such-option"],
+        &["serve", "a.yaml", "b.yaml"],
+        &[],
+    ] {
+        let run = run(arguments);
+        assert_eq!(run.code, Some(64), "{arguments:?}: {}", run.stderr);
+        assert!(!run.stderr.is_empty(), "{arguments:?}");
+    }
+    let run = run(&["check", "/nonexistent/mytls.yaml"]);
+    assert_eq!(run.code, Some(64), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("/nonexistent/mytls.yaml"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn help_is_no_failure() {
+    let run = run(&["--help"]);
+    assert_eq!(run.code, Some(0));
+    assert!(run.stdout.contains("serve"), "{}", run.stdout);
+}
+
+#[test]
+fn port_that_is_taken_is_a_failure_that_names_it() {
+    let backend = Backend::start(Server::mysql());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("an address").to_string();
+    let run = run_with("serve", &Config::before(&backend).listen(&address));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains(&address), "{}", run.stderr);
+}
+
+/// A process that was killed leaves its socket behind.
+#[test]
+fn stale_unix_socket_is_replaced() {
+    let backend = Backend::start(Server::mysql());
+    let config = Config::before(&backend).unix_socket();
+    drop(std::os::unix::net::UnixListener::bind(config.path("mytls.sock")).expect("bind"));
+    let proxy = Proxy::start(config);
+    Client::connect_unix(&proxy.unix_socket()).greeting();
+}
+
+/// Another process serves there: taking its socket away would cut its clients off.
+#[test]
+fn unix_socket_of_a_living_process_is_not_taken_away() {
+    let backend = Backend::start(Server::mysql());
+    let config = Config::before(&backend).unix_socket();
+    let living = std::os::unix::net::UnixListener::bind(config.path("mytls.sock")).expect("bind");
+    let run = run_with("serve", &config);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(std::os::unix::net::UnixStream::connect(config.path("mytls.sock")).is_ok());
+    drop(living);
+}
+
+/// Without descriptors mytls waits until there are some; it neither ends nor spins.
+#[test]
+fn clients_beyond_the_open_files_are_served_when_others_have_gone() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend).open_files(40));
+    let crowd: Vec<_> = (0..60)
+        .map(|_| TcpStream::connect(proxy.address).expect("a place in the queue"))
+        .collect();
+    wait_until("the last descriptor", || proxy.descriptors() >= 39);
+    let before = proxy.processor_ticks();
+    std::thread::sleep(Duration::from_secs(1)); // the time over which it must not spin
+    let ticks = proxy.processor_ticks() - before;
+    assert!(ticks < 30, "{ticks} of 100 ticks in a second of waiting");
+    drop(crowd);
+    Client::logged_in(proxy.address, &Login::of("app"));
+}
+
+#[test]
+fn check_of_a_good_file_succeeds_and_of_an_absent_backend_fails() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let run = run_with("check", &Config::before(&backend));
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("9.7.0") || run.stderr.contains("9.7.0"),
+        "it says what it found: {run:?}"
+    );
+    let run = run_with("check", &Config::before(&Backend::nobody()));
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+}
+
+/// A backend that knows about transactions, mytls, and a client within one that learns of the end.
+fn draining(max: &str) -> (Backend, Proxy, Client) {
+    const IN_TRANSACTION: u16 = 1;
+    let server = Server::mysql().on_command(|conversation, command| {
+        match &command.payload[..] {
+            b"\x03BEGIN" => conversation.send(&ok(2 | IN_TRANSACTION))?,
+            b"\x03COMMIT" => conversation.send(&ok(2))?,
+            _ => return Ok(Answer::Ordinary),
+        }
+        Ok(Answer::Done)
+    });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend).with(&format!("drain: {{ max: {max} }}")));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.query("BEGIN");
+    assert!(client.read().is_ok());
+    proxy.terminate();
+    wait_until("a closed port", || {
+        TcpStream::connect(proxy.address).is_err()
+    });
+    (backend, proxy, client)
+}
+
+/// Drivers read the 1053 in answer to a command; pushed to an idle client they would see a lost connection.
+#[test]
+fn first_sigterm_lets_transactions_end_and_answers_the_next_command_with_1053() {
+    let (backend, mut proxy, mut client) = draining("30s");
+    client.query("COMMIT");
+    assert!(client.read().is_ok());
+    client.query("SELECT 1");
+    let error = client.error();
+    assert_eq!(
+        (error.sequence, error.code_and_state()),
+        (1, (1053, "08S01"))
+    );
+    client.expect_clean_end();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+    let select = |event: &Event| matches!(event, Event::Command(command) if command.payload.starts_with(b"\x03SELECT"));
+    assert!(
+        !backend.events().iter().flatten().any(select),
+        "it was forwarded"
+    );
+}
+
+#[test]
+fn client_that_leaves_while_mytls_drains_is_the_end_of_it() {
+    let (_backend, mut proxy, client) = draining("600s");
+    assert!(proxy.is_running(), "a session is still there");
+    drop(client);
+    assert_eq!(proxy.exit_status().code(), Some(0));
+}
+
+#[test]
+fn idle_session_does_not_hold_up_the_end() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 600s }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    proxy.terminate();
+    client.expect_end();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+}
+
+#[test]
+fn sessions_are_cut_when_the_drain_time_is_over() {
+    let asked = Instant::now();
+    let (backend, mut proxy, mut client) = draining("500ms");
+    client.expect_end();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "ended after {:?}",
+        asked.elapsed()
+    );
+    backend.closed_within(Duration::from_secs(5));
+}
+
+#[test]
+fn second_sigterm_ends_it_now() {
+    let (_backend, mut proxy, mut client) = draining("600s");
+    proxy.terminate();
+    client.expect_end();
+    proxy.exit_status();
+}
+
+#[test]
+fn sigterm_without_sessions_ends_it_at_once() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 600s }"));
+    proxy.terminate();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+}
+
+#[test]
+fn session_ends_with_one_line_that_says_whose_it_was() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let proxy = Proxy::start(Config::before(&backend));
+    let tls = PKI.client_tls(Some(&PKI.client));
+    let client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+    drop(client);
+    let line = proxy.session_line();
+    for part in [
+        "session ended",
+        "INFO",
+        "id=",
+        "app",
+        "client=",
+        "127.0.0.1",
+        "/O=Lab/CN=client",
+    ] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
+    assert_eq!(
+        proxy.log().matches("account=").count(),
+        1,
+        "one line a session:\n{}",
+        proxy.log()
+    );
+}
+
+#[test]
+fn log_is_text_or_json_as_asked_for() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend).with("log: { format: text, level: debug }"));
+    let plain = |line: &str| line.starts_with("20") && !line.contains('\x1b');
+    assert!(proxy.log().lines().all(plain), "{}", proxy.log());
+    let proxy = Proxy::start(Config::before(&backend).with("log: { format: json }"));
+    let json = |line: &str| line.starts_with('{') && line.ends_with('}');
+    assert!(proxy.log().lines().all(json), "{}", proxy.log());
+}
+
+/// With every plugin that shows the password, in a login, in a change of user and as the client's first answer.
+#[test]
+fn no_password_is_ever_logged() {
+    for plugin in [Plugin::Clear, Plugin::Sha256, Plugin::CachingSha2Full] {
+        let backend = Backend::start(
+            Server::mysql()
+                .plugin(plugin)
+                .tls(PKI.backend_tls(&PKI.server)),
+        );
+        let proxy = Proxy::start(Config::before(&backend).with("log: { level: trace }"));
+        let mut login = Login::of("app");
+        login.auth = PASSWORD.as_bytes().to_vec();
+        let mut client = Client::logged_in_over_tls(proxy.address, &login, &PKI.client_tls(None));
+        let mut change = crate::support::handshake::ChangeUser::to("other");
+        change.auth = PASSWORD.as_bytes().to_vec();
+        client.command(&change.payload());
+        assert!(client.authenticate(plugin.client()).is_ok());
+        client.query(&format!("CREATE USER u IDENTIFIED BY '{PASSWORD}'"));
+        drop(client);
+        backend.closed_within(Duration::from_secs(5));
+        proxy.session_line();
+        let log = proxy.log();
+        let as_numbers = format!("{:?}", PASSWORD.as_bytes());
+        for trace in [PASSWORD, as_numbers.trim_matches(['[', ']'])] {
+            assert!(
+                !log.contains(trace),
+                "{plugin:?}: a password is in the log:\n{log}"
+            );
+        }
+    }
+}
+
+/// The number of sessions of the next test; the default suits a developer's patience.
+fn connects() -> usize {
+    std::env::var("MYTLS_TEST_CONNECTS")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1000)
+}
+
+/// One connection that breaks off in one of several places.
+fn break_off(proxy: &Proxy, number: usize) {
+    let mut client = Client::connect(proxy.address);
+    let login = Login::of("app");
+    match number % 6 {
+        0 => {}
+        1 => client.send_raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        2 => {
+            client.greeting();
+            client.send(&crate::support::client::ssl_request(&login));
+            client.send_raw(b"\x16\x03\x01\x02");
+        }
+        3 => {
+            client.greeting();
+            client.start_tls(&login, &PKI.client_tls(None));
+        }
+        4 => {
+            client.greeting();
+            client.send_login(&login);
+            client.read();
+        }
+        _ => {
+            client.greeting();
+            client.send_raw(&[0xff; 64]);
+            // The ERR may or may not come through before the reset.
+            let _ = client.wire.flush();
+        }
+    }
+}
+
+#[test]
+fn many_sessions_and_broken_ones_leave_nothing_behind() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let mut proxy = Proxy::start(Config::before(&backend));
+    let tls = PKI.client_tls(None);
+    let session = |number: usize| {
+        if number.is_multiple_of(10) {
+            break_off(&proxy, number / 10);
+        }
+        let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+        client.query("SELECT 1");
+        client.expect_echo("SELECT 1");
+    };
+    // The first ones fill caches and start threads.
+    (0..100).for_each(session);
+    let settled = || {
+        let mut before = 0;
+        wait_until("calm", || {
+            let now = proxy.descriptors();
+            std::mem::replace(&mut before, now) == now && now < 40
+        });
+        (
+            before,
+            proxy.status_number("Threads"),
+            proxy.status_number("VmRSS"),
+        )
+    };
+    let (descriptors, threads, resident) = settled();
+    (0..connects()).for_each(session);
+    wait_until("the descriptors of the start", || {
+        proxy.descriptors() <= descriptors
+    });
+    let (_, threads_after, resident_after) = settled();
+    assert!(
+        threads_after <= threads,
+        "{threads} threads became {threads_after}"
+    );
+    assert!(
+        resident_after < resident + (6 << 10),
+        "{resident} KiB became {resident_after}"
+    );
+    assert!(proxy.is_running());
+}
+
+#[test]
+fn garbage_ends_only_its_own_connection() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend));
+    let mut bystander = Client::logged_in(proxy.address, &Login::of("app"));
+    for number in 0..60 {
+        break_off(&proxy, number);
+    }
+    bystander.query("SELECT 1");
+    bystander.expect_echo("SELECT 1");
+    let mut later = Client::connect(proxy.address);
+    later.greeting();
+    later.send_login(&Login::of("app"));
+    assert!(later.authenticate(ClientPlugin::with_password()).is_ok());
+    assert!(proxy.is_running());
+}

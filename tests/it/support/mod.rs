@@ -1,0 +1,9 @@
+//! What the tests stand on: mytls as a process, a raw client, a scripted backend, certificates.
+
+pub(crate) mod backend;
+pub(crate) mod client;
+pub(crate) mod handshake;
+pub(crate) mod pki;
+pub(crate) mod plugin;
+pub(crate) mod proxy;
+pub(crate) mod wire;

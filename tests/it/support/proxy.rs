@@ -1,0 +1,418 @@
+//! mytls itself, as a process with a configuration in a folder of its own.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, geteuid};
+use tempfile::TempDir;
+
+use super::backend::Backend;
+use super::client::Client;
+use super::pki::PKI;
+use super::wire::PATIENCE;
+
+/// A configuration in the making: what nearly every test wants, and what this one changes.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The file's folder; the PEM files are beside it.
+    folder: TempDir,
+    listen: String,
+    security: String,
+    from: String,
+    rest: String,
+    /// Whom mytls runs as, if not as the tests do.
+    os_user: Option<u32>,
+    /// The limit of its open files, if not that of the tests.
+    open_files: Option<u32>,
+}
+
+/// The OS user `nobody`.
+const NOBODY: u32 = 65534;
+
+impl Config {
+    /// Certificates towards clients; TLS towards the backend if it speaks it.
+    pub(crate) fn before(backend: &Backend) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("mytls-it-")
+            .tempdir()
+            .expect("make a folder");
+        PKI.write_to(folder.path());
+        let security = if backend.speaks_tls {
+            ", security: { ssl-ca: ca.pem, ssl-cert: proxy-client.pem, ssl-key: proxy-client.key }"
+        } else {
+            ""
+        };
+        Self {
+            folder,
+            listen: "127.0.0.1:0".to_owned(),
+            security: "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key }".to_owned(),
+            from: format!("{{ {}{security} }}", backend.endpoint),
+            rest: "state-dir: state\n".to_owned(),
+            os_user: None,
+            open_files: None,
+        }
+    }
+
+    /// More lines at the top level.
+    pub(crate) fn with(mut self, lines: &str) -> Self {
+        writeln!(self.rest, "{lines}").expect("a string takes all");
+        self
+    }
+
+    /// `security` of the data port, in place of the usual one.
+    pub(crate) fn security(mut self, value: &str) -> Self {
+        value.clone_into(&mut self.security);
+        self
+    }
+
+    /// `security` of the backend, in place of the usual one.
+    pub(crate) fn backend_security(mut self, backend: &Backend, value: &str) -> Self {
+        self.from = format!("{{ {}, security: {value} }}", backend.endpoint);
+        self
+    }
+
+    /// Listens on a Unix socket too.
+    pub(crate) fn unix_socket(mut self) -> Self {
+        self.listen = format!(
+            "[127.0.0.1:0, \"unix:{}\"]",
+            self.folder.path().join("mytls.sock").display()
+        );
+        self
+    }
+
+    /// Where the tests run as root, mytls runs as `nobody`: as root it refuses some backends.
+    pub(crate) fn never_as_root(mut self) -> Self {
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY))
+                .expect("give the folder away");
+            self.os_user = Some(NOBODY);
+        }
+        self
+    }
+
+    /// mytls may open no more files than this.
+    pub(crate) fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// `listen`, in place of a port on 127.0.0.1.
+    pub(crate) fn listen(mut self, value: &str) -> Self {
+        value.clone_into(&mut self.listen);
+        self
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The OS user that mytls will run as.
+    pub(crate) fn os_user(&self) -> Uid {
+        self.os_user.map_or_else(geteuid, Uid::from_raw)
+    }
+
+    /// mytls with this configuration, its environment empty.
+    fn command(&self, subcommand: &str) -> Command {
+        let file = self.folder.path().join("mytls.yaml");
+        std::fs::write(&file, self.text()).expect("write the configuration");
+        let mut command = mytls(self.open_files);
+        command.arg(subcommand).arg(file);
+        if let Some(user) = self.os_user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// The file's text.
+    fn text(&self) -> String {
+        let Self {
+            listen,
+            security,
+            from,
+            rest,
+            ..
+        } = self;
+        format!("listen: {listen}\nsecurity: {security}\nfrom: {from}\n{rest}")
+    }
+}
+
+/// What mytls has logged.
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Vec<String>,
+    /// There will be no more: the process is gone.
+    ended: bool,
+}
+
+/// The log, and word of every change.
+#[derive(Debug, Default)]
+struct Log {
+    state: Mutex<Lines>,
+    changed: Condvar,
+}
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Lines)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+}
+
+/// A running mytls; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    /// Where the data port listens.
+    pub(crate) address: SocketAddr,
+    child: Child,
+    log: Arc<Log>,
+    folder: TempDir,
+}
+
+impl Proxy {
+    /// Started, listening, and with its backend's greeting learnt.
+    #[track_caller]
+    pub(crate) fn start(config: Config) -> Self {
+        let proxy = Self::start_cold(config);
+        // There is no other sign of it: until the greeting is learnt, clients get an ERR in its place.
+        wait_until("a greeting", || {
+            Client::connect(proxy.address).read().error().is_none()
+        });
+        proxy
+    }
+
+    /// Started and listening; its backend may not have been seen yet.
+    #[track_caller]
+    pub(crate) fn start_cold(config: Config) -> Self {
+        let mut child = config.command("serve").spawn().expect("start mytls");
+        let log = Arc::new(Log::default());
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in stderr.lines().map_while(Result::ok) {
+                    log.update(|log| log.lines.push(line));
+                }
+                log.update(|log| log.ended = true);
+            }
+        });
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut proxy = Self {
+            address: unknown,
+            child,
+            log,
+            folder: config.folder,
+        };
+        let line = proxy.wait_for_line("the port", |line| {
+            line.contains("listening") && line.contains("127.0.0.1")
+        });
+        let (_, rest) = line.rsplit_once("127.0.0.1").expect("it was searched for");
+        let port = rest.trim_start_matches([']', ':']);
+        let end = port
+            .find(|byte: char| !byte.is_ascii_digit())
+            .unwrap_or(port.len());
+        proxy.address.set_port(port[..end].parse().expect("a port"));
+        proxy
+    }
+
+    /// The first log line that contains this, waited for.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, part: &str) -> String {
+        self.wait_for_line(part, |line| line.contains(part))
+    }
+
+    /// The line of the first session that got as far as an account, waited for.
+    #[track_caller]
+    pub(crate) fn session_line(&self) -> String {
+        self.wait_for_line("a session's end", |line| {
+            line.contains("session ended") && line.contains("account=")
+        })
+    }
+
+    #[track_caller]
+    fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut guard = self.log.lock();
+        loop {
+            if let Some(line) = guard.lines.iter().find(|line| is_it(line)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let hope = !left.is_zero() && !guard.ended;
+            assert!(
+                hope,
+                "{what:?} is not in the log:\n{}",
+                guard.lines.join("\n")
+            );
+            let waited = self.log.changed.wait_timeout(guard, left);
+            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().lines.join("\n")
+    }
+
+    /// Where the Unix socket of [`Config::unix_socket`] is.
+    pub(crate) fn unix_socket(&self) -> PathBuf {
+        self.folder.path().join("mytls.sock")
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let id = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(id), Signal::SIGTERM).expect("signal mytls");
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("ask for the exit status")
+            .is_none()
+    }
+
+    /// The exit status, waited for.
+    #[track_caller]
+    pub(crate) fn exit_status(&mut self) -> ExitStatus {
+        wait_for("the end of mytls", || {
+            self.child.try_wait().expect("ask for the exit status")
+        })
+    }
+
+    /// Open file descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.proc().join("fd"))
+            .expect("read /proc")
+            .count()
+    }
+
+    /// A number of `/proc/PID/status`: `VmRSS` in KiB, `Threads`.
+    pub(crate) fn status_number(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(self.proc().join("status")).expect("read /proc");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(name))
+            .expect("a line of /proc/PID/status");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|number| number.parse().ok())
+            .expect("a number")
+    }
+
+    /// Processor time so far, in hundredths of a second.
+    pub(crate) fn processor_ticks(&self) -> usize {
+        let stat = std::fs::read_to_string(self.proc().join("stat")).expect("read /proc");
+        let (_, behind_name) = stat.rsplit_once(')').expect("a name in parentheses");
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        // utime and stime are fields 14 and 15 of the whole line
+        fields[11..13]
+            .iter()
+            .map(|field| field.parse::<usize>().expect("a number"))
+            .sum()
+    }
+
+    fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string())
+    }
+}
+
+impl Drop for Proxy {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the log of a failed test is the first thing that one wants to see"
+    )]
+    fn drop(&mut self) {
+        // The process may have ended by itself; either way it is reaped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let log = self.log();
+        if thread::panicking() {
+            eprintln!("--- log of mytls ---\n{log}\n--------------------");
+        } else {
+            assert!(!log.contains("panicked at"), "mytls panicked:\n{log}");
+        }
+    }
+}
+
+/// What a run of mytls that ends by itself left behind.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `mytls SUBCOMMAND FILE` to its end.
+pub(crate) fn run_with(subcommand: &str, config: &Config) -> Run {
+    finish(&mut config.command(subcommand))
+}
+
+/// Runs mytls with these arguments to its end.
+pub(crate) fn run(arguments: &[&str]) -> Run {
+    finish(mytls(None).args(arguments))
+}
+
+fn finish(command: &mut Command) -> Run {
+    let output = command.output().expect("run mytls");
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// mytls with nothing of this process' environment.
+fn mytls(open_files: Option<u32>) -> Command {
+    let binary = env!("CARGO_BIN_EXE_mytls");
+    let mut command = match open_files {
+        None => Command::new(binary),
+        Some(limit) => {
+            let mut shell = Command::new("/bin/sh");
+            shell.args([
+                "-c",
+                &format!("ulimit -n {limit} && exec \"$0\" \"$@\""),
+                binary,
+            ]);
+            shell
+        }
+    };
+    command.env_clear();
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Polls a condition that nobody announces.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
+}
+
+/// Polls for something that nobody announces.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

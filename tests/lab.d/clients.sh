@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# Runs the client programs of lab.d/clients against one port. Sourced by tests/lab.
+
+# client_checks WHERE PORT security|session: all clients. The programs read LAB_SERVER, LAB_PROXY, LAB_USER and LAB_TLS.
+client_checks() {
+  local where=$1 port=$2 what=$3 programs=$PARTS/clients
+  ! have python || count_checks "$where: Python, $what" "$LAB/python/bin/python" "$programs/python.py" "$what" "$port" "$PKI"
+  ! have node || count_checks "$where: Node.js, $what" node "$programs/node.mjs" "$what" "$port" "$PKI" "$LAB/node"
+  ! have java || count_checks "$where: Java, $what" java -cp "$LAB/java/*" "$programs/Java.java" "$what" "$port" "$PKI"
+  count_checks "$where: shells, $what" "$programs/shells.sh" "$what" "$port" "$PKI"
+  [ "$what" = security ] || ! have go || count_checks "$where: Go, $what" goclient "$what" "$port"
+}
+
+# goclient COMMAND PORT [options…]
+goclient() {
+  local command=$1 port=$2 tls=(-ca "$PKI/root-ca.pem")
+  shift 2
+  [ "${LAB_TLS:-yes}" = yes ] || tls=()
+  "$LAB/bin/goclient" "$command" -port "$port" -user "${LAB_USER:-app_ssl}" "${tls[@]}" "$@"
+}
+
+# bulk_checks WHERE PORT: rows, parameters, files and results larger than packets and buffers.
+bulk_checks() {
+  ! have go || count_checks "$1: bulk" goclient bulk "$2"
+}
+
+# plugin_checks WHERE PORT ACCOUNT…: logins with every authentication plugin.
+plugin_checks() {
+  local where=$1 port=$2
+  shift 2
+  LAB_ACCOUNTS=$* count_checks "$where: plugins" "$PARTS/clients/shells.sh" plugins "$port" "$PKI"
+}
+
+# sysbench_checks WHERE PORT: 64 threads of reads and writes in transactions.
+sysbench_checks() {
+  have sysbench || return 0
+  check "$1: sysbench read-write, 64 threads" sysbench_read_write "$2"
+}
+
+# Conflicts between the threads (1020, 1205, 1213) are part of the load.
+sysbench_read_write() {
+  sysbench_with "$1" oltp_read_write --table-size=10000 prepare &&
+    sysbench_with "$1" oltp_read_write --table-size=10000 --threads=64 --time=10 --mysql-ignore-errors=1020,1205,1213 run &&
+    sysbench_with "$1" oltp_read_write cleanup
+}
+
+# sysbench_with PORT TEST OPTIONS… COMMAND: over TLS. It reads its TLS files from the current folder only.
+sysbench_with() {
+  local port=$1 folder=$RUN/sysbench
+  shift
+  if [ ! -e "$folder" ]; then
+    mkdir "$folder"
+    ln -s "$PKI/root-ca.pem" "$folder/cacert.pem"
+    ln -s "$PKI/client-worker-rsa.pem" "$folder/client-cert.pem"
+    ln -s "$PKI/client-worker-rsa.key" "$folder/client-key.pem"
+  fi
+  (cd "$folder" && sysbench "$1" --db-driver=mysql --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-db=sbtest \
+    --mysql-user=app_ssl --mysql-password=app-pw --mysql-ssl=on "${@:2}")
+}
+
+# The same checks against any port, for developers.
+lab_smoke() {
+  [ $# = 1 ] || { usage >&2; exit 64; }
+  make_certificates
+  have mysql97
+  have mariadb1011
+  have mariadb118
+  client_checks "port $1" "$1" security
+  client_checks "port $1" "$1" session
+  bulk_checks "port $1" "$1"
+  summary
+}

@@ -1,0 +1,127 @@
+# shellcheck shell=bash
+# `tests/lab test`: everything that must hold before a change lands. Sourced by tests/lab.
+
+lab_test() {
+  cd "$ROOT" || exit
+  begin_suite
+  need_packages gcc libc6-dev shellcheck || true
+  check "format" cargo fmt --check
+  check "lints" cargo clippy --all-targets --locked -- -D warnings
+  check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
+  check "one TLS library, one crypto library" one_tls_library
+  ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level error --config .deny.toml check bans licenses sources
+  check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
+  start_servers
+  eval "$(test_environment)"
+  rust_tests
+  real_clients
+  end_suite
+}
+
+# Only the real clients.
+lab_clients() {
+  begin_suite
+  start_servers
+  real_clients
+  end_suite
+}
+
+begin_suite() {
+  make_run_folder
+  trap 'end_everything keep-logs' EXIT
+  trap 'exit 130' INT TERM
+  make_certificates
+}
+
+start_servers() {
+  local name
+  for name in "${SERVERS[@]}"; do
+    ! have "$name" || start_server "$name"
+  done
+}
+
+end_suite() {
+  trap - EXIT
+  if [ "$FAILED" = 0 ]; then
+    end_everything
+  else
+    end_everything keep-logs
+    say "logs: $RUN and $LAB/log"
+  fi
+  summary
+}
+
+# Everything that is compiled in, with all its features, on every platform: only rustls, one of it, with aws-lc-rs.
+one_tls_library() {
+  local crates status=0
+  crates=$(cargo tree --locked --target all --edges normal,build,dev --prefix none --format '{p}' | awk '{print $1, $2}' | sort -u)
+  if grep -E '^(ring|openssl|openssl-sys|native-tls|boring|boring-sys|mbedtls|s2n-tls|rustls-openssl|aws-lc-fips-sys) ' <<<"$crates"; then
+    echo "a second TLS or crypto library is compiled in"
+    status=1
+  fi
+  if [ "$(grep -c '^rustls v' <<<"$crates")" != 1 ]; then
+    grep '^rustls v' <<<"$crates"
+    echo "there must be exactly one rustls"
+    status=1
+  fi
+  return $status
+}
+
+install_cargo_deny() {
+  [ -x "$LAB/tools/bin/cargo-deny" ] ||
+    cargo install --quiet --locked cargo-deny --version 0.20.2 --root "$LAB/tools" >"$LAB/log/cargo-deny.log" 2>&1
+}
+
+# The Rust tests count one by one.
+rust_tests() {
+  local log=$LAB/log/cargo-test.log status=0 passed failed
+  cargo test --locked --no-fail-fast >"$log" 2>&1 </dev/null || status=$?
+  read -r passed failed <<<"$(awk '/^test result:/ {p += $4; f += $6} END {print p + 0, f + 0}' "$log")"
+  PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+  if [ $status != 0 ]; then
+    grep -E '^(test .* FAILED|error)' "$log" | head -n 40
+    tail -n 60 "$log"
+    [ "$failed" -gt 0 ] || result FAIL "cargo test" "status $status"
+  fi
+  printf 'ok   cargo test: %s passed, %s failed\n' "$passed" "$failed"
+}
+
+# Real clients through the release build: each server over TLS, and MySQL also in plaintext on the loopback.
+real_clients() {
+  local name
+  export LAB_PROXY=1 LAB_NOT_YET=1
+  check "release build" build_mytls
+  [ -x "$(mytls_program)" ] || return 0
+  for name in "${SERVERS[@]}"; do
+    [ -e "$RUN/$name.port" ] || continue
+    start_mytls "mytls-$name" < <(mytls_config "$(port_of "$name")")
+    LAB_SERVER=${name%%[0-9]*} clients_over_tls "$name" "$(port_of "mytls-$name")"
+    check "mytls before $name ends when asked to" stop "mytls-$name"
+  done
+  if [ -e "$RUN/mysql97.port" ]; then
+    start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
+    LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
+    check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext
+  fi
+}
+
+clients_over_tls() { # SERVER PORT
+  local accounts=(app empty_pw app_sha256)
+  case $1 in
+    mariadb1011) accounts=(app empty_pw app_ed25519) ;;
+    mariadb118) accounts=(app empty_pw app_ed25519 app_parsec) ;;
+  esac
+  plugin_checks "$1" "$2" "${accounts[@]}"
+  client_checks "$1" "$2" security
+  client_checks "$1" "$2" session
+  bulk_checks "$1" "$2"
+  sysbench_checks "$1" "$2"
+}
+
+# A backend in plaintext, with clients in plaintext and with TLS. The server's cache of passwords is filled first: full
+# authentication between a side with TLS and one without is not built yet.
+clients_to_plaintext() { # PORT
+  LAB_TLS=no plugin_checks "plaintext to plaintext" "$1" app empty_pw app_sha256
+  LAB_TLS=no client_checks "plaintext to plaintext" "$1" session
+  LAB_TLS=yes client_checks "TLS to plaintext" "$1" session
+}
