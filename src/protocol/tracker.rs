@@ -54,8 +54,8 @@ pub enum ClientThen {
     /// A `COM_CHANGE_USER` packet begins. The session waits until nothing is outstanding, takes it out of the stream
     /// whole and deals with it; the tracker never sees it.
     ChangeUser,
-    /// A command that is not in the table, or that came after [`Tracker::end_between_transactions`], was dropped whole.
-    /// The session waits until nothing is outstanding and answers with an error.
+    /// A command that is not in the table was dropped whole. The session waits until nothing is outstanding and
+    /// answers with an error.
     Refuse {
         /// Its command byte.
         command: u8,
@@ -89,8 +89,6 @@ pub struct Tracker {
     client: Sender,
     backend: Responder,
     transaction: Transaction,
-    /// The session is to end between transactions.
-    ending: bool,
 }
 
 /// A command that was forwarded.
@@ -112,7 +110,6 @@ impl Tracker {
             client: Sender::default(),
             backend: Responder::default(),
             transaction: Transaction::default(),
-            ending: false,
         }
     }
 
@@ -134,12 +131,6 @@ impl Tracker {
         let client_listens =
             self.backend.is_between_packets() && !self.client_sends_first_command();
         client_listens.then(|| self.backend.due_sequence(first))
-    }
-
-    /// From now on a command that arrives between transactions is refused ([`ClientThen::Refuse`]), so that the session
-    /// can end with an error that the client's driver reads. Commands without a response still go on.
-    pub fn end_between_transactions(&mut self) {
-        self.ending = true;
     }
 
     /// The session changed the user by itself; `status` is that of the backend's OK.

@@ -1,6 +1,6 @@
 //! The client's direction: where commands and files start and end.
 
-use super::super::command::{Command, ResponseForm};
+use super::super::command::Command;
 use super::walk::{HEADER_BYTES, Header, Walk};
 use super::{ClientThen, ClientVerdict, Forwarded, OUTSTANDING_LIMIT, Side, Tracker, Violation};
 
@@ -123,7 +123,6 @@ impl Tracker {
         };
         let message = match Command::from_byte(byte) {
             None => Message::Refused(byte),
-            Some(command) if self.refuses(command) => Message::Refused(byte),
             Some(Command::ChangeUser) => {
                 self.client.holds_back = true;
                 return Ok(Begun::ChangeUser);
@@ -143,11 +142,6 @@ impl Tracker {
         self.client.walk = walk;
         self.client.message = message;
         Ok(Begun::Packet)
-    }
-
-    /// Whether a command that could be forwarded comes too late.
-    fn refuses(&self, command: Command) -> bool {
-        self.ending && command.response() != ResponseForm::Silence && self.is_between_transactions()
     }
 
     /// Puts a command that begins to be forwarded into the queue.

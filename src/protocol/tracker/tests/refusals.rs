@@ -1,4 +1,4 @@
-//! What ends a session at once.
+//! What ends a session, and what is held back.
 
 use super::*;
 

@@ -70,40 +70,6 @@ fn long_data_is_something_to_lose_until_it_was_used() {
 }
 
 #[test]
-fn an_ending_session_refuses_commands_between_transactions_and_no_others() {
-    const OPEN: &[u8] = b"\x00\x00\x00\x03\x00\x00\x00";
-    let mut tracker = asked(EOF, &[QUERY]);
-    tracker.end_between_transactions();
-    answer(&mut tracker, &[OPEN]);
-    ask(&mut tracker, &[QUERY]);
-    answer(&mut tracker, &[ERR]);
-    ask(&mut tracker, &[QUERY]);
-    answer(&mut tracker, &[OK]);
-    assert!(tracker.is_between_transactions());
-    ask(&mut tracker, &[CLOSE, LONG_DATA, EXECUTE]);
-    answer(&mut tracker, &[OK]);
-    for refused in [QUERY, b"\x11app\x00", PREPARE] {
-        let command = packet(0, refused);
-        let then = ClientThen::Refuse {
-            command: refused[0],
-            sequence: 0,
-        };
-        let skip = command.len();
-        let verdict = tracker.client_bytes(&command);
-        assert_eq!(
-            verdict,
-            Ok(ClientVerdict {
-                forward: 0,
-                skip,
-                then
-            })
-        );
-    }
-    let quit = tracker.client_bytes(&packet(0, b"\x01"));
-    assert_eq!(quit.map(|verdict| verdict.then), Ok(ClientThen::Quit));
-}
-
-#[test]
 fn a_changed_user_starts_without_cursors_and_long_data() {
     let mut tracker = asked(EOF, &[LONG_DATA, EXECUTE]);
     answer(
