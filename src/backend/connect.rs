@@ -189,10 +189,11 @@ impl Backend {
         if !lacking.is_empty() {
             return Err(ConnectError::Lacking(lacking));
         }
-        if let Some(connector) = &self.tls {
-            if !greeting.capabilities.contains(Capabilities::SSL) {
-                return Err(ConnectError::NoTls);
-            }
+        let offers_tls = greeting.capabilities.contains(Capabilities::SSL);
+        if self.demands_tls && !offers_tls {
+            return Err(ConnectError::NoTls);
+        }
+        if let Some(connector) = self.tls.as_ref().filter(|_| offers_tls) {
             head.capabilities = head.capabilities | Capabilities::SSL;
             stream
                 .write_packet(&head.encode())
