@@ -7,7 +7,7 @@
 //! accept ─ greeting ─ SSLRequest? ─ TLS ─ certificate judged ─ login packet read ─ AUTHORIZE
 //!   ├ denial: ERR, close; no backend hears of it
 //!   └ permit ─ connect the route's backend ─ TLS ─ its authentication, relayed ─ OK relayed ─
-//!     relay … COM_CHANGE_USER → AUTHORIZE … ─ close both ─ one line in the log
+//!     relay … `COM_CHANGE_USER` → AUTHORIZE … ─ close both ─ one line in the log
 //! ```
 //!
 //! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,

@@ -14,6 +14,7 @@ fn read(text: &str) -> Result<Config, ConfigError> {
     let environment = Environment {
         state_directory: Some("/state".to_owned()),
         xdg_state_home: None,
+        ..Environment::default()
     };
     Config::parse(Path::new("/etc/mytls/mytls.yaml"), text, &environment)
 }
@@ -495,7 +496,10 @@ fn a_backend_alone_is_never_plaintext_over_a_network() {
         mode: SslMode::Required,
         lowest_version: TlsVersion::default(),
     };
-    let (as_offered, over_tls) = (Security::AsOffered(unverified.clone()), Security::Tls(unverified));
+    let (as_offered, over_tls) = (
+        Security::AsOffered(unverified.clone()),
+        Security::Tls(unverified),
+    );
     for (endpoint, expected) in [
         ("127.0.0.1:3306", &as_offered),
         ("[::1]:3306", &as_offered),

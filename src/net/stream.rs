@@ -267,8 +267,13 @@ impl Stream {
             while let (false, Poll::Ready(written)) =
                 (rest.is_empty(), self.socket.poll_write(cx, rest))
             {
-                let written = written.map_err(|error| StreamError::Io(self.side, error))?;
-                rest = &rest[written..];
+                match written {
+                    Ok(0) => {
+                        return Err(StreamError::Io(self.side, io::ErrorKind::WriteZero.into()));
+                    }
+                    Ok(written) => rest = &rest[written..],
+                    Err(error) => return Err(StreamError::Io(self.side, error)),
+                }
             }
         }
         self.queue(rest)?;
@@ -307,16 +312,13 @@ impl Stream {
     }
 
     fn queue(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        match &mut self.tls {
-            Some(tls) => tls
-                .writer()
-                .write_all(bytes)
-                .map_err(|error| StreamError::Io(self.side, error)),
-            None => {
-                self.unsent.extend_from_slice(bytes);
-                Ok(())
-            }
-        }
+        let Some(tls) = &mut self.tls else {
+            self.unsent.extend_from_slice(bytes);
+            return Ok(());
+        };
+        tls.writer()
+            .write_all(bytes)
+            .map_err(|error| StreamError::Io(self.side, error))
     }
 
     // ---- packets, for greeting, login and commands of our own --------------------------------------------------------

@@ -1,7 +1,7 @@
 //! The data port: one client connection with its backend connection, from accept to close.
 //!
-//! accept → [`identify`] (greeting, TLS, certificate, login packet) → authorize (the rules make a [`Permit`]) →
-//! connect to the backend → [`authenticate`] (the backend's own) → [`relay`], with [`change_user`] on the way → close
+//! accept → `identify` (greeting, TLS, certificate, login packet) → authorize (the rules make a [`Permit`]) →
+//! connect to the backend → `authenticate` (the backend's own) → `relay`, with `change_user` on the way → close
 //! both, one line in the log. A client that does not pass costs the backend nothing.
 
 mod authenticate;
@@ -149,7 +149,7 @@ impl DataPort {
         match authenticated {
             Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
             Err(failure @ Failure::BackendNotSeen(_)) => {
-                refuse_in_place_of_greeting(client, &record, &failure).await
+                refuse_in_place_of_greeting(client, &record, &failure).await;
             }
             Err(failure) => refuse(client, &record, &failure).await,
         }
@@ -203,7 +203,7 @@ impl DataPort {
         }
     }
 
-    /// Judges by the rules, at login and in COM_CHANGE_USER.
+    /// Judges by the rules, at login and in `COM_CHANGE_USER`.
     fn authorize(
         &self,
         identity: &Identity,

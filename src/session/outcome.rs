@@ -84,7 +84,6 @@ impl Failure {
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
     pub(super) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
-            Self::Left | Self::RefusedByBackend(_) => return None,
             Self::Client(StreamError::TooLarge { .. }) => ErrPacket::new(
                 1153,
                 "08S01",
@@ -94,7 +93,8 @@ impl Failure {
             | Self::Malformed(_)
             | Self::ClientBreaks(_)
             | Self::NotAsked => bad_handshake(),
-            Self::Client(_) => return None,
+            // nobody is left to read it, TLS never came to be, or the backend's own word was handed on
+            Self::Client(_) | Self::Left | Self::RefusedByBackend(_) => return None,
             Self::TooManyConnections => ErrPacket::new(1040, "08004", "Too many connections"),
             Self::BackendNotSeen(route) => cannot_connect(*route),
             Self::OldClient | Self::OldPassword => ErrPacket::new(
@@ -186,8 +186,12 @@ pub(super) enum End {
     BackendClosed,
     #[error("the backend ended the session with error {0}")]
     BackendEnded(u16),
-    #[error("{0}")]
-    Violation(#[from] Violation),
+    #[error("{violation}")]
+    Violation {
+        violation: Violation,
+        /// With this sequence number the client can still be told.
+        error_sequence: Option<u8>,
+    },
     #[error("{}", .0.in_words())]
     Stream(#[from] StreamError),
     #[error("change of user: {0}")]
@@ -267,8 +271,8 @@ impl Record {
             | End::Drained => {
                 session_line!(info, self, end);
             }
-            End::Violation(_) | End::Stream(_) | End::ChangeUser(_) | End::Cut => {
-                session_line!(warn, self, end)
+            End::Violation { .. } | End::Stream(_) | End::ChangeUser(_) | End::Cut => {
+                session_line!(warn, self, end);
             }
         }
     }
