@@ -14,9 +14,7 @@ mod violation;
 mod walk;
 
 #[cfg(test)]
-mod forms;
-#[cfg(test)]
-mod recorded;
+mod tests;
 
 use std::collections::VecDeque;
 

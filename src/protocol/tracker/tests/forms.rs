@@ -1,252 +1,6 @@
-//! Each form of commands and responses by hand, refusals first. Bytes are those of MySQL's documentation.
+//! Each form of commands and responses.
 
-use super::super::response::{FULL_PACKET_BYTES, Form};
 use super::*;
-
-const EOF: Form = Form {
-    deprecate_eof: false,
-    optional_metadata: false,
-    cache_metadata: false,
-};
-const NO_EOF: Form = Form {
-    deprecate_eof: true,
-    ..EOF
-};
-
-const OK: &[u8] = b"\x00\x00\x00\x02\x00\x00\x00";
-const ERR: &[u8] = b"\xff\x28\x04#42000syntax";
-const END: &[u8] = b"\xfe\x00\x00\x02\x00";
-const DEFINITION: &[u8] =
-    b"\x03def\x00\x00\x00\x011\x00\x0c\x3f\x00\x01\x00\x00\x00\x08\x81\x00\x00\x00\x00";
-const FILE_REQUEST: &[u8] = b"\xfbdata.tsv";
-const QUERY: &[u8] = b"\x03SELECT 1";
-const PING: &[u8] = b"\x0e";
-const PREPARE: &[u8] = b"\x16SELECT ?";
-const EXECUTE: &[u8] = b"\x17\x07\x00\x00\x00\x01\x01\x00\x00\x00";
-const FETCH: &[u8] = b"\x1c\x07\x00\x00\x00\x01\x00\x00\x00";
-const CLOSE: &[u8] = b"\x19\x07\x00\x00\x00";
-const LONG_DATA: &[u8] = b"\x18\x07\x00\x00\x00\x00\x00part";
-
-fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
-    let [low, middle, high, ..] = u32::try_from(payload.len())
-        .expect("test packets are short")
-        .to_le_bytes();
-    [&[low, middle, high, sequence], payload].concat()
-}
-
-/// Packets that count on from a number.
-fn packets(sequence: u8, payloads: &[&[u8]]) -> Vec<u8> {
-    (sequence..)
-        .zip(payloads)
-        .flat_map(|(sequence, payload)| packet(sequence, payload))
-        .collect()
-}
-
-/// Commands that a client sends in one write.
-fn commands(payloads: &[&[u8]]) -> Vec<u8> {
-    payloads
-        .iter()
-        .flat_map(|payload| packet(0, payload))
-        .collect()
-}
-
-/// A tracker that has forwarded these commands.
-fn asked(form: Form, payloads: &[&[u8]]) -> Tracker {
-    let mut tracker = Tracker::new(form);
-    ask(&mut tracker, payloads);
-    tracker
-}
-
-fn ask(tracker: &mut Tracker, payloads: &[&[u8]]) {
-    let bytes = commands(payloads);
-    assert_eq!(tracker.client_bytes(&bytes), Ok(forwarded(bytes.len())));
-}
-
-fn forwarded(forward: usize) -> ClientVerdict {
-    ClientVerdict {
-        forward,
-        skip: 0,
-        then: ClientThen::ReadMore,
-    }
-}
-
-/// The backend answers the first command: packets from 1 on.
-fn answer(tracker: &mut Tracker, payloads: &[&[u8]]) {
-    assert_eq!(
-        tracker.backend_bytes(&packets(1, payloads)),
-        Ok(BackendThen::ReadMore)
-    );
-}
-
-#[test]
-fn a_command_must_start_at_sequence_0() {
-    let refused = Tracker::new(EOF).client_bytes(&packet(1, QUERY));
-    let violation = Violation::Sequence {
-        side: Side::Client,
-        expected: 0,
-        got: 1,
-    };
-    assert_eq!(refused, Err(violation));
-    assert!(violation.is_out_of_order());
-    assert_eq!(violation.side(), Side::Client);
-}
-
-#[test]
-fn a_response_must_follow_its_command() {
-    for got in [0, 2, 255] {
-        let refused = asked(EOF, &[QUERY]).backend_bytes(&packet(got, OK));
-        let violation = Violation::Sequence {
-            side: Side::Backend,
-            expected: 1,
-            got,
-        };
-        assert_eq!(refused, Err(violation));
-    }
-}
-
-#[test]
-fn packets_of_a_response_are_counted() {
-    let mut tracker = asked(EOF, &[QUERY]);
-    answer(&mut tracker, &[b"\x01", DEFINITION]);
-    assert_eq!(
-        tracker.backend_bytes(&packet(4, END)),
-        Err(Violation::Sequence {
-            side: Side::Backend,
-            expected: 3,
-            got: 4
-        })
-    );
-}
-
-#[test]
-fn a_command_without_a_command_byte_or_statement_is_refused() {
-    let short = [
-        &b""[..],
-        b"\x17",
-        b"\x17\x01\x00\x00",
-        b"\x18\x01",
-        b"\x19",
-        b"\x1a\x00\x00\x00",
-        b"\x1c",
-    ];
-    for payload in short {
-        let refused = Tracker::new(EOF).client_bytes(&packet(0, payload));
-        assert_eq!(refused, Err(Violation::ShortCommand), "{payload:?}");
-    }
-}
-
-#[test]
-fn a_packet_that_nobody_asked_for_is_refused() {
-    for payload in [OK, END, b"\x01", b"", b"\xff", b"\xff\xff\xff\x01"] {
-        let refused = Tracker::new(EOF).backend_bytes(&packet(0, payload));
-        assert_eq!(refused, Err(Violation::Unasked), "{payload:?}");
-    }
-}
-
-#[test]
-fn a_response_to_half_a_command_is_refused() {
-    let mut tracker = Tracker::new(EOF);
-    let half = &packet(0, QUERY)[..9];
-    assert_eq!(tracker.client_bytes(half), Ok(forwarded(9)));
-    let refused = tracker.backend_bytes(&packet(1, OK));
-    let command = Command::Query;
-    assert_eq!(refused, Err(Violation::Early { command }));
-}
-
-#[test]
-fn malformed_responses_are_refused() {
-    /// Command, good packets of its response, the one that is refused.
-    type Case = (&'static [u8], &'static [&'static [u8]], &'static [u8]);
-    const RESULT_SET: &[&[u8]] = &[b"\x01", DEFINITION];
-    let cases: &[Case] = &[
-        (QUERY, &[], b""),
-        (QUERY, &[], b"\xff"),
-        (QUERY, &[], b"\xff\x28"),
-        (QUERY, &[], b"\x00"),
-        (QUERY, &[], b"\x00\x00\x00\x02"),
-        (QUERY, &[], b"\x00\xfb\x00\x02\x00"),
-        (QUERY, &[], b"\x00\xfe\x01\x02\x03"),
-        (QUERY, &[], b"\xfc\x01"),
-        (QUERY, &[], END),
-        (QUERY, RESULT_SET, OK),
-        (QUERY, RESULT_SET, b"\xfe\x00\x00\x00\x00\x00\x00\x00\x00"),
-        (QUERY, &[b"\x01", DEFINITION, END], b""),
-        (QUERY, &[b"\x01", DEFINITION, END], b"\xfe\x00\x00\x02"),
-        (PING, &[], b"\x01"),
-        (PING, &[], b""),
-        (PREPARE, &[], OK),
-        (
-            PREPARE,
-            &[],
-            b"\x01\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00",
-        ),
-        (PREPARE, &[], b"\x00\x01\x00\x00\x00\x00\x00\x01\x00"),
-        (
-            PREPARE,
-            &[
-                b"\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00",
-                DEFINITION,
-            ],
-            OK,
-        ),
-    ];
-    for (command, before, last) in cases {
-        let mut tracker = asked(EOF, &[command]);
-        let sequence = 1 + u8::try_from(before.len()).expect("few packets");
-        answer(&mut tracker, before);
-        let refused = tracker.backend_bytes(&packet(sequence, last));
-        assert!(
-            matches!(refused, Err(Violation::MalformedResponse { .. })),
-            "{command:?}: {last:?}: {refused:?}"
-        );
-    }
-}
-
-#[test]
-fn a_file_is_not_asked_for_while_another_command_is_in_flight() {
-    let behind: &[&[u8]] = &[PING, CLOSE, LONG_DATA, b"\x03", b"\x1e\x00"];
-    for other in behind {
-        let mut tracker = Tracker::new(EOF);
-        let then = tracker.client_bytes(&commands(&[QUERY, other]));
-        assert!(then.is_ok(), "{other:?}");
-        let refused = tracker.backend_bytes(&packet(1, FILE_REQUEST));
-        assert_eq!(
-            refused,
-            Err(Violation::FileRequestAmongCommands),
-            "{other:?}"
-        );
-    }
-}
-
-#[test]
-fn a_file_is_not_asked_for_while_a_command_is_half_sent_or_held_back() {
-    let behind: &[&[u8]] = &[
-        &packet(0, QUERY)[..7],
-        &packet(0, b"\x1e\x00")[..5],
-        &packet(0, b"\x11app\x00"),
-    ];
-    for other in behind {
-        let mut tracker = Tracker::new(EOF);
-        let then = tracker.client_bytes(&[&packet(0, QUERY)[..], other].concat());
-        assert!(then.is_ok(), "{other:?}");
-        let refused = tracker.backend_bytes(&packet(1, FILE_REQUEST));
-        assert_eq!(
-            refused,
-            Err(Violation::FileRequestAmongCommands),
-            "{other:?}"
-        );
-    }
-}
-
-#[test]
-fn a_client_that_never_reads_is_stopped() {
-    let mut tracker = Tracker::new(EOF);
-    let pings = packet(0, PING).repeat(OUTSTANDING_LIMIT);
-    assert_eq!(tracker.client_bytes(&pings), Ok(forwarded(pings.len())));
-    assert_eq!(tracker.outstanding(), OUTSTANDING_LIMIT);
-    let refused = tracker.client_bytes(&packet(0, PING));
-    assert_eq!(refused, Err(Violation::TooManyCommands));
-}
 
 #[test]
 fn a_command_that_is_not_in_the_table_is_dropped_whole_and_nothing_else_is() {
@@ -406,6 +160,33 @@ fn a_row_of_16_mib_is_no_end_and_neither_is_what_continues_it() {
     }
 }
 
+/// What continues the row looks like a row of its own, with the number that is due.
+#[test]
+fn a_row_of_16_mib_in_one_piece_is_continued() {
+    let mut tracker = asked(NO_EOF, &[QUERY]);
+    answer(&mut tracker, &[b"\x01", DEFINITION]);
+    let row = [
+        &b"\xff\xff\xff\x03\xfd"[..],
+        &vec![0; FULL_PACKET_BYTES - 1],
+    ]
+    .concat();
+    let bytes = [row, packet(4, ERR), packet(5, b"\x011")].concat();
+    assert_eq!(tracker.backend_bytes(&bytes), Ok(BackendThen::ReadMore));
+    assert_eq!(tracker.outstanding(), 1);
+}
+
+#[test]
+fn a_row_cut_behind_its_header_is_not_taken_for_packets() {
+    let mut tracker = asked(NO_EOF, &[QUERY]);
+    answer(&mut tracker, &[b"\x01", DEFINITION]);
+    let row = packet(3, &packet(3, b"\x011"));
+    let bytes = [row, packet(4, ERR)].concat();
+    let (header, rest) = bytes.split_at(HEADER_BYTES);
+    assert_eq!(tracker.backend_bytes(header), Ok(BackendThen::ReadMore));
+    assert_eq!(tracker.backend_bytes(rest), Ok(BackendThen::ReadMore));
+    assert_eq!(tracker.outstanding(), 0);
+}
+
 #[test]
 fn sequence_numbers_wrap_around_in_a_long_response() {
     let mut tracker = asked(NO_EOF, &[QUERY]);
@@ -501,19 +282,6 @@ fn a_file_ends_with_an_empty_packet_that_continues_nothing() {
 }
 
 #[test]
-fn a_file_counts_on_from_the_request() {
-    let mut tracker = asked(EOF, &[QUERY]);
-    answer(&mut tracker, &[FILE_REQUEST]);
-    let refused = tracker.client_bytes(&packet(0, QUERY));
-    let violation = Violation::Sequence {
-        side: Side::Client,
-        expected: 2,
-        got: 0,
-    };
-    assert_eq!(refused, Err(violation));
-}
-
-#[test]
 fn progress_is_no_response() {
     let progress: &[u8] = b"\xff\xff\xff\x01\x01\x02\x82\x06\x00\x00";
     let mut tracker = asked(EOF, &[QUERY]);
@@ -605,68 +373,10 @@ fn a_bare_response_is_one_packet_whatever_it_says() {
 }
 
 #[test]
-fn an_open_cursor_is_something_to_lose_until_its_last_row_or_its_end() {
-    let opened: &[&[u8]] = &[b"\x01", DEFINITION, b"\xfe\x00\x00\x42\x00"];
-    let ends: &[(&[u8], &[&[u8]])] = &[
-        (FETCH, &[b"\x00\x00\x01", b"\xfe\x00\x00\x82\x00"]),
-        (b"\x1a\x07\x00\x00\x00", &[OK]),
-        (b"\x1f", &[OK]),
-        (CLOSE, &[]),
-    ];
-    for (command, response) in ends {
-        let mut tracker = asked(EOF, &[EXECUTE]);
-        answer(&mut tracker, opened);
-        assert_eq!(tracker.outstanding(), 0);
-        assert!(!tracker.is_between_transactions());
-        ask(&mut tracker, &[PING]);
-        answer(&mut tracker, &[OK]);
-        assert!(
-            !tracker.is_between_transactions(),
-            "an OK of another command"
-        );
-        ask(&mut tracker, &[command]);
-        answer(&mut tracker, response);
-        assert!(tracker.is_between_transactions(), "{command:?}");
-    }
-}
-
-#[test]
-fn a_cursor_closed_in_the_same_write_is_closed_after_it_was_opened() {
-    let mut tracker = asked(EOF, &[EXECUTE, CLOSE]);
-    assert_eq!(tracker.outstanding(), 2);
-    answer(
-        &mut tracker,
-        &[b"\x01", DEFINITION, b"\xfe\x00\x00\x42\x00"],
-    );
+fn only_commands_with_results_have_more_of_them() {
+    let mut tracker = asked(EOF, &[FETCH, PING]);
+    answer(&mut tracker, &[b"\x00\x00\x01", b"\xfe\x00\x00\x0a\x00"]);
+    assert_eq!(tracker.outstanding(), 1);
+    answer(&mut tracker, &[b"\x00\x00\x00\x0a\x00\x00\x00"]);
     assert_eq!(tracker.outstanding(), 0);
-    assert!(tracker.is_between_transactions());
-}
-
-#[test]
-fn long_data_is_something_to_lose_until_it_was_used() {
-    let mut tracker = asked(EOF, &[LONG_DATA]);
-    assert_eq!(tracker.outstanding(), 0);
-    assert!(!tracker.is_between_transactions());
-    ask(&mut tracker, &[PING]);
-    answer(&mut tracker, &[OK]);
-    assert!(!tracker.is_between_transactions());
-    ask(&mut tracker, &[EXECUTE]);
-    answer(&mut tracker, &[OK]);
-    assert!(tracker.is_between_transactions());
-}
-
-#[test]
-fn a_changed_user_starts_without_cursors_and_long_data() {
-    let mut tracker = asked(EOF, &[LONG_DATA, EXECUTE]);
-    answer(
-        &mut tracker,
-        &[b"\x01", DEFINITION, b"\xfe\x00\x00\x43\x00"],
-    );
-    ask(&mut tracker, &[LONG_DATA, QUERY]);
-    answer(&mut tracker, &[ERR]);
-    assert!(!tracker.is_between_transactions());
-    tracker.user_changed(2);
-    assert!(tracker.is_between_transactions());
-    tracker.user_changed(3);
-    assert!(!tracker.is_between_transactions());
 }
