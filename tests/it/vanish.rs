@@ -12,7 +12,7 @@ use crate::support::plugin::{Plugin, SALT};
 use crate::support::proxy::{Config, Proxy};
 use crate::support::wire::End;
 
-/// What the issue of a cut is allowed to take, and a little for a busy machine.
+/// A second, and a little for a busy machine.
 const SOON: Duration = Duration::from_millis(1500);
 
 /// Before the login packet is whole nobody has dialled.
