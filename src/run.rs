@@ -20,7 +20,7 @@ use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Stop};
-use crate::signals::Ending;
+use crate::signals::Signals;
 use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
 
 /// What sessions that are cut get to close their connections.
@@ -58,7 +58,7 @@ pub fn serve(config: Config) -> Result<(), RunError> {
 }
 
 async fn serve_async(config: Config) -> Result<(), RunError> {
-    let mut ending = Ending::listen().map_err(RunError::Runtime)?;
+    let mut signals = Signals::listen().map_err(RunError::Runtime)?;
     let acceptor = acceptor(&config)?;
     let backends = backends(config.backends, config.route)?;
     let listeners = config
@@ -95,16 +95,16 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         background.spawn(async move { end.run_until_cancelled(accepting).await });
     }
 
-    ending.next().await;
+    signals.asked_to_end().await;
     ports.now.cancel();
     background.close();
     background.wait().await;
-    drain(&sessions, &stop, config.drain_max, &mut ending).await;
+    drain(&sessions, &stop, config.drain_max, &mut signals).await;
     Ok(())
 }
 
 /// Lets sessions end: between transactions until `most` or a second signal, then at once.
-async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut Ending) {
+async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, signals: &mut Signals) {
     info!(
         sessions = sessions.len(),
         seconds = most.as_secs_f64(),
@@ -115,7 +115,7 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut
     tokio::select! {
         () = sessions.wait() => {}
         () = tokio::time::sleep(most) => {}
-        () = ending.next() => {}
+        () = signals.asked_to_end() => {}
     }
     if !sessions.is_empty() {
         warn!(
