@@ -10,6 +10,7 @@ use rustls::crypto::aws_lc_rs;
 use thiserror::Error;
 use tokio::runtime;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -67,13 +68,13 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         .map(Listener::bind)
         .collect::<Result<Vec<_>, _>>()?;
 
-    // cancelled in this order: the ports and background work, sessions between transactions, all sessions
-    let (ports, stop) = (Stop::default(), Stop::default());
+    let (closing, stop) = (CancellationToken::new(), Stop::default());
     let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
     for backend in backends.all() {
         let backend = Arc::clone(backend);
-        let end = ports.now.clone();
-        background.spawn(async move { end.run_until_cancelled(backend.learn_greeting()).await });
+        let closing = closing.clone();
+        background
+            .spawn(async move { closing.run_until_cancelled(backend.learn_greeting()).await });
     }
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -91,12 +92,12 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     ));
     for listener in listeners {
         let accepting = Arc::clone(&port).listen(listener, sessions.clone());
-        let end = ports.now.clone();
-        background.spawn(async move { end.run_until_cancelled(accepting).await });
+        let closing = closing.clone();
+        background.spawn(async move { closing.run_until_cancelled(accepting).await });
     }
 
     signals.asked_to_end().await;
-    ports.now.cancel();
+    closing.cancel();
     background.close();
     background.wait().await;
     drain(&sessions, &stop, config.drain_max, &mut signals).await;
