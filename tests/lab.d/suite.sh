@@ -28,7 +28,7 @@ lab_clients() {
 
 begin_suite() {
   make_run_folder
-  trap 'end_everything keep-logs' EXIT
+  trap abandon_suite EXIT
   trap 'exit 130' INT TERM
   make_certificates
 }
@@ -38,6 +38,12 @@ start_servers() {
   for name in "${SERVERS[@]}"; do
     ! have "$name" || start_server "$name"
   done
+}
+
+# Something that everything else needs did not work: a failure, and the closing line as ever.
+abandon_suite() {
+  result FAIL "the suite" "ended early"
+  end_suite
 }
 
 end_suite() {
@@ -97,13 +103,19 @@ real_clients() {
     [ -e "$RUN/$name.port" ] || continue
     start_mytls "mytls-$name" < <(mytls_config "$(port_of "$name")")
     LAB_SERVER=${name%%[0-9]*} clients_over_tls "$name" "$(port_of "mytls-$name")"
+    [ "$name" != mysql97 ] || endurance_check "$name" "mytls-$name"
     check "mytls before $name ends when asked to" stop "mytls-$name"
+    check "mytls before $name never panicked" not_in_log panicked "mytls-$name"
   done
   if [ -e "$RUN/mysql97.port" ]; then
     start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext
   fi
+}
+
+not_in_log() { # WORD NAME
+  ! grep "$1" "$RUN/$2.log"
 }
 
 clients_over_tls() { # SERVER PORT
