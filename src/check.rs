@@ -85,9 +85,10 @@ async fn check_backend(out: &mut impl Write, name: &str, backend: &Backend) -> i
 }
 
 fn report(out: &mut impl Write, what: &str, result: Result<String, String>) -> io::Result<bool> {
-    match &result {
-        Ok(found) => writeln!(out, "ok       {what}: {found}")?,
-        Err(error) => writeln!(out, "FAILED   {what}: {error}")?,
-    }
-    Ok(result.is_ok())
+    let (word, text, good) = match result {
+        Ok(found) => ("ok    ", found, true),
+        Err(error) => ("FAILED", error, false),
+    };
+    writeln!(out, "{word}   {what}: {text}")?;
+    Ok(good)
 }

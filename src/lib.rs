@@ -1,4 +1,45 @@
-//! The TLS front door for MySQL.
+//! The TLS front door for MySQL: a proxy that decides by each user's `REQUIRE` rule, on the client's own TLS session,
+//! who may go on to the database. This page is the map of the code.
+//!
+//! # The life of a connection
+//!
+//! ```text
+//! accept ─ greeting ─ SSLRequest? ─ TLS ─ certificate judged ─ login packet read ─ AUTHORIZE
+//!   ├ denial: ERR, close; no backend hears of it
+//!   └ permit ─ connect the route's backend ─ TLS ─ its authentication, relayed ─ OK relayed ─
+//!     relay … `COM_CHANGE_USER` → AUTHORIZE … ─ close both ─ one line in the log
+//! ```
+//!
+//! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
+//! one file each: `identify`, `authenticate`, `relay`, `change_user`), to [`net::stream`] (bytes and TLS) and
+//! [`protocol::tracker`] (where commands start and responses end).
+//!
+//! # Words
+//!
+//! | word | means |
+//! | --- | --- |
+//! | client, backend | the two ends of a session |
+//! | source, target | the backend of the key `from`, and of `target-database` |
+//! | route | which of the two new sessions go to |
+//! | endpoint | `host:port` or a Unix socket of a backend |
+//! | session | one client connection with its backend connection, from accept to close |
+//! | secure, insecure | a side with TLS or on a Unix socket; a side in plaintext over TCP |
+//! | account, requirement | `'user'@'host'`, and its `REQUIRE` clause |
+//! | identity | what a client has shown: address, transport, certificate |
+//! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
+//! | material | CA, certificate chain and key of one place, loaded and checked as one |
+//! | to track | to follow both directions of a session from packet header to packet header |
+//!
+//! # What holds everywhere
+//!
+//! - A backend is dialled for a client only with a [`rules::Permit`], and only [`rules`] can make one.
+//! - What was judged is what is sent: the backend gets the canonical user name, never the client's bytes of it, and
+//!   nothing of the client's first authentication data.
+//! - mytls keeps no password, and reads none.
+//! - [`protocol`] and [`rules`] do no I/O and read no clock.
+//! - A module imports only modules to its left:
+//!   protocol, rules | net, tls | backend | session | config | check, cli, run, main (and the small process, logging,
+//!   signals).
 
 pub mod backend;
 pub mod check;

@@ -4,8 +4,12 @@
 //! tried out once for every client.
 //! <https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_max_connect_errors>
 
+use std::sync::Arc;
 use std::time::Duration;
+
 use tokio::time::Instant;
+
+use super::connect::ConnectError;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -21,20 +25,20 @@ struct Rest {
     until: Instant,
     /// Of the rest after this one, if the next dial fails too.
     next: Duration,
-    reason: String,
+    reason: Arc<ConnectError>,
 }
 
 impl BackOff {
     /// Why the endpoint is left alone just now, if it is.
-    pub(super) fn reason(&self, now: Instant) -> Option<&str> {
+    pub(super) fn reason(&self, now: Instant) -> Option<&Arc<ConnectError>> {
         self.rest
             .as_ref()
             .filter(|rest| now < rest.until)
-            .map(|rest| rest.reason.as_str())
+            .map(|rest| &rest.reason)
     }
 
     /// A dial ended in a way that the server may count.
-    pub(super) fn failed(&mut self, now: Instant, reason: String) {
+    pub(super) fn failed(&mut self, now: Instant, reason: Arc<ConnectError>) {
         let delay = self.rest.as_ref().map_or(FIRST, |rest| rest.next);
         self.rest = Some(Rest {
             until: now + delay,
@@ -58,17 +62,15 @@ mod tests {
         let mut now = Instant::now();
         let mut back_off = BackOff::default();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            back_off.failed(now, "certificate".into());
+            back_off.failed(now, Arc::new(ConnectError::NoTls));
             let end = now + Duration::from_secs(seconds);
-            assert_eq!(
-                back_off.reason(end.checked_sub(Duration::from_millis(1)).expect("later")),
-                Some("certificate")
-            );
-            assert_eq!(back_off.reason(end), None, "{seconds}");
+            let just_before = end - Duration::from_millis(1);
+            assert!(back_off.reason(just_before).is_some(), "{seconds}");
+            assert!(back_off.reason(end).is_none(), "{seconds}");
             now = end;
         }
         back_off.succeeded();
-        back_off.failed(now, "again".into());
-        assert_eq!(back_off.reason(now + FIRST), None);
+        back_off.failed(now, Arc::new(ConnectError::NoTls));
+        assert!(back_off.reason(now + FIRST).is_none());
     }
 }

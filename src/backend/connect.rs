@@ -1,9 +1,9 @@
 //! Dialling a backend: an endpoint that answers, its greeting, TLS as configured. Never plaintext instead.
 
 use std::io;
-use std::sync::PoisonError;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
 
+use rustls::HandshakeKind;
 use rustls::pki_types::UnixTime;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
@@ -12,7 +12,8 @@ use tracing::{debug, warn};
 
 use super::{Backend, Dialled, Endpoint};
 use crate::net::socket::Socket;
-use crate::net::stream::{Side, Stream, StreamError};
+use crate::net::stream::{Stream, StreamError};
+use crate::protocol::Side;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::greeting::BackendGreeting;
@@ -54,9 +55,6 @@ pub enum ConnectError {
         /// Where.
         endpoint: String,
     },
-    /// Left alone after an earlier failure.
-    #[error("not dialled again yet: {0}")]
-    Resting(String),
     /// An ERR in place of a greeting.
     #[error("the backend refused the connection: {} {}{}", .0.code, .0.message, cure(.0))]
     Refused(ErrPacket),
@@ -64,13 +62,13 @@ pub enum ConnectError {
     #[error("the backend's greeting cannot be read: {0}")]
     Greeting(#[from] Malformed),
     /// The connection failed before or within the greeting.
-    #[error("{0}")]
+    #[error("{}", .0.in_words())]
     Stream(#[source] StreamError),
     /// TLS is configured, and the backend has none.
     #[error("the backend offers no TLS, and its `security` demands it")]
     NoTls,
     /// The handshake failed, or the backend's certificate was not accepted.
-    #[error("{}", reason(.0))]
+    #[error("{}", .0.in_words())]
     Tls(#[source] StreamError),
     /// The certificate of a resumed session is accepted no longer.
     #[error("TLS with the backend: its {0}")]
@@ -88,20 +86,11 @@ fn cure(error: &ErrPacket) -> &'static str {
     }
 }
 
-fn reason(error: &StreamError) -> String {
-    match error {
-        StreamError::Tls(side, error) => {
-            format!("TLS with the {side}: {}", tls::handshake_reason(error))
-        }
-        other => other.to_string(),
-    }
-}
-
 impl ConnectError {
     /// Whether the server may have counted this dial as a failed handshake, or blocks us already.
     fn may_be_counted(&self) -> bool {
         match self {
-            Self::Dial { .. } | Self::Resting(_) => false,
+            Self::Dial { .. } => false,
             Self::Refused(error) => error.code == HOST_IS_BLOCKED,
             Self::TooSlow { .. }
             | Self::Greeting(_)
@@ -118,7 +107,7 @@ impl Backend {
     /// Connects to the first endpoint that can be used, to log in with this head (without the SSL flag).
     ///
     /// Not cancel safe: a connection that is dropped here counts towards the server's `max_connect_errors`.
-    pub async fn connect(&self, head: LoginHead) -> Result<Connection, ConnectError> {
+    pub async fn connect(&self, head: LoginHead) -> Result<Connection, Arc<ConnectError>> {
         let deadline = Instant::now() + self.connect_time;
         let mut last = None;
         for (index, dialled) in self.endpoints.iter().enumerate() {
@@ -128,23 +117,19 @@ impl Backend {
             let until = now + deadline.saturating_duration_since(now) / left;
             match self.connect_to(dialled, head, until).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    if !matches!(error, ConnectError::Resting(_)) {
-                        warn!(route = %self.role, endpoint = %dialled.endpoint, %error, "connect to backend");
-                    }
-                    last = Some(error);
-                }
+                Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| ConnectError::Resting("it has no endpoint".into())))
+        Err(last.expect("a backend has at least one endpoint"))
     }
 
+    /// An endpoint that rests gives the error that it rests for.
     async fn connect_to(
         &self,
         dialled: &Dialled,
         head: LoginHead,
         until: Instant,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<Connection, Arc<ConnectError>> {
         let back_off = || {
             dialled
                 .back_off
@@ -152,23 +137,30 @@ impl Backend {
                 .unwrap_or_else(PoisonError::into_inner)
         };
         if let Some(reason) = back_off().reason(Instant::now()) {
-            return Err(ConnectError::Resting(reason.to_owned()));
+            return Err(Arc::clone(reason));
         }
-        let connected = timeout_at(until, self.dial(&dialled.endpoint, head))
+        let endpoint = &dialled.endpoint;
+        let connected = timeout_at(until, self.dial(endpoint, head))
             .await
             .unwrap_or_else(|_| {
                 Err(ConnectError::TooSlow {
-                    endpoint: dialled.endpoint.to_string(),
+                    endpoint: endpoint.to_string(),
                 })
             });
-        match &connected {
-            Ok(_) => back_off().succeeded(),
-            Err(error) if error.may_be_counted() => {
-                back_off().failed(Instant::now(), error.to_string())
+        match connected {
+            Ok(connection) => {
+                back_off().succeeded();
+                Ok(connection)
             }
-            Err(_) => {}
+            Err(error) => {
+                warn!(route = %self.role, %endpoint, %error, "connect to backend");
+                let error = Arc::new(error);
+                if error.may_be_counted() {
+                    back_off().failed(Instant::now(), Arc::clone(&error));
+                }
+                Err(error)
+            }
         }
-        connected
     }
 
     async fn dial(
@@ -197,10 +189,11 @@ impl Backend {
         if !lacking.is_empty() {
             return Err(ConnectError::Lacking(lacking));
         }
-        if let Some(connector) = &self.tls {
-            if !greeting.capabilities.contains(Capabilities::SSL) {
-                return Err(ConnectError::NoTls);
-            }
+        let offers_tls = greeting.capabilities.contains(Capabilities::SSL);
+        if self.demands_tls && !offers_tls {
+            return Err(ConnectError::NoTls);
+        }
+        if let Some(connector) = self.tls.as_ref().filter(|_| offers_tls) {
             head.capabilities = head.capabilities | Capabilities::SSL;
             stream
                 .write_packet(&head.encode())
@@ -215,8 +208,12 @@ impl Backend {
                 .await
                 .map_err(ConnectError::Tls)?;
             // rustls does not verify the certificate of a resumed session again
-            let peer = stream.tls().and_then(|tls| tls.peer_certificates());
-            connector.judge(peer, &name, UnixTime::now())?;
+            if let Some(session) = stream
+                .tls()
+                .filter(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
+            {
+                connector.judge(session.peer_certificates(), &name, UnixTime::now())?;
+            }
         }
         Ok(Connection {
             stream,
@@ -234,6 +231,3 @@ async fn open(endpoint: &Endpoint) -> io::Result<Socket> {
         Endpoint::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
     }
 }
-
-/// How long a failed dial at start, before the first greeting, is left before the next.
-pub(super) const RETRY: Duration = Duration::from_secs(1);

@@ -59,6 +59,18 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Whether a backend is spoken to over TLS. There is no falling back from one to the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Security {
+    /// In plaintext: to loopback, a Unix socket, or where `allow-plaintext: true` is written.
+    Plaintext,
+    /// As the server's greeting offers it. Only for `--backend` on this machine, where either is as good and the server
+    /// may have no certificate.
+    AsOffered(tls::ClientSettings),
+    /// Over TLS, or not at all.
+    Tls(tls::ClientSettings),
+}
+
 /// A backend's section, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -66,9 +78,8 @@ pub struct Settings {
     pub role: Role,
     /// Tried in order; at least one.
     pub endpoints: Vec<Endpoint>,
-    /// TLS towards it; `None` is plaintext, which `config` allows only to loopback, a Unix socket, or where
-    /// `allow-plaintext: true` is written.
-    pub tls: Option<tls::ClientSettings>,
+    /// TLS towards it or not.
+    pub security: Security,
     /// One deadline over name resolution, dialling every endpoint, greeting and TLS (`limits.connect-time`).
     pub connect_time: Duration,
 }
@@ -93,6 +104,8 @@ pub struct Backend {
     role: Role,
     endpoints: Vec<Dialled>,
     tls: Option<tls::Connector>,
+    /// Whether a server that offers no TLS is an error.
+    demands_tls: bool,
     connect_time: Duration,
     /// What it greeted with when last dialled.
     greeting: Mutex<Option<Arc<BackendGreeting>>>,
@@ -114,7 +127,7 @@ impl Backend {
         let Settings {
             role,
             endpoints,
-            tls,
+            security,
             connect_time,
         } = settings;
         let is_on_unix_socket = endpoints
@@ -128,8 +141,12 @@ impl Backend {
             .then(|| nix::unistd::User::from_uid(own_uid).ok().flatten())
             .flatten()
             .map(|user| user.name);
-        let tls = tls
-            .as_ref()
+        let (wanted, demands_tls) = match &security {
+            Security::Plaintext => (None, false),
+            Security::AsOffered(settings) => (Some(settings), false),
+            Security::Tls(settings) => (Some(settings), true),
+        };
+        let tls = wanted
             .map(tls::Connector::load)
             .transpose()
             .map_err(|error| BackendError::Material(role, error))?;
@@ -144,6 +161,7 @@ impl Backend {
             role,
             endpoints,
             tls,
+            demands_tls,
             connect_time,
             greeting: Mutex::default(),
             own_os_user,

@@ -3,12 +3,18 @@
 //! Once: a handshake that is not finished counts towards the server's `max_connect_errors`, so there are no
 //! greeting-only probes on an interval. Every later session brings the greeting anew.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tracing::info;
 
 use super::Backend;
-use super::connect::{ConnectError, Connection, RETRY};
+use super::connect::{ConnectError, Connection};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::login::LoginHead;
+
+/// Before the first greeting, dials follow each other so. One that the server may count rests longer by itself.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What a probe says in its `SSLRequest`; it never logs in.
 const HEAD: LoginHead = LoginHead {
@@ -20,7 +26,7 @@ const HEAD: LoginHead = LoginHead {
 
 impl Backend {
     /// Dials once: greeting and TLS, as a session would, and leaves.
-    pub async fn probe(&self) -> Result<Connection, ConnectError> {
+    pub async fn probe(&self) -> Result<Connection, Arc<ConnectError>> {
         self.connect(HEAD).await
     }
 

@@ -11,7 +11,7 @@ use super::problem::{Fault, Wrong};
 use super::security;
 use super::value::{choice, file_path};
 use super::warning::Remark;
-use crate::backend::{Endpoint, Role, Settings};
+use crate::backend::{Endpoint, Role, Security, Settings};
 use crate::tls::SslMode;
 
 /// The sections that are written, the source first.
@@ -43,7 +43,7 @@ pub(super) fn settings(
         settings.push(Settings {
             role,
             endpoints,
-            tls,
+            security: tls.map_or(Security::Plaintext, Security::Tls),
             connect_time,
         });
     }

@@ -10,6 +10,8 @@ pub struct Environment {
     pub state_directory: Option<String>,
     /// `$XDG_STATE_HOME`.
     pub xdg_state_home: Option<String>,
+    /// `$HOME`, below which `.local/state` stands in for an unset `$XDG_STATE_HOME`, as the XDG specification says.
+    pub home: Option<String>,
 }
 
 impl Environment {
@@ -18,6 +20,7 @@ impl Environment {
         Self {
             state_directory: env::var("STATE_DIRECTORY").ok(),
             xdg_state_home: env::var("XDG_STATE_HOME").ok(),
+            home: env::var("HOME").ok(),
         }
     }
 
@@ -28,14 +31,16 @@ impl Environment {
             .as_deref()
             .and_then(|list| list.split(':').next())
             .map(PathBuf::from);
-        let xdg = || {
-            self.xdg_state_home
-                .as_deref()
-                .map(|home| PathBuf::from(home).join("mytls"))
-        };
-        systemd
-            .filter(|path| path.is_absolute())
-            .or_else(|| xdg().filter(|path| path.is_absolute()))
+        let xdg = self.xdg_state_home.as_deref().map(PathBuf::from);
+        let home = self
+            .home
+            .as_deref()
+            .map(|home| PathBuf::from(home).join(".local/state"));
+        systemd.filter(|path| path.is_absolute()).or_else(|| {
+            xdg.filter(|path| path.is_absolute())
+                .or_else(|| home.filter(|path| path.is_absolute()))
+                .map(|path| path.join("mytls"))
+        })
     }
 }
 
@@ -43,27 +48,36 @@ impl Environment {
 mod tests {
     use super::*;
 
-    fn state_dir(state_directory: Option<&str>, xdg_state_home: Option<&str>) -> Option<PathBuf> {
+    fn state_dir(
+        state_directory: Option<&str>,
+        xdg_state_home: Option<&str>,
+        home: Option<&str>,
+    ) -> Option<PathBuf> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Environment {
             state_directory: owned(state_directory),
             xdg_state_home: owned(xdg_state_home),
+            home: owned(home),
         }
         .state_dir()
     }
 
     #[test]
     fn systemd_goes_before_xdg_and_relative_paths_do_not_count() {
-        assert_eq!(state_dir(None, None), None);
-        assert_eq!(state_dir(Some(""), Some("")), None);
-        assert_eq!(state_dir(Some("state"), Some("state")), None);
+        assert_eq!(state_dir(None, None, None), None);
+        assert_eq!(state_dir(Some(""), Some(""), Some("")), None);
+        assert_eq!(state_dir(Some("state"), Some("state"), Some("a")), None);
         assert_eq!(
-            state_dir(None, Some("/home/a/.local/state")),
-            Some("/home/a/.local/state/mytls".into())
+            state_dir(None, Some("/var/state"), Some("/home/a")),
+            Some("/var/state/mytls".into())
         );
         assert_eq!(
-            state_dir(Some("/var/lib/mytls:/var/lib/b"), Some("/x")),
+            state_dir(Some("/var/lib/mytls:/var/lib/b"), Some("/x"), None),
             Some("/var/lib/mytls".into())
+        );
+        assert_eq!(
+            state_dir(None, None, Some("/home/a")),
+            Some("/home/a/.local/state/mytls".into())
         );
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::backend::{self, Role};
+use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
 use crate::rules;
 use crate::session;
@@ -190,27 +190,31 @@ impl Config {
     }
 
     /// What holds when there is no file but only a backend's address: auto-tls, loopback. A backend that is not on this
-    /// machine is reached over TLS or not at all; without a CA its certificate cannot be verified, which is a warning.
+    /// machine is reached over TLS or not at all; without a CA its certificate cannot be verified, which is a warning. One on
+    /// this machine is spoken to as it offers: MySQL makes itself a certificate, MariaDB before 11.4 does not.
     pub fn for_backend(endpoint: &str, environment: &Environment) -> Result<Self, ConfigError> {
         let here = Path::new("");
         let endpoint = address::parse_endpoint(endpoint, here).map_err(ConfigError::Backend)?;
         let mut remarks = Vec::new();
         let config = Self::check(&File::default(), here, environment, &mut remarks)
             .expect("defaults are right, and a test loads them");
-        let tls = if address::is_local(&endpoint) {
-            None
-        } else {
-            remarks.push(Remark::general(Notice::NotVerified));
-            Some(tls::ClientSettings {
-                sources: tls::Sources::default(),
-                mode: SslMode::Required,
-                lowest_version: TlsVersion::default(),
-            })
+        let unverified = tls::ClientSettings {
+            sources: tls::Sources::default(),
+            mode: SslMode::Required,
+            lowest_version: TlsVersion::default(),
+        };
+        let security = match &endpoint {
+            Endpoint::Unix(_) => Security::Plaintext,
+            Endpoint::Tcp { .. } if address::is_local(&endpoint) => Security::AsOffered(unverified),
+            Endpoint::Tcp { .. } => {
+                remarks.push(Remark::general(Notice::NotVerified));
+                Security::Tls(unverified)
+            }
         };
         let backend = backend::Settings {
             role: Role::Source,
             endpoints: vec![endpoint],
-            tls,
+            security,
             connect_time: CONNECT_TIME,
         };
         let warnings = remarks

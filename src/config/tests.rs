@@ -2,7 +2,7 @@
 
 use super::place::key_paths;
 use super::*;
-use crate::backend::Endpoint;
+use crate::backend::{Endpoint, Security};
 use crate::rules::{AccountName, AccountRule, Requirement};
 
 const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
@@ -14,6 +14,7 @@ fn read(text: &str) -> Result<Config, ConfigError> {
     let environment = Environment {
         state_directory: Some("/state".to_owned()),
         xdg_state_home: None,
+        ..Environment::default()
     };
     Config::parse(Path::new("/etc/mytls/mytls.yaml"), text, &environment)
 }
@@ -129,7 +130,7 @@ fn defaults_are_what_the_design_says() {
                 host: "127.0.0.1".to_owned(),
                 port: 3306,
             }],
-            tls: None,
+            security: Security::Plaintext,
             connect_time: Duration::from_secs(5),
         }],
         route: Role::Source,
@@ -332,10 +333,21 @@ fn how_far_a_backend_is_verified_follows_from_ca_and_mode() {
         let modes: Vec<_> = config
             .backends
             .iter()
-            .map(|backend| backend.tls.as_ref().map(|tls| tls.mode))
+            .map(|backend| mode(&backend.security))
             .collect();
         assert_eq!(modes, [expected], "{keys}");
     }
+}
+
+fn tls(security: &Security) -> Option<&tls::ClientSettings> {
+    match security {
+        Security::Plaintext => None,
+        Security::AsOffered(settings) | Security::Tls(settings) => Some(settings),
+    }
+}
+
+fn mode(security: &Security) -> Option<SslMode> {
+    tls(security).map(|settings| settings.mode)
 }
 
 #[test]
@@ -364,7 +376,7 @@ security:
     };
     let file = |path: &str| Some(tls::PemSource::File(path.into()));
     assert_eq!(
-        config.backends[0].tls.as_ref().map(|tls| &tls.sources),
+        tls(&config.backends[0].security).map(|tls| &tls.sources),
         Some(&tls::Sources {
             ca: file("/etc/mytls/ca.pem"),
             cert: inline("from.security.ssl-cert-base64", "-----BEGIN"),
@@ -479,28 +491,33 @@ fn a_backend_alone_is_never_plaintext_over_a_network() {
             "{endpoint}"
         );
     }
+    let unverified = tls::ClientSettings {
+        sources: tls::Sources::default(),
+        mode: SslMode::Required,
+        lowest_version: TlsVersion::default(),
+    };
+    let (as_offered, over_tls) = (
+        Security::AsOffered(unverified.clone()),
+        Security::Tls(unverified),
+    );
     for (endpoint, expected) in [
-        ("127.0.0.1:3306", None),
-        ("[::1]:3306", None),
-        ("unix:/run/mysqld.sock", None),
-        ("db", Some(SslMode::Required)),
-        ("10.0.0.1:4000", Some(SslMode::Required)),
+        ("127.0.0.1:3306", &as_offered),
+        ("[::1]:3306", &as_offered),
+        ("unix:/run/mysqld.sock", &Security::Plaintext),
+        ("db", &over_tls),
+        ("10.0.0.1:4000", &over_tls),
     ] {
         let config = alone(endpoint).expect(endpoint);
         let [backend] = &config.backends[..] else {
             panic!("one backend")
         };
-        assert_eq!(
-            backend.tls.as_ref().map(|tls| tls.mode),
-            expected,
-            "{endpoint}"
-        );
+        assert_eq!(&backend.security, expected, "{endpoint}");
         let notices: Vec<_> = config
             .warnings
             .into_iter()
             .map(|warning| warning.notice)
             .collect();
-        let weak = expected.map(|_| Notice::NotVerified);
+        let weak = (expected == &over_tls).then_some(Notice::NotVerified);
         let expected: Vec<_> = [Notice::NoStateDirectory].into_iter().chain(weak).collect();
         assert_eq!(notices, expected, "{endpoint}");
     }

@@ -50,7 +50,7 @@ pub enum Notice {
     AdmitsNobody,
     /// `state-dir` is written nowhere.
     #[error(
-        "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME): the certificate is made anew at each start, and clients that trust the old one must be told"
+        "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME, $HOME): the certificate is made anew at each start, and clients that trust the old one must be told"
     )]
     NoStateDirectory,
 }

@@ -16,7 +16,9 @@ use tokio::io::ReadBuf;
 
 use super::buffers::{Buffers, with_buffers};
 use super::socket::{RecordWriter, Socket};
+use crate::protocol::Side;
 use crate::protocol::packet::{HEADER_BYTES, Header};
+use crate::tls::handshake_reason;
 
 /// While a peer is only watched for its end, so much of what it sends early is kept.
 const EARLY_BYTES: usize = 64 * 1024;
@@ -25,24 +27,6 @@ const EARLY_BYTES: usize = 64 * 1024;
 /// with unread bytes resets it, and the reset can overtake what we sent.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
-
-/// Which end of a session a stream leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The client.
-    Client,
-    /// The backend.
-    Backend,
-}
-
-impl std::fmt::Display for Side {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Backend => "backend",
-        })
-    }
-}
 
 /// Why a stream can go on no longer.
 #[derive(Debug, Error)]
@@ -76,6 +60,18 @@ pub enum StreamError {
         /// The most that is allowed.
         limit: usize,
     },
+}
+
+impl StreamError {
+    /// The reason for an operator: what rustls saw, said in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Tls(side, error) => {
+                format!("TLS with the {side} failed: {}", handshake_reason(error))
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 /// One connection.
@@ -271,8 +267,13 @@ impl Stream {
             while let (false, Poll::Ready(written)) =
                 (rest.is_empty(), self.socket.poll_write(cx, rest))
             {
-                let written = written.map_err(|error| StreamError::Io(self.side, error))?;
-                rest = &rest[written..];
+                match written {
+                    Ok(0) => {
+                        return Err(StreamError::Io(self.side, io::ErrorKind::WriteZero.into()));
+                    }
+                    Ok(written) => rest = &rest[written..],
+                    Err(error) => return Err(StreamError::Io(self.side, error)),
+                }
             }
         }
         self.queue(rest)?;
@@ -311,16 +312,13 @@ impl Stream {
     }
 
     fn queue(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        match &mut self.tls {
-            Some(tls) => tls
-                .writer()
-                .write_all(bytes)
-                .map_err(|error| StreamError::Io(self.side, error)),
-            None => {
-                self.unsent.extend_from_slice(bytes);
-                Ok(())
-            }
-        }
+        let Some(tls) = &mut self.tls else {
+            self.unsent.extend_from_slice(bytes);
+            return Ok(());
+        };
+        tls.writer()
+            .write_all(bytes)
+            .map_err(|error| StreamError::Io(self.side, error))
     }
 
     // ---- packets, for greeting, login and commands of our own --------------------------------------------------------

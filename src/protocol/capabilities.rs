@@ -50,11 +50,11 @@ flags! {
     RESERVED = 14;
     /// Authentication of MySQL 4.1; called `CLIENT_RESERVED2` since MySQL 8.0.
     SECURE_CONNECTION = 15;
-    /// Several statements in one COM_QUERY.
+    /// Several statements in one `COM_QUERY`.
     MULTI_STATEMENTS = 16;
-    /// Several results of one COM_QUERY.
+    /// Several results of one `COM_QUERY`.
     MULTI_RESULTS = 17;
-    /// Several results of one COM_STMT_EXECUTE.
+    /// Several results of one `COM_STMT_EXECUTE`.
     PS_MULTI_RESULTS = 18;
     /// Authentication by plugins that the packets name.
     PLUGIN_AUTH = 19;
@@ -72,7 +72,7 @@ flags! {
     OPTIONAL_RESULTSET_METADATA = 25;
     /// zstd compression.
     ZSTD_COMPRESSION_ALGORITHM = 26;
-    /// COM_QUERY and COM_STMT_EXECUTE carry query attributes.
+    /// `COM_QUERY` and `COM_STMT_EXECUTE` carry query attributes.
     QUERY_ATTRIBUTES = 27;
     /// Several factors of authentication.
     MULTI_FACTOR_AUTHENTICATION = 28;

@@ -1,4 +1,4 @@
-//! COM_CHANGE_USER: a second login on the same connection.
+//! `COM_CHANGE_USER`: a second login on the same connection.
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html>
 
@@ -10,7 +10,7 @@ use super::packet::{Malformed, PayloadReader, put_length_encoded_bytes, put_nul_
 /// The command's byte.
 pub const COM_CHANGE_USER: u8 = 0x11;
 
-/// A client's COM_CHANGE_USER.
+/// A client's `COM_CHANGE_USER`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeUser<'a> {
     /// User name as sent, in the character set of `collation`.
@@ -50,7 +50,7 @@ impl<'a> ChangeUser<'a> {
     }
 }
 
-/// The COM_CHANGE_USER that mytls sends to a backend in a client's name.
+/// The `COM_CHANGE_USER` that mytls sends to a backend in a client's name.
 #[derive(Debug)]
 pub struct BackendChangeUser<'a> {
     /// The canonical name, in the character set of `collation`.

@@ -8,6 +8,8 @@ use super::server_kind::ServerKind;
 
 /// Length of the scramble's salt.
 pub const SALT_BYTES: usize = 20;
+/// That length as greetings have it: the NUL behind the salt counts.
+const SALT_LENGTH: u8 = 21;
 
 const PROTOCOL_VERSION: u8 = 10;
 /// `SERVER_STATUS_AUTOCOMMIT`, what every server greets with.
@@ -104,7 +106,7 @@ impl ClientGreeting<'_> {
         payload.extend_from_slice(&[low_a, low_b, self.collation]);
         payload.extend_from_slice(&STATUS.to_le_bytes());
         payload.extend_from_slice(&[high_a, high_b]);
-        payload.push(SALT_BYTES as u8 + 1);
+        payload.push(SALT_LENGTH);
         payload.extend_from_slice(&[0; 6]);
         payload.extend_from_slice(&self.capabilities.extended().to_le_bytes());
         put_nul_terminated(&mut payload, salt_2);

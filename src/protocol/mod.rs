@@ -13,5 +13,8 @@ pub mod ok_packet;
 pub mod packet;
 pub mod response;
 pub mod server_kind;
+mod side;
 pub mod tracker;
 pub mod user_name;
+
+pub use self::side::Side;

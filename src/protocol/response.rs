@@ -10,6 +10,9 @@ pub const FULL_PACKET_BYTES: usize = 0xff_ffff;
 /// No packet has to be seen further than this: an OK with its header, two integers of nine bytes, and the flags.
 pub const HEAD_BYTES: usize = 1 + 9 + 9 + 2;
 
+/// What an EOF, or an OK in its place, starts with. Only rows with a huge first value, and ERR, start with as much.
+pub const FIRST_BYTE_OF_END: u8 = 0xfe;
+
 /// An EOF packet is shorter than this. A longer packet with its first byte is a row with a huge first value.
 const EOF_BYTES_LIMIT: usize = 9;
 
@@ -129,7 +132,7 @@ impl Head<'_> {
         };
         match self.payload.first() {
             None => Err("a row is empty"),
-            Some(0xfe) if self.payload_bytes < limit => self.end_status().map(Some),
+            Some(&FIRST_BYTE_OF_END) if self.payload_bytes < limit => self.end_status().map(Some),
             Some(_) => Ok(None),
         }
     }
@@ -137,7 +140,7 @@ impl Head<'_> {
     /// The EOF that divides definitions from what follows.
     pub fn end_of_definitions(&self) -> Result<Status, &'static str> {
         match self.payload.first() {
-            Some(0xfe) if self.payload_bytes < EOF_BYTES_LIMIT => self.end_status(),
+            Some(&FIRST_BYTE_OF_END) if self.payload_bytes < EOF_BYTES_LIMIT => self.end_status(),
             _ => Err("no EOF packet follows the definitions"),
         }
     }
@@ -146,7 +149,7 @@ impl Head<'_> {
     pub fn status(&self) -> Result<Status, &'static str> {
         match self.payload.first() {
             Some(0x00) => self.ok_status(),
-            Some(0xfe) => self.end_status(),
+            Some(&FIRST_BYTE_OF_END) => self.end_status(),
             _ => Err("the response is neither OK, EOF nor ERR"),
         }
     }

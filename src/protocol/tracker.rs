@@ -14,9 +14,7 @@ mod violation;
 mod walk;
 
 #[cfg(test)]
-mod forms;
-#[cfg(test)]
-mod recorded;
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -24,8 +22,9 @@ use self::backend::Responder;
 use self::client::Sender;
 use self::due::Due;
 use self::transaction::Transaction;
-pub use self::violation::{Side, Violation};
+pub use self::violation::Violation;
 use self::walk::HEADER_BYTES;
+use super::Side;
 use super::command::{Command, ResponseForm};
 use super::response::{Form, Status};
 
@@ -98,7 +97,7 @@ struct Forwarded {
     command: Command,
     /// The statement that it names, or 0.
     statement: u32,
-    /// Sequence number that its response starts with; known once the command's last packet has come.
+    /// Sequence number that its response starts with: 1, or more once a longer command has been sent.
     response_sequence: u8,
 }
 
@@ -122,6 +121,16 @@ impl Tracker {
     /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it.
     pub fn is_between_transactions(&self) -> bool {
         self.commands.is_empty() && self.client.is_idle() && self.transaction.is_none()
+    }
+
+    /// The sequence number of an ERR that the session may put in place of what the backend sends next: the client
+    /// waits for a response and has no part of a packet. Ask before giving the tracker the backend's bytes, since bytes
+    /// with a [`Violation`] do not reach the client.
+    pub fn error_sequence(&self) -> Option<u8> {
+        let first = *self.commands.front()?;
+        let client_listens =
+            self.backend.is_between_packets() && !self.client_sends_first_command();
+        client_listens.then(|| self.backend.due_sequence(first))
     }
 
     /// The session changed the user by itself; `status` is that of the backend's OK.

@@ -1,4 +1,4 @@
-//! COM_CHANGE_USER: judged like a login, on what the client showed when it connected.
+//! `COM_CHANGE_USER`: judged like a login, on what the client showed when it connected.
 
 use tokio::time::{Instant, timeout_at};
 

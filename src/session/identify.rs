@@ -12,7 +12,7 @@ use crate::protocol::greeting::{BackendGreeting, ClientGreeting, SALT_BYTES};
 use crate::protocol::login::{HEAD_BYTES, Login, LoginHead};
 use crate::protocol::server_kind::ServerKind;
 use crate::protocol::user_name::UserName;
-use crate::rules::{Certificate, ClientAddress, Identity, Transport};
+use crate::rules::{ClientAddress, Identity, Transport};
 use crate::tls::{Acceptor, CertificateRefusal, Negotiated};
 
 /// The longest login packet. Connection attributes are the longest part: servers take 64 KiB of them.
@@ -188,12 +188,7 @@ async fn read_login(client: &mut Stream) -> Result<Vec<u8>, Failure> {
 fn judge(acceptor: &Acceptor, client: &Stream) -> Result<Transport, CertificateRefusal> {
     let shown = client.tls().and_then(|tls| tls.peer_certificates());
     let certificate = acceptor.judge(shown, UnixTime::now())?;
-    Ok(Transport::Tls {
-        certificate: certificate.map(|shown| Certificate {
-            subject: shown.subject,
-            issuer: shown.issuer,
-        }),
-    })
+    Ok(Transport::Tls { certificate })
 }
 
 /// What both sides will speak. Bit 0 stays set unless the client, too, says that it speaks MariaDB.

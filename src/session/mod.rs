@@ -1,7 +1,7 @@
 //! The data port: one client connection with its backend connection, from accept to close.
 //!
-//! accept → [`identify`] (greeting, TLS, certificate, login packet) → authorize (the rules make a [`Permit`]) →
-//! connect to the backend → [`authenticate`] (the backend's own) → [`relay`], with [`change_user`] on the way → close
+//! accept → `identify` (greeting, TLS, certificate, login packet) → authorize (the rules make a [`Permit`]) →
+//! connect to the backend → `authenticate` (the backend's own) → `relay`, with `change_user` on the way → close
 //! both, one line in the log. A client that does not pass costs the backend nothing.
 
 mod authenticate;
@@ -29,7 +29,8 @@ use self::relay::{Event, Relay};
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
 use crate::net::socket::Socket;
-use crate::net::stream::{Side, Stream};
+use crate::net::stream::Stream;
+use crate::protocol::Side;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
@@ -148,7 +149,7 @@ impl DataPort {
         match authenticated {
             Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
             Err(failure @ Failure::BackendNotSeen(_)) => {
-                refuse_in_place_of_greeting(client, &record, &failure).await
+                refuse_in_place_of_greeting(client, &record, &failure).await;
             }
             Err(failure) => refuse(client, &record, &failure).await,
         }
@@ -202,7 +203,7 @@ impl DataPort {
         }
     }
 
-    /// Judges by the rules, at login and in COM_CHANGE_USER.
+    /// Judges by the rules, at login and in `COM_CHANGE_USER`.
     fn authorize(
         &self,
         identity: &Identity,

@@ -1,5 +1,6 @@
 //! How a session ended: what the client is told, and the one line in the log.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use thiserror::Error;
@@ -7,13 +8,14 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
-use crate::net::stream::{Side, StreamError};
+use crate::net::stream::StreamError;
+use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
 use crate::protocol::tracker::Violation;
 use crate::protocol::user_name::UserNameError;
 use crate::rules::{ClientAddress, Denial};
-use crate::tls::{CertificateRefusal, Negotiated, handshake_reason};
+use crate::tls::{CertificateRefusal, Negotiated};
 
 /// Why a login did not come to be. The text is the operator's; [`Failure::reply`] is the client's.
 #[derive(Debug, Error)]
@@ -24,7 +26,7 @@ pub(super) enum Failure {
     TooManyConnections,
     #[error("no greeting of the {0} was ever seen")]
     BackendNotSeen(Role),
-    #[error("{}", tls_reason(.0))]
+    #[error("{}", .0.in_words())]
     Client(#[source] StreamError),
     #[error("{0}")]
     Malformed(#[from] Malformed),
@@ -47,7 +49,10 @@ pub(super) enum Failure {
     #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
     OwnOsUser { user: String, using_password: bool },
     #[error("{error}")]
-    Connect { route: Role, error: ConnectError },
+    Connect {
+        route: Role,
+        error: Arc<ConnectError>,
+    },
     #[error("{error}")]
     Backend { route: Role, error: StreamError },
     #[error("the backend logged the client in without asking for its password")]
@@ -65,15 +70,6 @@ pub(super) enum Failure {
     RefusedByBackend(ErrPacket),
 }
 
-fn tls_reason(error: &StreamError) -> String {
-    match error {
-        StreamError::Tls(side, error) => {
-            format!("TLS with the {side}: {}", handshake_reason(error))
-        }
-        other => other.to_string(),
-    }
-}
-
 /// `Access denied`, word for word as servers say it.
 pub(super) fn access_denied(user: &str, address: ClientAddress, using_password: bool) -> ErrPacket {
     let using = if using_password { "YES" } else { "NO" };
@@ -88,7 +84,6 @@ impl Failure {
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
     pub(super) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
-            Self::Left | Self::RefusedByBackend(_) => return None,
             Self::Client(StreamError::TooLarge { .. }) => ErrPacket::new(
                 1153,
                 "08S01",
@@ -97,12 +92,9 @@ impl Failure {
             Self::Client(StreamError::Sequence { .. })
             | Self::Malformed(_)
             | Self::ClientBreaks(_)
-            | Self::NotAsked
-            | Self::Connect {
-                error: ConnectError::Lacking(_),
-                ..
-            } => ErrPacket::new(1043, "08S01", "Bad handshake"),
-            Self::Client(_) => return None,
+            | Self::NotAsked => bad_handshake(),
+            // nobody is left to read it, TLS never came to be, or the backend's own word was handed on
+            Self::Client(_) | Self::Left | Self::RefusedByBackend(_) => return None,
             Self::TooManyConnections => ErrPacket::new(1040, "08004", "Too many connections"),
             Self::BackendNotSeen(route) => cannot_connect(*route),
             Self::OldClient | Self::OldPassword => ErrPacket::new(
@@ -138,7 +130,8 @@ impl Failure {
                 user,
                 using_password,
             } => access_denied(user, address, *using_password),
-            Self::Connect { route, error } => match error {
+            Self::Connect { route, error } => match &**error {
+                ConnectError::Lacking(_) => bad_handshake(),
                 ConnectError::NoTls | ConnectError::Tls(_) | ConnectError::Certificate(_) => {
                     ErrPacket::new(
                         2026,
@@ -170,6 +163,10 @@ impl Failure {
     }
 }
 
+fn bad_handshake() -> ErrPacket {
+    ErrPacket::new(1043, "08S01", "Bad handshake")
+}
+
 fn cannot_connect(route: Role) -> ErrPacket {
     ErrPacket::new(
         2003,
@@ -189,9 +186,13 @@ pub(super) enum End {
     BackendClosed,
     #[error("the backend ended the session with error {0}")]
     BackendEnded(u16),
-    #[error("{0}")]
-    Violation(#[from] Violation),
-    #[error("{}", tls_reason(.0))]
+    #[error("{violation}")]
+    Violation {
+        violation: Violation,
+        /// With this sequence number the client can still be told.
+        error_sequence: Option<u8>,
+    },
+    #[error("{}", .0.in_words())]
     Stream(#[from] StreamError),
     #[error("change of user: {0}")]
     ChangeUser(Failure),
@@ -270,8 +271,8 @@ impl Record {
             | End::Drained => {
                 session_line!(info, self, end);
             }
-            End::Violation(_) | End::Stream(_) | End::ChangeUser(_) | End::Cut => {
-                session_line!(warn, self, end)
+            End::Violation { .. } | End::Stream(_) | End::ChangeUser(_) | End::Cut => {
+                session_line!(warn, self, end);
             }
         }
     }

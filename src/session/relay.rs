@@ -10,7 +10,7 @@ use super::outcome::End;
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
 use crate::protocol::err_packet::ErrPacket;
-use crate::protocol::tracker::{BackendThen, ClientThen, Side, Tracker, Violation};
+use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
 
 /// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
 const HELD_BYTES: usize = 64 * 1024;
@@ -18,7 +18,7 @@ const HELD_BYTES: usize = 64 * 1024;
 /// What the relay cannot deal with itself.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A COM_CHANGE_USER begins in front of what is held; nothing is outstanding.
+    /// A `COM_CHANGE_USER` begins in front of what is held; nothing is outstanding.
     ChangeUser,
     /// A command that is not relayed was dropped; nothing is outstanding.
     Refuse {
@@ -95,24 +95,22 @@ impl Relay {
         Ok(self.client.write_packet(&error.encode()).await?)
     }
 
-    /// Closes both sides; each gets what was sent to it. A client that broke the protocol is told, where that cannot be
+    /// Closes both sides; each gets what was sent to it. Of a broken protocol the client is told, where that cannot be
     /// taken for part of a response.
     pub(super) async fn close(mut self, end: &End) {
-        if let End::Violation(violation) = end
-            && violation.side() == Side::Client
-            && self.tracker.outstanding() == 0
+        if let End::Violation {
+            violation,
+            error_sequence: Some(sequence),
+        } = end
         {
-            let (sequence, error) = match violation {
-                Violation::Sequence { got, .. } => (
-                    *got,
-                    ErrPacket::new(1156, "08S01", "Got packets out of order"),
-                ),
-                _ => (
-                    0,
-                    ErrPacket::new(1835, "HY000", "Malformed communication packet."),
-                ),
+            let error = if violation.is_out_of_order() {
+                ErrPacket::new(1156, "08S01", "Got packets out of order")
+            } else {
+                ErrPacket::new(1835, "HY000", "Malformed communication packet.")
             };
-            let _ = self.answer(sequence, &error).await;
+            self.client.set_next_sequence(*sequence);
+            // it is closed next, either way
+            let _ = self.client.write_packet(&error.encode()).await;
         }
         tokio::join!(self.client.close(), self.backend.close());
     }
@@ -147,7 +145,14 @@ impl Relay {
         if bytes.is_empty() {
             return Poll::Ready(Err(End::BackendClosed));
         }
-        let then = self.tracker.backend_bytes(bytes)?;
+        let error_sequence = self.tracker.error_sequence();
+        let then = self
+            .tracker
+            .backend_bytes(bytes)
+            .map_err(|violation| End::Violation {
+                violation,
+                error_sequence,
+            })?;
         self.client.poll_send(cx, bytes)?;
         self.from_backend += bytes.len() as u64;
         Poll::Ready(match then {
@@ -243,7 +248,15 @@ fn forward(
     cx: &mut Context<'_>,
     bytes: &[u8],
 ) -> Result<(usize, ClientThen), End> {
-    let verdict = tracker.client_bytes(bytes)?;
+    let verdict = tracker
+        .client_bytes(bytes)
+        .map_err(|violation| End::Violation {
+            violation,
+            error_sequence: (tracker.outstanding() == 0).then_some(match violation {
+                Violation::Sequence { got, .. } => got.wrapping_add(1),
+                _ => 1,
+            }),
+        })?;
     if verdict.forward > 0 {
         backend.poll_send(cx, &bytes[..verdict.forward])?;
     }

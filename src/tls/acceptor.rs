@@ -22,13 +22,14 @@ use super::{
     authorities::{Authorities, Usage},
     auto,
     auto::{AutoCa, AutoError},
-    certificate::ClientCertificate,
+    certificate::names,
     material::Material,
     problem::MaterialError,
     provider,
     refusal::{CertificateRefusal, Flaw},
     signature,
 };
+use crate::rules::Certificate;
 
 /// One generation of TLS towards clients. Never changed: a reload makes another, with ticket keys of its own, so no client
 /// resumes what an earlier generation let in.
@@ -113,7 +114,7 @@ impl Acceptor {
         &self,
         peer: Option<&[CertificateDer<'_>]>,
         now: UnixTime,
-    ) -> Result<Option<ClientCertificate>, CertificateRefusal> {
+    ) -> Result<Option<Certificate>, CertificateRefusal> {
         let Some(chain) = peer else { return Ok(None) };
         let Some(leaf) = chain.first() else {
             return Ok(None);
@@ -122,7 +123,7 @@ impl Acceptor {
             .as_ref()
             .ok_or(Flaw::NoAuthorities)
             .and_then(|authorities| authorities.verify(chain, Usage::Client, now))
-            .and_then(|()| ClientCertificate::read(leaf))
+            .and_then(|()| names(leaf))
             .map(Some)
             .map_err(|flaw| CertificateRefusal::new(Some(leaf), flaw))
     }
@@ -256,7 +257,7 @@ mod tests {
     fn judged(
         acceptor: &Acceptor,
         shown: &Leaf,
-    ) -> Result<Option<ClientCertificate>, CertificateRefusal> {
+    ) -> Result<Option<Certificate>, CertificateRefusal> {
         let (_, server) = handshake(
             &client(shown.sources(None)),
             acceptor.config(),
@@ -426,7 +427,7 @@ mod tests {
             ),
         ];
         for (case, leaf, issuer) in table {
-            let expected = ClientCertificate {
+            let expected = Certificate {
                 subject: "/O=Lab/CN=dm".to_owned(),
                 issuer: issuer.to_owned(),
             };

@@ -258,7 +258,7 @@ mod tests {
 
     use super::*;
     use crate::tls::{
-        certificate::{ClientCertificate, public_key},
+        certificate::{names, public_key},
         provider,
         testing::{Authority, mysql_manual_recipe, openssl},
     };
@@ -299,7 +299,7 @@ mod tests {
             );
             // Whatever they say.
             let _ = (
-                ClientCertificate::read(&damaged),
+                names(&damaged),
                 public_key(&damaged),
                 parse(&damaged).map(|it| host_names(&it)),
             );

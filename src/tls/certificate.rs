@@ -15,25 +15,15 @@ use x509_parser::{
 };
 
 use super::refusal::Flaw;
+use crate::rules::Certificate;
 
-/// The client certificate of a session, after it was judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// Subject in OpenSSL's one-line form, as in `REQUIRE SUBJECT`.
-    pub subject: String,
-    /// Issuer in the same form.
-    pub issuer: String,
-}
-
-impl ClientCertificate {
-    /// The names in a certificate; nothing is verified here.
-    pub(super) fn read(der: &CertificateDer<'_>) -> Result<Self, Flaw> {
-        let certificate = parse(der)?;
-        Ok(Self {
-            subject: one_line(certificate.subject()),
-            issuer: one_line(certificate.issuer()),
-        })
-    }
+/// The names in a certificate; nothing is verified here.
+pub(super) fn names(der: &CertificateDer<'_>) -> Result<Certificate, Flaw> {
+    let certificate = parse(der)?;
+    Ok(Certificate {
+        subject: one_line(certificate.subject()),
+        issuer: one_line(certificate.issuer()),
+    })
 }
 
 pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Flaw> {
@@ -267,7 +257,7 @@ mod tests {
                 .trim_start();
             let der = CertificateDer::from_pem_file(directory.path().join("cert.pem"))
                 .expect("a certificate");
-            let certificate = ClientCertificate::read(&der).expect("readable");
+            let certificate = names(&der).expect("readable");
             assert_eq!(certificate.subject, expected);
             assert_eq!(certificate.issuer, expected, "self-signed");
         }
@@ -276,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_no_certificate_is_malformed() {
         let der = CertificateDer::from(b"0\x03abc".as_slice());
-        assert_eq!(ClientCertificate::read(&der), Err(Flaw::Malformed));
+        assert_eq!(names(&der), Err(Flaw::Malformed));
         assert_eq!(public_key(&der).map(|_| ()), Err(Flaw::Malformed));
     }
 

@@ -33,7 +33,7 @@ use rustls::{
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
     auto::{AutoCa, AutoError},
-    certificate::{ClientCertificate, describe},
+    certificate::describe,
     connector::{Connector, ConnectorError, server_name},
     failure::handshake_reason,
     negotiated::Negotiated,

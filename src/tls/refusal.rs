@@ -7,7 +7,8 @@ use rustls::{
     pki_types::{CertificateDer, UnixTime},
 };
 
-use super::certificate::{ClientCertificate, timestamp};
+use super::certificate::{names, timestamp};
+use crate::rules::Certificate;
 
 /// A certificate that was not accepted: which one, and what is wrong with it.
 ///
@@ -21,8 +22,8 @@ pub struct CertificateRefusal {
 
 impl CertificateRefusal {
     pub(super) fn new(certificate: Option<&CertificateDer<'_>>, flaw: Flaw) -> Self {
-        match certificate.map(ClientCertificate::read) {
-            Some(Ok(ClientCertificate { subject, issuer })) => Self {
+        match certificate.map(names) {
+            Some(Ok(Certificate { subject, issuer })) => Self {
                 subject,
                 issuer,
                 flaw,

@@ -5,10 +5,10 @@ use std::fmt;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::handshake::Login;
+use crate::support::packet::ErrorPacket;
 use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::Plugin;
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::ErrorPacket;
 
 /// How a client comes.
 #[derive(Clone, Copy)]
@@ -241,8 +241,7 @@ fn resumed_session_is_judged_by_its_certificate() {
     for (identity, allowed) in [(Some(&PKI.client), true), (None, false)] {
         let tls = PKI.resuming_client_tls(identity);
         for _ in 0..3 {
-            let mut client = Client::connect(proxy.address);
-            client.greeting();
+            let mut client = Client::greeted(proxy.address);
             let login = Login::of(&account("X509", Plugin::Native));
             client.start_tls(&login, &tls);
             client.send_login(&login);
@@ -293,6 +292,19 @@ fn anonymous_account_of_a_nearer_host_beats_a_named_one() {
     let proxy = Proxy::start(config);
     let mut client = log_in(&proxy, Security::Plaintext, &Login::of("app_Native"));
     assert_eq!(client.error().code_and_state(), (1045, "28000"));
+}
+
+/// A dual-stack port sees an IPv4 client under an IPv6 address; its rules are those of IPv4.
+#[test]
+fn ipv4_client_of_an_ipv6_port_is_an_ipv4_client() {
+    let backend = backend(false);
+    let config = Config::before(&backend)
+        .listen("\"[::ffff:127.0.0.1]:0\"")
+        .with("accounts: [{ user: \"'app_Native'@'127.0.0.1'\", require: SSL }]");
+    let proxy = Proxy::start(config);
+    let mut client = log_in(&proxy, Security::Plaintext, &Login::of("app_Native"));
+    let message = "Access denied for user 'app_Native'@'127.0.0.1' (using password: YES)";
+    assert_eq!(client.error(), access_denied(2, message.to_owned()));
 }
 
 #[test]

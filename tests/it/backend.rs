@@ -6,13 +6,14 @@ use std::time::Duration;
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
-use crate::support::backend::{Backend, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::Event;
 use crate::support::handshake::{Greeting, Login};
+use crate::support::packet::{ErrorPacket, err_without_state, ok};
 use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with, wait_until};
-use crate::support::wire::{ErrorPacket, err_without_state, ok};
 
 /// A backend that is in order when mytls learns its greeting, and `later` for every connection after that.
 fn turning(later: Server) -> Backend {
@@ -41,8 +42,7 @@ fn turning_from_tls(later: Server) -> Backend {
 /// The ERR that a login without TLS ends in.
 #[track_caller]
 fn refused(proxy: &Proxy) -> ErrorPacket {
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     let error = client.error();
     assert_eq!(error.sequence, 2, "{error:?}");
@@ -65,7 +65,7 @@ fn expect_no_login(backend: &Backend) {
 
 #[test]
 fn backend_that_hangs_up_is_an_error_that_names_the_route() {
-    let backend = turning(Server::first_packet(Vec::new()));
+    let backend = turning(Server::hanging_up());
     let proxy = Proxy::start(Config::before(&backend));
     expect_no_backend(&refused(&proxy));
 }
@@ -253,8 +253,7 @@ fn lying_greeting_ends_that_session_alone() {
             }
         });
         let mut proxy = Proxy::start(Config::before(&backend));
-        let mut client = Client::connect(proxy.address);
-        client.greeting();
+        let mut client = Client::greeted(proxy.address);
         client.send_login(&Login::of("app"));
         let answer = client.read();
         if !case.contains("salt") {
@@ -300,29 +299,95 @@ fn backend_that_lost_a_granted_capability_ends_the_session_and_is_learnt_again()
 /// It would mean that the server took our filler for an answer.
 #[test]
 fn ok_without_any_plugin_is_no_login() {
-    let backend =
-        Backend::start(Server::mysql().on_login(crate::support::backend::Conversation::welcome));
+    let backend = Backend::start(
+        Server::mysql().on_login(crate::support::conversation::Conversation::welcome),
+    );
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     let answer = client.read();
     assert!(answer.error().is_some(), "{answer:?}");
     client.expect_end();
 }
 
+/// Nothing of a login is as large; a length alone must not make mytls allocate.
+#[test]
+fn huge_packet_of_the_backend_ends_the_login() {
+    let backend = Backend::start(Server::mysql().on_login(|conversation| {
+        conversation.send_raw(&[0xff, 0xff, 0xff, 2, 0xfe])?;
+        conversation.send_raw(&vec![b'x'; 1 << 22])?;
+        conversation.read_end().map(drop)
+    }));
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::greeted(proxy.address);
+    client.send_login(&Login::of("app"));
+    assert!(client.read().error().is_some(), "an ERR and not the packet");
+    client.expect_end();
+}
+
+/// Of before MySQL 4.1: a lone 0xfe asks for the old scramble, which is no secret any more.
+#[test]
+fn old_password_scramble_is_not_asked_of_a_client() {
+    let backend = Backend::start(Server::mysql().on_login(|conversation| {
+        conversation.send(&[0xfe])?;
+        conversation.read()?;
+        conversation.refuse()
+    }));
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::greeted(proxy.address);
+    client.send_login(&Login::of("app"));
+    assert_eq!(client.error().code, 1251);
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
+}
+
+#[test]
+fn nonsense_in_place_of_a_plugin_is_no_login() {
+    let nonsense: [&[u8]; 8] = [
+        b"",
+        b"\x00",
+        b"\x00\x00",
+        b"\xff",
+        b"\xff\x15\x04",
+        b"\xfename-without-end",
+        b"\xfe\xc3\x28\x00salt",
+        b"\xfe\x00",
+    ];
+    let count = nonsense.len();
+    let backend = Backend::start_each(move |number| {
+        Server::mysql().on_login(move |conversation| {
+            conversation.send(nonsense[number.saturating_sub(1) % count])?;
+            conversation.read_end().map(drop)
+        })
+    });
+    let mut proxy = Proxy::start(Config::before(&backend));
+    for number in 0..count {
+        let mut client = Client::greeted(proxy.address);
+        client.send_login(&Login::of("app"));
+        client.wire.finish_writing().expect("close");
+        let answer = client.wire.read_packet();
+        assert!(
+            !answer.is_ok_and(|packet| packet.is_ok()),
+            "nonsense {number} is a login"
+        );
+    }
+    assert!(proxy.is_running());
+}
+
 #[test]
 fn wrong_sequence_number_of_the_backend_ends_the_login() {
     let backend = Backend::start(Server::mysql().on_login(|conversation| {
-        conversation.send_raw(&crate::support::wire::packet(
+        conversation.send_raw(&crate::support::packet::packet(
             9,
             b"\xfemysql_native_password\0backend-salt-20bytes\0",
         ))?;
         conversation.read_end().map(drop)
     }));
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     assert!(client.read().error().is_some(), "an ERR and not the packet");
     backend.closed_within(Duration::from_secs(5));
@@ -384,8 +449,7 @@ fn name_of_our_own_os_user_is_refused_before_a_unix_socket_backend() {
         .expect("the OS user has a name");
     let proxy = Proxy::start(config);
     let dials = backend.dials();
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of(&own.name));
     assert_eq!(client.error().code, 1045);
     assert_eq!(backend.dials(), dials, "the backend was dialled");

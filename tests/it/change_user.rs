@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::backend::{Answer, Backend, Conversation, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::{Answer, Conversation, Event};
 use crate::support::handshake::{ChangeUser, Greeting, Login};
+use crate::support::packet::{err, packet};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD, Plugin};
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{err, packet};
 
 const ACCOUNTS: &str =
     "accounts: [{ user: \"'strict'@'%'\", require: X509 }, { user: \"'app'@'%'\", require: NONE }]";
@@ -145,14 +146,17 @@ fn change_is_rebuilt_for_the_backend() {
     );
 }
 
-/// Quotes are stripped at login only: here they are a part of the name.
+/// Servers strip quotes at login only. A name that keeps them cannot be told from one that lost them, so it is refused.
 #[test]
-fn quotes_are_a_part_of_the_name() {
-    let (backend, proxy) = start(Server::mysql());
-    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
-    client.command(&ChangeUser::to("'strict'").payload());
-    assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
-    assert_eq!(seen(&backend).user, b"'strict'");
+fn change_to_a_name_in_quotes_is_refused() {
+    for name in ["'strict'", "'app'"] {
+        let (backend, proxy) = start(Server::mysql());
+        let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+        client.command(&ChangeUser::to(name).payload());
+        assert_eq!(client.error().code, 1045, "{name}");
+        client.expect_end();
+        assert!(saw_none(&backend), "{name}");
+    }
 }
 
 #[test]
@@ -203,6 +207,59 @@ fn change_works_with_every_plugin() {
     }
 }
 
+/// MariaDB's connectors end the packet behind the character set where they have no plugin to name.
+#[test]
+fn plugin_and_attributes_may_be_missing_at_the_end() {
+    let (backend, proxy) = start(Server::mysql());
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.command(
+        &ChangeUser {
+            plugin: None,
+            ..ChangeUser::to("other")
+        }
+        .payload(),
+    );
+    assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
+    let seen = seen(&backend);
+    assert!(
+        seen.plugin.is_some(),
+        "the backend is always named a plugin"
+    );
+    assert!(
+        !seen.attributes.is_empty(),
+        "without attributes MySQL refuses a client that had them"
+    );
+}
+
+#[test]
+fn malformed_change_ends_the_session() {
+    let whole = ChangeUser::to("other").payload();
+    let mut lying_length = whole.clone();
+    lying_length[7] = 0xfa;
+    for bytes in [&whole[..1], &whole[..4], &whole[..12], &lying_length] {
+        let (backend, proxy) = start(Server::mysql());
+        let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+        client.command(bytes);
+        let error = client.error();
+        assert!([1043, 1835].contains(&error.code), "{error:?}");
+        client.expect_end();
+        assert!(saw_none(&backend));
+    }
+}
+
+/// Nobody needs a change of user of 16 MiB.
+#[test]
+fn oversized_change_ends_the_session() {
+    let (backend, proxy) = start(Server::mysql());
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.send_raw(&[0xff, 0xff, 0xff, 0, 0x11]);
+    // The rest never comes: the header is enough.
+    client.sequence = 1;
+    assert_eq!(client.error().code_and_state(), (1153, "08S01"));
+    client.expect_end();
+    assert!(saw_none(&backend));
+}
+
 #[test]
 fn commands_behind_a_change_wait_for_it() {
     let (_backend, proxy) = start(Server::mysql());
@@ -219,6 +276,43 @@ fn commands_behind_a_change_wait_for_it() {
     assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
     client.query("SELECT 2");
     client.expect_echo("SELECT 2");
+}
+
+/// The server would take it for the answer to its plugin.
+#[test]
+fn command_sent_before_the_change_was_answered_is_not_forwarded() {
+    let (backend, proxy) = start(Server::mysql());
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    let change = ChangeUser::to("other").payload();
+    client.send_raw(&[packet(0, &change), packet(0, b"\x03DROP TABLE t")].concat());
+    client.expect_end();
+    let events = backend.closed_within(Duration::from_secs(5));
+    let forwarded = |event: &Event| match event {
+        Event::Command(command) => command.payload.starts_with(b"\x03"),
+        Event::AuthPacket(answer) => answer.starts_with(b"\x03"),
+        _ => false,
+    };
+    assert!(!events.iter().any(forwarded), "{events:#?}");
+}
+
+#[test]
+fn change_to_an_account_with_a_clear_text_plugin_is_not_passed_to_an_insecure_client() {
+    let server = Server::mysql().on_command(|conversation, command| {
+        if command.payload.first() != Some(&0x11) {
+            return Ok(Answer::Ordinary);
+        }
+        Plugin::Clear.serve(conversation).map(|()| Answer::Close)
+    });
+    let (backend, proxy) = start(server);
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.command(&ChangeUser::to("other").payload());
+    client.error();
+    client.expect_end();
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
 }
 
 /// Refuses every `COM_CHANGE_USER` after its plugin's turn.
@@ -247,7 +341,7 @@ fn change_that_mariadb_refuses_leaves_the_old_user() {
     client.command(&[0x01]);
     client.expect_end();
     backend.closed_within(Duration::from_secs(5));
-    let line = proxy.wait_for_log("session ended");
+    let line = proxy.session_line();
     assert!(
         line.contains("app") && !line.contains("other"),
         "the session is still the old user's: {line}"

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::{Client, ssl_request};
 use crate::support::handshake::{Greeting, Login};
+use crate::support::packet::{flag, packet};
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, wait_until};
-use crate::support::wire::{flag, packet};
 
 /// Without `#SQLSTATE`: shells would print it as a part of the message.
 #[test]
@@ -33,7 +33,7 @@ fn unknown_backend_gives_an_error_without_sqlstate_in_place_of_the_greeting() {
 #[test]
 fn greeting_is_learnt_once_the_backend_answers() {
     let backend = Backend::start_each(|number| match number {
-        0 => Server::first_packet(Vec::new()),
+        0 => Server::hanging_up(),
         _ => Server::mysql(),
     });
     let proxy = Proxy::start_cold(Config::before(&backend));
@@ -164,8 +164,7 @@ fn client_hello_may_come_apart_from_the_ssl_request() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
     let proxy = Proxy::start(Config::before(&backend));
     let login = Login::of("app");
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     for byte in packet(1, &ssl_request(&login)) {
         client.send_raw(&[byte]);
     }
@@ -203,8 +202,7 @@ fn plaintext_login_in_one_segment_with_the_ssl_request_is_no_login() {
     let proxy = Proxy::start(Config::before(&backend));
     let dials = backend.dials();
     let login = Login::of("app");
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     let both = [
         packet(1, &ssl_request(&login)),
         packet(2, &login.clone().with_flags(flag::SSL, 0).payload()),
@@ -212,7 +210,7 @@ fn plaintext_login_in_one_segment_with_the_ssl_request_is_no_login() {
     client.send_raw(&both.concat());
     client.expect_end();
     assert_eq!(backend.dials(), dials, "the backend was dialled");
-    proxy.wait_for_log("session ended");
+    proxy.wait_for_log("outcome=\"TLS with the client");
 }
 
 #[test]
@@ -220,8 +218,7 @@ fn second_ssl_request_inside_tls_is_malformed() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend));
     let login = Login::of("app");
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
+    let mut client = Client::greeted(proxy.address);
     client.start_tls(&login, &PKI.client_tls(None));
     client.send(&ssl_request(&login));
     let error = client.error();
@@ -247,8 +244,7 @@ fn client_without_a_needed_capability_is_told_to_upgrade() {
         if missing == flag::PLUGIN_AUTH {
             login.plugin = None;
         }
-        let mut client = Client::connect(proxy.address);
-        client.greeting();
+        let mut client = Client::greeted(proxy.address);
         client.send_login(&login);
         let error = client.error();
         // A client without PROTOCOL_41 reads no SQLSTATE; both forms are right for it.
@@ -260,6 +256,23 @@ fn client_without_a_needed_capability_is_told_to_upgrade() {
         client.expect_clean_end();
     }
     assert_eq!(backend.dials(), dials, "the backend was dialled");
+}
+
+#[test]
+fn tls_version_below_the_configured_one_is_refused() {
+    let backend = Backend::start(Server::mysql());
+    let security =
+        "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key, tls-version: TLSv1.3 }";
+    let proxy = Proxy::start(Config::before(&backend).security(security));
+    let request = packet(1, &ssl_request(&Login::of("app")));
+    let start = |version| {
+        let mut client = Client::greeted(proxy.address);
+        client
+            .wire
+            .start_tls_as_client(&PKI.client_tls_of(&[version], None), &request)
+    };
+    start(&rustls::version::TLS12).expect_err("TLS 1.2 is too old");
+    start(&rustls::version::TLS13).expect("TLS 1.3 is new enough");
 }
 
 #[test]

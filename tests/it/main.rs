@@ -1,14 +1,21 @@
 //! mytls from outside: the real binary between raw clients and a scripted backend whose bytes are made by hand.
 //!
-//! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code.
+//! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
+//! two ends on each other, so that a mistake of theirs shows as theirs. `MYTLS_TEST_CONNECTS=10000` makes the test of
+//! what sessions leave behind a long one.
 
 mod access;
+mod auth_relay;
 mod backend;
 mod change_user;
 mod greeting;
+mod handed_on;
 mod lifecycle;
+mod limits;
 mod login;
 mod relay;
+mod responses;
 mod scripted;
 mod support;
+mod user_name;
 mod vanish;

@@ -1,14 +1,15 @@
 //! Commands and their answers: order kept, bytes kept, nothing unknown forwarded.
 
-use crate::support::backend::{Answer, Backend, Conversation, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::{Answer, Conversation, Event};
 use crate::support::handshake::Login;
+use crate::support::packet::{
+    COLUMN, LARGEST_PAYLOAD, Packet, err, length_encoded_bytes, ok, ok_as_end, one_value, packet,
+};
 use crate::support::pki::PKI;
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{
-    COLUMN, End, LARGEST_PAYLOAD, Packet, err, length_encoded_bytes, ok, ok_as_end, one_value,
-    packet,
-};
+use crate::support::wire::End;
 
 const PING: &[u8] = &[0x0e];
 
@@ -138,6 +139,9 @@ fn answer_may_come_byte_by_byte() {
 fn multi_packet_messages_pass_unchanged_both_ways() {
     for with_tls in [false, true] {
         let server = Server::mysql().on_command(|conversation, command| {
+            if command.payload == PING {
+                return Ok(Answer::Ordinary);
+            }
             // The whole command comes back as a row.
             conversation.send(&[1])?;
             conversation.send(COLUMN)?;
@@ -160,11 +164,9 @@ fn multi_packet_messages_pass_unchanged_both_ways() {
         };
         for length in [LARGEST_PAYLOAD - 1, LARGEST_PAYLOAD, LARGEST_PAYLOAD + 1] {
             // Not repeating with any power of two, so that a shifted copy would be seen.
-            let sent: Vec<u8> = [0x03]
-                .into_iter()
-                .chain((0..251).cycle())
-                .take(length)
-                .collect();
+            let mut sent = (0..251).collect::<Vec<u8>>().repeat(length / 251 + 1);
+            sent[0] = 0x03;
+            sent.truncate(length);
             client.command(&sent);
             assert_eq!(client.read().payload, [1]);
             assert_eq!(client.read().payload, COLUMN);
@@ -223,7 +225,7 @@ fn result_with_eof_packets_ends_at_the_second() {
         Ok(Answer::Done)
     }));
     let proxy = Proxy::start(Config::before(&backend));
-    let login = Login::of("app").with_flags(0, crate::support::wire::flag::DEPRECATE_EOF);
+    let login = Login::of("app").with_flags(0, crate::support::packet::flag::DEPRECATE_EOF);
     let mut client = Client::logged_in(proxy.address, &login);
     client.send_raw(
         &[
@@ -296,7 +298,7 @@ fn local_infile_while_another_command_is_in_flight_ends_the_session() {
     );
     client.expect_end();
     backend.closed_within(std::time::Duration::from_secs(5));
-    proxy.wait_for_log("session ended");
+    proxy.session_line();
 }
 
 #[test]
@@ -309,10 +311,7 @@ fn command_with_a_wrong_sequence_number_ends_the_session() {
     assert_eq!(client.expect_end(), End::Clean);
     backend.closed_within(std::time::Duration::from_secs(5));
     assert_eq!(commands(&backend), b"");
-    assert!(
-        proxy.wait_for_log("session ended").contains("client"),
-        "the log names the side"
-    );
+    proxy.wait_for_log("outcome=\"the client");
 }
 
 #[test]
@@ -325,10 +324,7 @@ fn answer_with_a_wrong_sequence_number_ends_the_session() {
     client.command(PING);
     client.expect_end();
     backend.closed_within(std::time::Duration::from_secs(5));
-    assert!(
-        proxy.wait_for_log("session ended").contains("backend"),
-        "the log names the side"
-    );
+    proxy.wait_for_log("outcome=\"the backend");
 }
 
 #[test]
@@ -386,7 +382,7 @@ fn quit_reaches_the_backend_and_ends_the_session() {
     client.expect_clean_end();
     backend.closed_within(std::time::Duration::from_secs(5));
     assert_eq!(commands(&backend), [0x01]);
-    proxy.wait_for_log("session ended");
+    proxy.session_line();
 }
 
 #[test]

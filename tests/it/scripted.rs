@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::support::backend::{Backend, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
+use crate::support::conversation::Event;
 use crate::support::handshake::{ChangeUser, Greeting, Login};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, Plugin};
+use crate::support::wire::TlsPeer;
 
 /// Where a backend listens.
 fn address(backend: &Backend) -> SocketAddr {
@@ -23,8 +25,7 @@ fn address(backend: &Backend) -> SocketAddr {
 fn every_plugin_lets_the_right_password_in() {
     for plugin in Plugin::ALL {
         let backend = Backend::start(Server::mysql().plugin(plugin));
-        let mut client = Client::connect(address(&backend));
-        client.greeting();
+        let mut client = Client::greeted(address(&backend));
         client.send_login(&Login::of("app"));
         assert!(client.authenticate(plugin.client()).is_ok(), "{plugin:?}");
     }
@@ -33,8 +34,7 @@ fn every_plugin_lets_the_right_password_in() {
 #[test]
 fn a_missing_password_is_refused() {
     let backend = Backend::start(Server::mysql().plugin(Plugin::Native));
-    let mut client = Client::connect(address(&backend));
-    client.greeting();
+    let mut client = Client::greeted(address(&backend));
     client.send_login(&Login::of("app").without_password());
     let refused = client.authenticate(Plugin::Empty.client());
     assert_eq!(refused.error().map(|error| error.code), Some(1045));
@@ -59,7 +59,10 @@ fn the_backend_writes_down_what_it_saw() {
     let events = backend.closed_within(std::time::Duration::from_secs(10));
     assert_eq!(
         events[2],
-        Event::Tls(Some(PKI.client.certificate.to_vec())),
+        Event::Tls(TlsPeer {
+            certificate: Some(PKI.client.certificate.to_vec()),
+            resumed: false
+        }),
         "{events:#?}"
     );
     assert!(

@@ -2,22 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::backend::{Answer, Backend, Event, Server};
+use crate::support::backend::{Backend, Server};
 use crate::support::client::{Client, ssl_request};
+use crate::support::conversation::{Answer, Event};
 use crate::support::handshake::Login;
+use crate::support::packet::{length_encoded_bytes, one_column, one_value, packet};
 use crate::support::pki::PKI;
 use crate::support::plugin::{Plugin, SALT};
 use crate::support::proxy::{Config, Proxy};
-use crate::support::wire::{End, length_encoded_bytes, one_column, one_value, packet};
+use crate::support::wire::End;
 
-/// What the issue of a cut is allowed to take, and a little for a busy machine.
+/// A second, and a little for a busy machine.
 const SOON: Duration = Duration::from_millis(1500);
-
-fn greeted(proxy: &Proxy) -> Client {
-    let mut client = Client::connect(proxy.address);
-    client.greeting();
-    client
-}
 
 /// Before the login packet is whole nobody has dialled.
 #[test]
@@ -28,20 +24,20 @@ fn client_that_vanishes_before_its_login_is_not_heard_of_by_the_backend() {
     let login = Login::of("app");
     let request = packet(1, &ssl_request(&login));
     drop(Client::connect(proxy.address));
-    drop(greeted(&proxy));
+    drop(Client::greeted(proxy.address));
     for bytes in [
         &request[..3],
         &request[..20],
         &request,
         &[&request[..], b"\x16\x03\x01\x00\xff\x01"].concat(),
     ] {
-        greeted(&proxy).send_raw(bytes);
+        Client::greeted(proxy.address).send_raw(bytes);
     }
-    let mut under_tls = greeted(&proxy);
+    let mut under_tls = Client::greeted(proxy.address);
     under_tls.start_tls(&login, &PKI.client_tls(None));
     drop(under_tls);
     let whole = packet(1, &login.payload());
-    greeted(&proxy).send_raw(&whole[..whole.len() - 1]);
+    Client::greeted(proxy.address).send_raw(&whole[..whole.len() - 1]);
     // A whole session after them all, so that mytls has had its turn.
     drop(Client::logged_in(proxy.address, &login));
     assert_eq!(backend.logins().len(), 1);
@@ -52,7 +48,7 @@ fn client_that_vanishes_before_its_login_is_not_heard_of_by_the_backend() {
 fn leave_at_the_clients_turn(server: Server) -> Vec<Event> {
     let backend = Backend::start(server);
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = greeted(&proxy);
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     assert_eq!(client.read().payload[0], 0xfe, "AuthSwitchRequest");
     drop(client);
@@ -110,7 +106,7 @@ fn client_that_vanishes_at_the_backends_turn_ends_the_login() {
         conversation.read_end().map(drop) // never an answer
     }));
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = greeted(&proxy);
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     client.read();
     client.send(&[0x11; 20]);
@@ -145,6 +141,18 @@ fn client_that_vanishes_under_tls_closes_the_backend() {
         Some(&Event::Closed(End::Clean)),
         "the backend was told properly"
     );
+}
+
+#[test]
+fn client_that_closes_its_tls_properly_closes_the_backend() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let proxy = Proxy::start(Config::before(&backend));
+    let tls = PKI.client_tls(None);
+    let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
+    client.wire.finish_writing().expect("close");
+    let events = backend.closed_within(SOON);
+    assert_eq!(events.last(), Some(&Event::Closed(End::Clean)));
+    assert_eq!(client.expect_end(), End::Clean, "mytls says goodbye too");
 }
 
 #[test]
@@ -249,7 +257,7 @@ fn backend_that_vanishes_within_the_login_is_an_error_to_the_client() {
         Server::mysql().on_login(|_| Err(std::io::Error::other("gone, as scripted"))),
     );
     let proxy = Proxy::start(Config::before(&backend));
-    let mut client = greeted(&proxy);
+    let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
     let error = client.error();
     assert_eq!(error.code_and_state(), (2013, "HY000"), "{error:?}");

@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 import pymysql
 import pymysql.connections
@@ -399,19 +398,6 @@ def idle_too_long(port):
     raw.socket.close()
 
 
-def killed(port):
-    raw = Raw(port)
-    number = raw.connection.thread_id()
-    other = pymysql.connect(host=HOST, port=PORT, **ACCOUNT)
-    raw.query("SELECT 1")
-    raw.send(b"\x03SELECT SLEEP(20)")
-    time.sleep(0.3)
-    other.kill(number)
-    raw.read()
-    raw.socket.close()
-    other.close()
-
-
 def with_pymysql(port):
     connection = pymysql.connect(host="127.0.0.1", port=port, local_infile=True, **ACCOUNT)
     with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
@@ -518,8 +504,6 @@ def main():
     if NAME.startswith("mysql"):  # MariaDB closes without a word
         with recording("idle-too-long", "wait_timeout of one second") as port:
             idle_too_long(port)
-    with recording("killed", "KILL from another session, during a statement") as port:
-        killed(port)
     with recording("pymysql", "PyMySQL") as port:
         with_pymysql(port)
     with recording("mysqlclient", "mysqlclient") as port:

@@ -1,11 +1,11 @@
 //! The backend's direction: where responses start and end.
 
 use super::super::command::{Command, ResponseForm};
-use super::super::response::{Failure, HEAD_BYTES, Head};
+use super::super::response::{FIRST_BYTE_OF_END, FULL_PACKET_BYTES, Failure, HEAD_BYTES, Head};
 use super::client::Message;
 use super::due::{After, Due};
 use super::walk::{HEADER_BYTES, Header, Walk};
-use super::{BackendThen, Side, Tracker, Violation};
+use super::{BackendThen, Forwarded, Side, Tracker, Violation};
 
 /// The backend's direction.
 #[derive(Debug, Default)]
@@ -20,11 +20,27 @@ pub(super) struct Responder {
     after: After,
 }
 
+impl Responder {
+    /// The sequence number that follows, in the response to the first command.
+    pub(super) fn due_sequence(&self, first: Forwarded) -> u8 {
+        match self.due {
+            Due::Response => first.response_sequence,
+            _ => self.walk.sequence,
+        }
+    }
+
+    /// Whether all of the backend's packets have come whole.
+    pub(super) fn is_between_packets(&self) -> bool {
+        self.walk.is_over() && self.head_bytes == 0
+    }
+}
+
 impl Tracker {
     /// Takes what the backend sent, each byte once. All of it goes to the client, unless it is an error.
     pub fn backend_bytes(&mut self, bytes: &[u8]) -> Result<BackendThen, Violation> {
         let mut rest = bytes;
         while !rest.is_empty() {
+            rest = self.pass_rows(rest);
             let passed = if self.backend.walk.left > 0 {
                 self.backend.walk.pass(rest.len())
             } else {
@@ -41,6 +57,34 @@ impl Tracker {
             }
         }
         Ok(BackendThen::ReadMore)
+    }
+
+    /// Passes over rows that lie whole at the start of `bytes`: the hot loop. What may be anything else stops it, and
+    /// takes the long way.
+    fn pass_rows<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Responder {
+            walk,
+            head_bytes: 0,
+            due: Due::Rows,
+            ..
+        } = &mut self.backend
+        else {
+            return bytes;
+        };
+        if !walk.is_over() {
+            return bytes;
+        }
+        let mut rest = bytes;
+        while let Some((header, payload)) = Header::split(rest)
+            && header.sequence == walk.sequence
+            && header.payload_bytes < FULL_PACKET_BYTES
+            && let Some((row, behind)) = payload.split_at_checked(header.payload_bytes)
+            && let Some(..FIRST_BYTE_OF_END) = row.first()
+        {
+            walk.sequence = walk.sequence.wrapping_add(1);
+            rest = behind;
+        }
+        rest
     }
 
     /// Reads header and first bytes of the backend's next packet: how many bytes of `bytes` those are. `None`: all of
@@ -91,25 +135,16 @@ impl Tracker {
             ResponseForm::Bare => None,
             _ => head.failure().map_err(malformed)?,
         };
-        let starts = self.backend.due == Due::Response;
-        let expected = if self.client_sends_first_command() {
-            // The backend may refuse a command or a file that has not come whole, at any packet of it.
-            let Some(Failure::Error { .. }) = failure else {
-                return Err(Violation::Early {
-                    command: first.command,
-                });
-            };
-            None
-        } else if starts {
-            Some(first.response_sequence)
-        } else {
-            Some(self.backend.walk.sequence)
-        };
+        let is_error = matches!(failure, Some(Failure::Error { .. }));
         // A timeout or shutdown that crosses a command on its way: the backend counts from 0, and is gone.
-        if failure.is_some() && starts && header.sequence == 0 && expected != Some(0) {
+        if is_error
+            && self.backend.due == Due::Response
+            && header.sequence == 0
+            && first.response_sequence != 0
+        {
             return self.unasked(header, head);
         }
-        self.backend.walk.sequence = expected.unwrap_or(header.sequence);
+        self.backend.walk.sequence = self.accepted_sequence(first, header.sequence, is_error)?;
         self.backend.walk.enter(Side::Backend, header)?;
         self.backend.after = match failure {
             Some(Failure::Error { .. }) => After::Failed,
@@ -133,6 +168,28 @@ impl Tracker {
         Ok(())
     }
 
+    /// The sequence number that a packet must have, where a backend's own choice, `got`, may stand.
+    fn accepted_sequence(
+        &self,
+        first: Forwarded,
+        got: u8,
+        is_error: bool,
+    ) -> Result<u8, Violation> {
+        let starts = self.backend.due == Due::Response;
+        let client_sends = self.client_sends_first_command();
+        let due = self.backend.due_sequence(first);
+        // A backend refuses a command that is too long (1153) as soon as it has read enough of it.
+        if is_error && (client_sends || starts && got < due) {
+            return Ok(got);
+        }
+        if client_sends {
+            return Err(Violation::Early {
+                command: first.command,
+            });
+        }
+        Ok(due)
+    }
+
     /// Starts a packet that belongs to no command: an ERR tells why the backend is gone, anything else is an error.
     fn unasked(&mut self, header: Header, head: Head<'_>) -> Result<(), Violation> {
         let Ok(Some(Failure::Error { code })) = head.failure() else {
@@ -144,7 +201,7 @@ impl Tracker {
     }
 
     /// Whether the first command of the queue, or the file that it wants, is still being sent.
-    fn client_sends_first_command(&self) -> bool {
+    pub(super) fn client_sends_first_command(&self) -> bool {
         let sends = matches!(
             self.client.message,
             Message::Command | Message::File | Message::FileEnd

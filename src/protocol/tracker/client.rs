@@ -152,7 +152,7 @@ impl Tracker {
         self.commands.push_back(Forwarded {
             command,
             statement,
-            response_sequence: 0,
+            response_sequence: 1,
         });
         self.pass_silent_commands();
         Ok(())

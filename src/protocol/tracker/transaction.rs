@@ -52,7 +52,7 @@ impl Transaction {
                 self.long_data = false;
                 if status.cursor_exists() {
                     self.cursors.insert(statement);
-                } else if !status.more_results() {
+                } else {
                     self.cursors.remove(&statement);
                 }
             }

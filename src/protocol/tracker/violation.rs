@@ -1,27 +1,8 @@
 //! What makes a session end: one side does not speak the protocol.
 
-use std::fmt;
-
+use super::super::Side;
 use super::super::command::Command;
 use super::OUTSTANDING_LIMIT;
-
-/// One of the two ends of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The end that sends commands.
-    Client,
-    /// The end that answers them.
-    Backend,
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Backend => "backend",
-        })
-    }
-}
 
 /// Why a session cannot go on: what one side sent is not the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

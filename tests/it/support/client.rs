@@ -9,8 +9,9 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use super::handshake::{Greeting, Login};
+use super::packet::{ErrorPacket, Packet, flag, message, packet};
 use super::plugin::ClientPlugin;
-use super::wire::{End, ErrorPacket, Packet, Socket, Wire, flag, message, packet};
+use super::wire::{End, Socket, Wire};
 
 /// A connection to mytls. Methods panic where the connection does not do what they are named after.
 #[derive(Debug)]
@@ -26,6 +27,14 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("connect to mytls");
         Self::over(Socket::tcp(stream).expect("set socket options"))
+    }
+
+    /// Connected, and greeted.
+    #[track_caller]
+    pub(crate) fn greeted(address: SocketAddr) -> Self {
+        let mut client = Self::connect(address);
+        client.greeting();
+        client
     }
 
     /// Connected to a Unix socket; nothing read.
@@ -87,8 +96,7 @@ impl Client {
     /// A whole login in plaintext that succeeds.
     #[track_caller]
     pub(crate) fn logged_in(address: SocketAddr, login: &Login) -> Self {
-        let mut client = Self::connect(address);
-        client.greeting();
+        let mut client = Self::greeted(address);
         client.send_login(login);
         client.welcomed();
         client
@@ -101,8 +109,7 @@ impl Client {
         login: &Login,
         tls: &Arc<ClientConfig>,
     ) -> Self {
-        let mut client = Self::connect(address);
-        client.greeting();
+        let mut client = Self::greeted(address);
         client.start_tls(login, tls);
         client.send_login(login);
         client.welcomed();
@@ -171,7 +178,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn expect_echo(&mut self, sql: &str) {
         let rows = self.read_answer(4);
-        let value = super::wire::length_encoded_bytes(sql.as_bytes());
+        let value = super::packet::length_encoded_bytes(sql.as_bytes());
         assert_eq!(rows[2].payload, value, "the row does not hold the query");
     }
 

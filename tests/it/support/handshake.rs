@@ -1,6 +1,6 @@
 //! The packets of a login: greeting, `SSLRequest`, login, change of user. Every field can be set to anything.
 
-use super::wire::{Fields, flag, length_encoded, length_encoded_bytes};
+use super::packet::{Fields, flag, length_encoded, length_encoded_bytes};
 
 /// [`Protocol::HandshakeV10`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html).
 #[derive(Debug, Clone, PartialEq, Eq)]

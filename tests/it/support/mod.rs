@@ -2,7 +2,9 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod conversation;
 pub(crate) mod handshake;
+pub(crate) mod packet;
 pub(crate) mod pki;
 pub(crate) mod plugin;
 pub(crate) mod proxy;

@@ -4,7 +4,7 @@ use std::io;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
-use super::backend::Conversation;
+use super::conversation::Conversation;
 
 /// The password of every account; no log may ever show it.
 pub(crate) const PASSWORD: &str = "planted-Pa55word";

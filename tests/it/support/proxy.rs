@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub(crate) struct Config {
     rest: String,
     /// Whom mytls runs as, if not as the tests do.
     os_user: Option<u32>,
+    /// The limit of its open files, if not that of the tests.
+    open_files: Option<u32>,
 }
 
 /// The OS user `nobody`.
@@ -55,6 +57,7 @@ impl Config {
             from: format!("{{ {}{security} }}", backend.endpoint),
             rest: "state-dir: state\n".to_owned(),
             os_user: None,
+            open_files: None,
         }
     }
 
@@ -95,6 +98,23 @@ impl Config {
         self
     }
 
+    /// mytls may open no more files than this.
+    pub(crate) fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// `listen`, in place of a port on 127.0.0.1.
+    pub(crate) fn listen(mut self, value: &str) -> Self {
+        value.clone_into(&mut self.listen);
+        self
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The OS user that mytls will run as.
     pub(crate) fn os_user(&self) -> Uid {
         self.os_user.map_or_else(geteuid, Uid::from_raw)
@@ -104,12 +124,8 @@ impl Config {
     fn command(&self, subcommand: &str) -> Command {
         let file = self.folder.path().join("mytls.yaml");
         std::fs::write(&file, self.text()).expect("write the configuration");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mytls"));
-        command.arg(subcommand).arg(file).env_clear();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = mytls(self.open_files);
+        command.arg(subcommand).arg(file);
         if let Some(user) = self.os_user {
             command.uid(user).gid(user);
         }
@@ -129,11 +145,30 @@ impl Config {
     }
 }
 
-/// The lines that mytls has logged, and whether there can be more.
+/// What mytls has logged.
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Vec<String>,
+    /// There will be no more: the process is gone.
+    ended: bool,
+}
+
+/// The log, and word of every change.
 #[derive(Debug, Default)]
 struct Log {
-    lines: Mutex<(Vec<String>, bool)>,
+    state: Mutex<Lines>,
     changed: Condvar,
+}
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Lines)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
 }
 
 /// A running mytls; killed when dropped.
@@ -151,15 +186,10 @@ impl Proxy {
     #[track_caller]
     pub(crate) fn start(config: Config) -> Self {
         let proxy = Self::start_cold(config);
-        let deadline = Instant::now() + PATIENCE;
         // There is no other sign of it: until the greeting is learnt, clients get an ERR in its place.
-        while let Some(error) = Client::connect(proxy.address).read().error() {
-            assert!(
-                Instant::now() < deadline,
-                "mytls never greeted but said {error:?}"
-            );
-            thread::sleep(Duration::from_millis(10));
-        }
+        wait_until("a greeting", || {
+            Client::connect(proxy.address).read().error().is_none()
+        });
         proxy
     }
 
@@ -173,9 +203,9 @@ impl Proxy {
             let log = Arc::clone(&log);
             move || {
                 for line in stderr.lines().map_while(Result::ok) {
-                    log.update(|(lines, _)| lines.push(line));
+                    log.update(|log| log.lines.push(line));
                 }
-                log.update(|(_, ended)| *ended = true);
+                log.update(|log| log.ended = true);
             }
         });
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -185,52 +215,55 @@ impl Proxy {
             log,
             folder: config.folder,
         };
-        let line = proxy.wait_for_log("address=127.0.0.1:");
-        let (_, address) = line.split_once("address=").expect("it was searched for");
-        proxy.address = address
-            .split_whitespace()
-            .next()
-            .and_then(|text| text.parse().ok())
-            .expect("an address");
+        let line = proxy.wait_for_line("the port", |line| {
+            line.contains("listening") && line.contains("127.0.0.1")
+        });
+        let (_, rest) = line.rsplit_once("127.0.0.1").expect("it was searched for");
+        let port = rest.trim_start_matches([']', ':']);
+        let end = port
+            .find(|byte: char| !byte.is_ascii_digit())
+            .unwrap_or(port.len());
+        proxy.address.set_port(port[..end].parse().expect("a port"));
         proxy
     }
 
     /// The first log line that contains this, waited for.
     #[track_caller]
     pub(crate) fn wait_for_log(&self, part: &str) -> String {
+        self.wait_for_line(part, |line| line.contains(part))
+    }
+
+    /// The line of the first session that got as far as an account, waited for.
+    #[track_caller]
+    pub(crate) fn session_line(&self) -> String {
+        self.wait_for_line("a session's end", |line| {
+            line.contains("session ended") && line.contains("account=")
+        })
+    }
+
+    #[track_caller]
+    fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let mut guard = self
-            .log
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.log.lock();
         loop {
-            if let Some(line) = guard.0.iter().find(|line| line.contains(part)) {
+            if let Some(line) = guard.lines.iter().find(|line| is_it(line)) {
                 return line.clone();
             }
             let left = deadline.saturating_duration_since(Instant::now());
+            let hope = !left.is_zero() && !guard.ended;
             assert!(
-                !left.is_zero() && !guard.1,
-                "{part:?} is not in the log:\n{}",
-                guard.0.join("\n")
+                hope,
+                "{what:?} is not in the log:\n{}",
+                guard.lines.join("\n")
             );
-            guard = self
-                .log
-                .changed
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            let waited = self.log.changed.wait_timeout(guard, left);
+            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// The log so far.
     pub(crate) fn log(&self) -> String {
-        self.log
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .join("\n")
+        self.log.lock().lines.join("\n")
     }
 
     /// Where the Unix socket of [`Config::unix_socket`] is.
@@ -255,12 +288,9 @@ impl Proxy {
     /// The exit status, waited for.
     #[track_caller]
     pub(crate) fn exit_status(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until("the end of mytls", || {
-            status = self.child.try_wait().expect("ask for the exit status");
-            status.is_some()
-        });
-        status.expect("it was waited for")
+        wait_for("the end of mytls", || {
+            self.child.try_wait().expect("ask for the exit status")
+        })
     }
 
     /// Open file descriptors.
@@ -283,6 +313,18 @@ impl Proxy {
             .expect("a number")
     }
 
+    /// Processor time so far, in hundredths of a second.
+    pub(crate) fn processor_ticks(&self) -> usize {
+        let stat = std::fs::read_to_string(self.proc().join("stat")).expect("read /proc");
+        let (_, behind_name) = stat.rsplit_once(')').expect("a name in parentheses");
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        // utime and stime are fields 14 and 15 of the whole line
+        fields[11..13]
+            .iter()
+            .map(|field| field.parse::<usize>().expect("a number"))
+            .sum()
+    }
+
     fn proc(&self) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string())
     }
@@ -297,16 +339,12 @@ impl Drop for Proxy {
         // The process may have ended by itself; either way it is reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let log = self.log();
         if thread::panicking() {
-            eprintln!("--- log of mytls ---\n{}\n--------------------", self.log());
+            eprintln!("--- log of mytls ---\n{log}\n--------------------");
+        } else {
+            assert!(!log.contains("panicked at"), "mytls panicked:\n{log}");
         }
-    }
-}
-
-impl Log {
-    fn update(&self, change: impl FnOnce(&mut (Vec<String>, bool))) {
-        change(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
     }
 }
 
@@ -320,7 +358,16 @@ pub(crate) struct Run {
 
 /// Runs `mytls SUBCOMMAND FILE` to its end.
 pub(crate) fn run_with(subcommand: &str, config: &Config) -> Run {
-    let output = config.command(subcommand).output().expect("run mytls");
+    finish(&mut config.command(subcommand))
+}
+
+/// Runs mytls with these arguments to its end.
+pub(crate) fn run(arguments: &[&str]) -> Run {
+    finish(mytls(None).args(arguments))
+}
+
+fn finish(command: &mut Command) -> Run {
+    let output = command.output().expect("run mytls");
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -328,11 +375,43 @@ pub(crate) fn run_with(subcommand: &str, config: &Config) -> Run {
     }
 }
 
+/// mytls with nothing of this process' environment.
+fn mytls(open_files: Option<u32>) -> Command {
+    let binary = env!("CARGO_BIN_EXE_mytls");
+    let mut command = match open_files {
+        None => Command::new(binary),
+        Some(limit) => {
+            let mut shell = Command::new("/bin/sh");
+            shell.args([
+                "-c",
+                &format!("ulimit -n {limit} && exec \"$0\" \"$@\""),
+                binary,
+            ]);
+            shell
+        }
+    };
+    command.env_clear();
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
 /// Polls a condition that nobody announces.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
+}
+
+/// Polls for something that nobody announces.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
-    while !condition() {
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(5));
     }

@@ -6,8 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::super::response::Form;
-use super::walk::Header;
+use super::super::walk::Header;
 use super::*;
 
 /// A session after its login.
