@@ -110,7 +110,6 @@ with_cpu() {
 
 # User and system time of a process; its name, in brackets, may hold blanks.
 cpu_ticks() { if [ -n "$1" ]; then sed 's/^.*) //' "/proc/$1/stat" | awk '{print $12 + $13}'; else echo 0; fi; }
-resident_kib() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
 
 # word NAME: the number behind NAME in the last output.
 word() { awk -v name="$1" '{for (i = 1; i < NF; i++) if ($i == name) print $(i + 1)}' "$RUN/bench.out"; }
