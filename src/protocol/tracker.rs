@@ -23,9 +23,9 @@ use self::client::Sender;
 use self::due::Due;
 use self::transaction::Transaction;
 pub use self::violation::Violation;
-use self::walk::HEADER_BYTES;
 use super::Side;
 use super::command::{Command, ResponseForm};
+use super::packet::HEADER_BYTES;
 use super::response::{Form, Status};
 
 /// As much as must be seen of a command before it is forwarded: header, command, number of a statement.

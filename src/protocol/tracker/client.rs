@@ -1,7 +1,8 @@
 //! The client's direction: where commands and files start and end.
 
 use super::super::command::Command;
-use super::walk::{HEADER_BYTES, Header, Walk};
+use super::super::packet::{HEADER_BYTES, Header};
+use super::walk::Walk;
 use super::{ClientThen, ClientVerdict, Forwarded, OUTSTANDING_LIMIT, Side, Tracker, Violation};
 
 /// The client's direction.
