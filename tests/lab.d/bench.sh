@@ -9,7 +9,7 @@
 lab_bench() {
   local rounds=${1:-3} round subject
   make_run_folder
-  trap 'end_everything keep-logs' EXIT
+  trap end_everything EXIT
   trap 'exit 130' INT TERM
   make_certificates
   for subject in mysql97 go sysbench haproxy; do
