@@ -92,6 +92,8 @@ resident_kib() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
 # The same checks against any port, for developers.
 lab_smoke() {
   [ $# = 1 ] || { usage >&2; exit 64; }
+  make_run_folder
+  trap end_everything EXIT
   make_certificates
   have mysql97
   have mariadb1011

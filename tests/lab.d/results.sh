@@ -17,7 +17,7 @@ result() {
 # check NAME COMMAND…: passes if COMMAND does; its output is shown only if it fails. (A function must join its steps by
 # `&&`: `set -e` does not hold inside a condition.)
 check() {
-  local name=$1 log=$LAB/log/check.log start=$SECONDS
+  local name=$1 log=$RUN/check.log start=$SECONDS
   shift
   if ("$@") >"$log" 2>&1 </dev/null; then
     result ok "$name ($((SECONDS - start)) s)"
@@ -29,7 +29,7 @@ check() {
 
 # count_checks NAME COMMAND…: COMMAND prints a line for each check. Failures and skips are shown, the rest is counted.
 count_checks() {
-  local name=$1 log=$LAB/log/checks.log status=0 passed=0 failed=0 kind line
+  local name=$1 log=$RUN/checks.log status=0 passed=0 failed=0 kind line
   shift
   "$@" >"$log" 2>&1 </dev/null || status=$?
   while read -r kind line; do

@@ -80,7 +80,7 @@ install_cargo_deny() {
 
 # The Rust tests count one by one.
 rust_tests() {
-  local log=$LAB/log/cargo-test.log status=0 passed failed
+  local log=$RUN/cargo-test.log status=0 passed failed
   cargo test --locked --no-fail-fast >"$log" 2>&1 </dev/null || status=$?
   read -r passed failed <<<"$(awk '/^test result:/ {p += $4; f += $6} END {print p + 0, f + 0}' "$log")"
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
