@@ -31,8 +31,8 @@ use super::response::{Form, Status};
 /// As much as must be seen of a command before it is forwarded: header, command, number of a statement.
 pub const COMMAND_HEAD_BYTES: usize = HEADER_BYTES + 1 + 4;
 
-/// Commands that may wait for their responses at once. Drivers that pipeline send some hundreds; the limit bounds
-/// what a client can make us remember.
+/// Commands that may wait for their responses at once. Most drivers that pipeline send some hundreds, but a batch of
+/// MariaDB's connectors may be of any size; the limit bounds what a client can make us remember.
 const OUTSTANDING_LIMIT: usize = 16 * 1024;
 
 /// What to do with the bytes that the client sent.
@@ -62,6 +62,8 @@ pub enum ClientThen {
         /// The sequence number of its last packet; the answer has the next one.
         sequence: u8,
     },
+    /// So many commands are outstanding that the next one waits until [`Tracker::takes_commands`].
+    Full,
     /// `COM_QUIT` was forwarded; whatever follows is of no interest.
     Quit,
 }
@@ -116,6 +118,12 @@ impl Tracker {
     /// Commands that were forwarded and whose response has not ended.
     pub fn outstanding(&self) -> usize {
         self.commands.len()
+    }
+
+    /// Whether a client that was held back by [`ClientThen::Full`] may go on. Not at the first gap, so that it goes on
+    /// for a while.
+    pub fn takes_commands(&self) -> bool {
+        self.commands.len() <= OUTSTANDING_LIMIT / 2
     }
 
     /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it.

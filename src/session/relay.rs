@@ -43,7 +43,7 @@ pub(super) struct Relay {
     held: Vec<u8>,
     /// The tracker has not seen `held` as it is now.
     held_is_news: bool,
-    /// The client's next command waits for the queue to be empty.
+    /// The client's next command waits for the queue to be empty, or for a place in it.
     waiting: Option<ClientThen>,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
@@ -216,7 +216,7 @@ impl Relay {
         match then {
             ClientThen::ReadMore => {}
             ClientThen::Quit => return Err(End::Quit),
-            ClientThen::ChangeUser | ClientThen::Refuse { .. } => {
+            ClientThen::ChangeUser | ClientThen::Refuse { .. } | ClientThen::Full => {
                 self.waiting = Some(then);
                 self.held_is_news = !self.held.is_empty();
             }
@@ -224,15 +224,19 @@ impl Relay {
         Ok(())
     }
 
+    /// What the session must deal with now.
     fn due(&mut self) -> Option<Event> {
-        if self.waiting.is_some() && self.tracker.outstanding() == 0 {
-            return match self.waiting.take()? {
-                ClientThen::ChangeUser => Some(Event::ChangeUser),
-                ClientThen::Refuse { command, sequence } => {
-                    Some(Event::Refuse { command, sequence })
-                }
-                ClientThen::ReadMore | ClientThen::Quit => None,
-            };
+        match self.waiting {
+            Some(ClientThen::ChangeUser) if self.tracker.outstanding() == 0 => {
+                self.waiting = None;
+                return Some(Event::ChangeUser);
+            }
+            Some(ClientThen::Refuse { command, sequence }) if self.tracker.outstanding() == 0 => {
+                self.waiting = None;
+                return Some(Event::Refuse { command, sequence });
+            }
+            Some(ClientThen::Full) if self.tracker.takes_commands() => self.waiting = None,
+            _ => {}
         }
         (self.ends_between_transactions
             && self.held.is_empty()

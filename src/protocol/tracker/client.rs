@@ -49,6 +49,8 @@ enum Begun {
     TooFewBytes,
     /// A `COM_CHANGE_USER` stands there, untouched.
     ChangeUser,
+    /// A command stands there that is one too many just now.
+    Full,
 }
 
 impl Tracker {
@@ -75,6 +77,10 @@ impl Tracker {
                     Begun::TooFewBytes => break,
                     Begun::ChangeUser => {
                         verdict.then = ClientThen::ChangeUser;
+                        break;
+                    }
+                    Begun::Full => {
+                        verdict.then = ClientThen::Full;
                         break;
                     }
                 }
@@ -136,7 +142,11 @@ impl Tracker {
                     Some(number) => u32::from_le_bytes(*number),
                     None => return Ok(Begun::TooFewBytes),
                 };
-                self.forwarded(command, statement)?;
+                if self.commands.len() >= OUTSTANDING_LIMIT {
+                    self.client.holds_back = true;
+                    return Ok(Begun::Full);
+                }
+                self.forwarded(command, statement);
                 Message::Command
             }
         };
@@ -146,17 +156,13 @@ impl Tracker {
     }
 
     /// Puts a command that begins to be forwarded into the queue.
-    fn forwarded(&mut self, command: Command, statement: u32) -> Result<(), Violation> {
-        if self.commands.len() >= OUTSTANDING_LIMIT {
-            return Err(Violation::TooManyCommands);
-        }
+    fn forwarded(&mut self, command: Command, statement: u32) {
         self.commands.push_back(Forwarded {
             command,
             statement,
             response_sequence: 1,
         });
         self.pass_silent_commands();
-        Ok(())
     }
 
     /// Ends what the client was sending.
