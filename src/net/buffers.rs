@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
-/// One read takes at most so much from a socket: four whole TLS records.
-const WIRE_BYTES: usize = 64 * 1024;
+/// One read takes at most so much from a socket: eight whole TLS records. Large results cost a tenth less of processor
+/// time than with half of it, and twice as much gains nothing that shows.
+const WIRE_BYTES: usize = 128 * 1024;
 
 /// What one read brings, as it came and decrypted.
 #[derive(Debug)]
