@@ -26,10 +26,11 @@ use self::identify::{Identified, LOGIN_BYTES, Wishes};
 use self::outcome::{End, Failure, Record};
 use self::registry::Registry;
 use self::relay::{Event, Relay};
+use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
 use crate::net::socket::Socket;
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::err_packet::ErrPacket;
@@ -184,10 +185,27 @@ impl DataPort {
         let permit = self.authorize(&identity, &user, wishes.using_password)?;
         record.account = Some(permit.account().to_owned());
 
-        let mut backend = self
+        let Connection {
+            stream: mut backend,
+            endpoint,
+            ..
+        } = self
             .connect(&backend, &user, &wishes, &permit, record)
             .await?;
-        match authenticate(client, &mut backend, record.route, deadline).await? {
+        let answer = authenticate(client, &mut backend, record.route, deadline)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Backend {
+                    route,
+                    error: error @ StreamError::Tls(..),
+                } => Failure::Connect {
+                    route,
+                    error: endpoint.tls_failed(error),
+                },
+                other => other,
+            })?;
+        endpoint.answered();
+        match answer {
             Answer::Ok(ok) => {
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
                 Ok(Authenticated {
@@ -236,7 +254,7 @@ impl DataPort {
         wishes: &Wishes,
         _permit: &Permit,
         record: &mut Record,
-    ) -> Result<Stream, Failure> {
+    ) -> Result<Connection, Failure> {
         let route = backend.role();
         let head = LoginHead {
             capabilities: wishes.granted,
@@ -262,7 +280,7 @@ impl DataPort {
             .write_packet(&payload)
             .await
             .map_err(|error| Failure::Backend { route, error })?;
-        Ok(connection.stream)
+        Ok(connection)
     }
 
     /// From the backend's OK to the close of both connections.
