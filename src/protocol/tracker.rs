@@ -31,9 +31,9 @@ use super::response::{Form, Status};
 /// As much as must be seen of a command before it is forwarded: header, command, number of a statement.
 pub const COMMAND_HEAD_BYTES: usize = HEADER_BYTES + 1 + 4;
 
-/// Commands that may wait for their responses at once. Drivers that pipeline send some hundreds; the limit bounds
-/// what a client can make us remember.
-const OUTSTANDING_LIMIT: usize = 16 * 1024;
+/// Commands that may wait for their responses at once; further ones wait unread. The limit bounds what a client can make
+/// us remember.
+pub const OUTSTANDING_LIMIT: usize = 16 * 1024;
 
 /// What to do with the bytes that the client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub enum ClientThen {
         /// The sequence number of its last packet; the answer has the next one.
         sequence: u8,
     },
+    /// A command begins, and [`OUTSTANDING_LIMIT`] wait for their responses already. It is given again when fewer do.
+    QueueFull,
     /// `COM_QUIT` was forwarded; whatever follows is of no interest.
     Quit,
 }

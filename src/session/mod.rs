@@ -307,7 +307,7 @@ impl DataPort {
                 }
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");
-                    relay.answer(sequence, &unknown_command()).await
+                    relay.answer(sequence, &unknown_command())
                 }
                 Event::BetweenTransactions => Err(last_command(&mut relay).await),
                 Event::End(end) => Err(end),
@@ -341,7 +341,7 @@ async fn last_command(relay: &mut Relay) -> End {
     if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LOGIN_BYTES)).await {
         let shutdown = ErrPacket::new(1053, "08S01", "Server shutdown in progress");
         // it is closed next, either way
-        let _ = relay.client.write_packet(&shutdown.encode()).await;
+        let _ = relay.client.queue_packet(&shutdown.encode());
     }
     End::Drained
 }
@@ -351,7 +351,7 @@ async fn refuse(mut client: Stream, record: &Record, failure: &Failure) {
     record.log_failure(failure);
     if let Some(reply) = failure.reply(record.client) {
         // it is closed next, either way
-        let _ = client.write_packet(&reply.encode()).await;
+        let _ = client.queue_packet(&reply.encode());
     }
     client.close().await;
 }

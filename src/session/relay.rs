@@ -10,7 +10,7 @@ use super::outcome::End;
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
 use crate::protocol::err_packet::ErrPacket;
-use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
+use crate::protocol::tracker::{BackendThen, ClientThen, OUTSTANDING_LIMIT, Tracker, Violation};
 
 /// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
 const HELD_BYTES: usize = 64 * 1024;
@@ -43,7 +43,7 @@ pub(super) struct Relay {
     held: Vec<u8>,
     /// The tracker has not seen `held` as it is now.
     held_is_news: bool,
-    /// The client's next command waits for the queue to be empty.
+    /// The client's next command waits for the queue to be empty, or for a place in it.
     waiting: Option<ClientThen>,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
@@ -89,10 +89,10 @@ impl Relay {
         self.tracker.user_changed(status);
     }
 
-    /// Answers a command in the backend's place.
-    pub(super) async fn answer(&mut self, sequence: u8, error: &ErrPacket) -> Result<(), End> {
+    /// Answers a command in the backend's place, with the next run.
+    pub(super) fn answer(&mut self, sequence: u8, error: &ErrPacket) -> Result<(), End> {
         self.client.set_next_sequence(sequence.wrapping_add(1));
-        Ok(self.client.write_packet(&error.encode()).await?)
+        Ok(self.client.queue_packet(&error.encode())?)
     }
 
     /// Closes both sides; each gets what was sent to it. Of a broken protocol the client is told, where that cannot be
@@ -110,7 +110,7 @@ impl Relay {
             };
             self.client.set_next_sequence(*sequence);
             // it is closed next, either way
-            let _ = self.client.write_packet(&error.encode()).await;
+            let _ = self.client.queue_packet(&error.encode());
         }
         tokio::join!(self.client.close(), self.backend.close());
     }
@@ -125,7 +125,7 @@ impl Relay {
             if let Poll::Ready(Err(end)) = from_client {
                 return Poll::Ready(Event::End(end));
             }
-            if let Some(event) = self.due() {
+            if let Some(event) = self.due(cx) {
                 return Poll::Ready(event);
             }
             if from_backend.is_pending() && from_client.is_pending() {
@@ -167,6 +167,11 @@ impl Relay {
         cx: &mut Context<'_>,
         buffers: &mut Buffers,
     ) -> Poll<Result<(), End>> {
+        if self.waiting == Some(ClientThen::QueueFull)
+            && self.tracker.outstanding() <= OUTSTANDING_LIMIT / 2
+        {
+            self.waiting = None;
+        }
         if self.waiting.is_some() {
             return self.poll_behind_held(cx, buffers);
         }
@@ -216,7 +221,7 @@ impl Relay {
         match then {
             ClientThen::ReadMore => {}
             ClientThen::Quit => return Err(End::Quit),
-            ClientThen::ChangeUser | ClientThen::Refuse { .. } => {
+            ClientThen::ChangeUser | ClientThen::Refuse { .. } | ClientThen::QueueFull => {
                 self.waiting = Some(then);
                 self.held_is_news = !self.held.is_empty();
             }
@@ -224,14 +229,18 @@ impl Relay {
         Ok(())
     }
 
-    fn due(&mut self) -> Option<Event> {
+    fn due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
         if self.waiting.is_some() && self.tracker.outstanding() == 0 {
+            // a client that reads none of its answers gets no more of them
+            if self.client.poll_flush(cx).is_pending() {
+                return None;
+            }
             return match self.waiting.take()? {
                 ClientThen::ChangeUser => Some(Event::ChangeUser),
                 ClientThen::Refuse { command, sequence } => {
                     Some(Event::Refuse { command, sequence })
                 }
-                ClientThen::ReadMore | ClientThen::Quit => None,
+                ClientThen::QueueFull | ClientThen::ReadMore | ClientThen::Quit => None,
             };
         }
         (self.ends_between_transactions

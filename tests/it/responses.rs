@@ -401,7 +401,7 @@ fn huge_row_is_no_end_of_its_result() {
     }
 }
 
-/// Drivers that pipeline send some hundreds; nobody has to be cut off for sending more.
+/// Some drivers pipeline without a bound; nobody has to be cut off for it.
 #[test]
 fn very_many_pipelined_commands_are_all_answered() {
     const COMMANDS: usize = 50_000;
@@ -447,4 +447,33 @@ fn flood_of_commands_to_a_backend_that_does_not_answer_is_held_back() {
         assert!(resident < 30 << 10, "{command:?}: {resident} KiB resident");
         assert!(proxy.is_running());
     }
+}
+
+/// What is more than mytls remembers waits, and nobody is cut off.
+#[test]
+fn more_pipelined_commands_than_mytls_remembers_are_all_answered() {
+    const COMMANDS: usize = 50_000;
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.send_raw(&packet(0, PING).repeat(COMMANDS));
+    for _ in 0..COMMANDS {
+        assert!(client.read_answer(1)[0].is_ok());
+    }
+}
+
+/// Waiting for it to read must not make a session that nothing can end.
+#[test]
+fn client_that_reads_no_refusals_is_cut_at_the_end_of_the_drain() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 100ms }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client
+        .wire
+        .set_write_patience(std::time::Duration::from_millis(500));
+    let flood = packet(0, UNKNOWN).repeat(10_000);
+    while std::io::Write::write_all(&mut client.wire, &flood).is_ok() {}
+    proxy.terminate();
+    assert!(proxy.exit_status().success());
+    assert!(!proxy.log().contains("did not close in time"));
 }

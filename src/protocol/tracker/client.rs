@@ -48,6 +48,8 @@ enum Begun {
     TooFewBytes,
     /// A `COM_CHANGE_USER` stands there, untouched.
     ChangeUser,
+    /// A command stands there, untouched: too many wait already.
+    QueueFull,
 }
 
 impl Tracker {
@@ -74,6 +76,10 @@ impl Tracker {
                     Begun::TooFewBytes => break,
                     Begun::ChangeUser => {
                         verdict.then = ClientThen::ChangeUser;
+                        break;
+                    }
+                    Begun::QueueFull => {
+                        verdict.then = ClientThen::QueueFull;
                         break;
                     }
                 }
@@ -128,6 +134,7 @@ impl Tracker {
                 return Ok(Begun::ChangeUser);
             }
             Some(Command::Quit) => Message::Quitting,
+            Some(_) if self.commands.len() >= OUTSTANDING_LIMIT => return Ok(Begun::QueueFull),
             Some(command) => {
                 let statement = match arguments.first_chunk() {
                     _ if !command.names_statement() => 0,
@@ -135,7 +142,7 @@ impl Tracker {
                     Some(number) => u32::from_le_bytes(*number),
                     None => return Ok(Begun::TooFewBytes),
                 };
-                self.forwarded(command, statement)?;
+                self.forwarded(command, statement);
                 Message::Command
             }
         };
@@ -145,17 +152,13 @@ impl Tracker {
     }
 
     /// Puts a command that begins to be forwarded into the queue.
-    fn forwarded(&mut self, command: Command, statement: u32) -> Result<(), Violation> {
-        if self.commands.len() >= OUTSTANDING_LIMIT {
-            return Err(Violation::TooManyCommands);
-        }
+    fn forwarded(&mut self, command: Command, statement: u32) {
         self.commands.push_back(Forwarded {
             command,
             statement,
             response_sequence: 1,
         });
         self.pass_silent_commands();
-        Ok(())
     }
 
     /// Ends what the client was sending.

@@ -2,7 +2,6 @@
 
 use super::super::Side;
 use super::super::command::Command;
-use super::OUTSTANDING_LIMIT;
 
 /// Why a session cannot go on: what one side sent is not the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,9 +19,6 @@ pub enum Violation {
     /// A command without a command byte, or without the number of its statement.
     #[error("the client sent a command that is too short")]
     ShortCommand,
-    /// The client sends commands and never reads responses.
-    #[error("the client has {OUTSTANDING_LIMIT} commands outstanding")]
-    TooManyCommands,
     /// A response with no command that it could belong to.
     #[error("the backend sent a packet that nobody asked for")]
     Unasked,
@@ -51,7 +47,7 @@ impl Violation {
     pub const fn side(&self) -> Side {
         match self {
             Self::Sequence { side, .. } => *side,
-            Self::ShortCommand | Self::TooManyCommands => Side::Client,
+            Self::ShortCommand => Side::Client,
             Self::Unasked
             | Self::Early { .. }
             | Self::FileRequestAmongCommands

@@ -163,13 +163,19 @@ fn a_file_is_not_asked_for_while_a_command_is_half_sent_or_held_back() {
 }
 
 #[test]
-fn a_client_that_never_reads_is_stopped() {
+fn a_client_that_never_reads_waits() {
     let mut tracker = Tracker::new(EOF);
     let pings = packet(0, PING).repeat(OUTSTANDING_LIMIT);
     assert_eq!(tracker.client_bytes(&pings), Ok(forwarded(pings.len())));
     assert_eq!(tracker.outstanding(), OUTSTANDING_LIMIT);
-    let refused = tracker.client_bytes(&packet(0, PING));
-    assert_eq!(refused, Err(Violation::TooManyCommands));
+    let full = ClientVerdict {
+        then: ClientThen::QueueFull,
+        ..forwarded(0)
+    };
+    assert_eq!(tracker.client_bytes(&packet(0, PING)), Ok(full));
+    answer(&mut tracker, &[OK]);
+    let ping = packet(0, PING);
+    assert_eq!(tracker.client_bytes(&ping), Ok(forwarded(ping.len())));
 }
 
 #[test]
