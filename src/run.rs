@@ -10,6 +10,7 @@ use rustls::crypto::aws_lc_rs;
 use thiserror::Error;
 use tokio::runtime;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -20,7 +21,7 @@ use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Stop};
-use crate::signals::Ending;
+use crate::signals::Signals;
 use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
 
 /// What sessions that are cut get to close their connections.
@@ -58,7 +59,7 @@ pub fn serve(config: Config) -> Result<(), RunError> {
 }
 
 async fn serve_async(config: Config) -> Result<(), RunError> {
-    let mut ending = Ending::listen().map_err(RunError::Runtime)?;
+    let mut signals = Signals::listen().map_err(RunError::Runtime)?;
     let acceptor = acceptor(&config)?;
     let backends = backends(config.backends, config.route)?;
     let listeners = config
@@ -67,13 +68,13 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         .map(Listener::bind)
         .collect::<Result<Vec<_>, _>>()?;
 
-    // cancelled in this order: the ports and background work, sessions between transactions, all sessions
-    let (ports, stop) = (Stop::default(), Stop::default());
+    let (closing, stop) = (CancellationToken::new(), Stop::default());
     let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
     for backend in backends.all() {
         let backend = Arc::clone(backend);
-        let end = ports.now.clone();
-        background.spawn(async move { end.run_until_cancelled(backend.learn_greeting()).await });
+        let closing = closing.clone();
+        background
+            .spawn(async move { closing.run_until_cancelled(backend.learn_greeting()).await });
     }
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -91,20 +92,20 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     ));
     for listener in listeners {
         let accepting = Arc::clone(&port).listen(listener, sessions.clone());
-        let end = ports.now.clone();
-        background.spawn(async move { end.run_until_cancelled(accepting).await });
+        let closing = closing.clone();
+        background.spawn(async move { closing.run_until_cancelled(accepting).await });
     }
 
-    ending.next().await;
-    ports.now.cancel();
+    signals.asked_to_end().await;
+    closing.cancel();
     background.close();
     background.wait().await;
-    drain(&sessions, &stop, config.drain_max, &mut ending).await;
+    drain(&sessions, &stop, config.drain_max, &mut signals).await;
     Ok(())
 }
 
 /// Lets sessions end: between transactions until `most` or a second signal, then at once.
-async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut Ending) {
+async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, signals: &mut Signals) {
     info!(
         sessions = sessions.len(),
         seconds = most.as_secs_f64(),
@@ -115,7 +116,7 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ending: &mut
     tokio::select! {
         () = sessions.wait() => {}
         () = tokio::time::sleep(most) => {}
-        () = ending.next() => {}
+        () = signals.asked_to_end() => {}
     }
     if !sessions.is_empty() {
         warn!(

@@ -1,18 +1,10 @@
 //! The character sets of names on the wire, as far as all servers agree about them.
 
 use super::server_kind::ServerKind;
-use super::user_name::UserNameError;
-
-/// How names are converted from one collation's character set.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Conversion {
-    collation: u16,
-    character_set: CharacterSet,
-}
 
 /// What of a character set matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CharacterSet {
+pub(super) enum CharacterSet {
     /// utf8mb3 and utf8mb4: they differ above U+FFFF only.
     Utf8,
     /// MySQL's latin1, which is Windows' code page 1252.
@@ -21,54 +13,31 @@ enum CharacterSet {
     Ascii,
 }
 
-impl Conversion {
-    /// For the names in a packet that announces this collation.
-    pub(super) fn of(collation: u16, server: ServerKind) -> Result<Self, UserNameError> {
-        match CharacterSet::of(collation, server) {
-            Some(character_set) => Ok(Self {
-                collation,
-                character_set,
-            }),
-            None => Err(UserNameError::CharacterSet { collation }),
-        }
-    }
-
-    /// Text from the wire.
-    pub(super) fn decode(self, bytes: &[u8]) -> Result<String, UserNameError> {
-        match self.character_set {
-            CharacterSet::Latin1 => {
-                Some(bytes.iter().map(|&byte| latin1_character(byte)).collect())
-            }
-            CharacterSet::Ascii if !bytes.is_ascii() => None,
-            CharacterSet::Utf8 | CharacterSet::Ascii => {
-                str::from_utf8(bytes).ok().map(str::to_owned)
-            }
-        }
-        .ok_or(UserNameError::Character {
-            collation: self.collation,
-        })
-    }
-
-    /// Text for the wire.
-    pub(super) fn encode(self, name: &str) -> Result<Vec<u8>, UserNameError> {
-        match self.character_set {
-            CharacterSet::Latin1 => name.chars().map(latin1_byte).collect(),
-            CharacterSet::Ascii if !name.is_ascii() => None,
-            CharacterSet::Utf8 | CharacterSet::Ascii => Some(name.as_bytes().to_vec()),
-        }
-        .ok_or(UserNameError::Character {
-            collation: self.collation,
-        })
-    }
-}
-
 impl CharacterSet {
+    /// Text from the wire, unless some of it is no character here.
+    pub(super) fn decode(self, bytes: &[u8]) -> Option<String> {
+        match self {
+            Self::Latin1 => Some(bytes.iter().map(|&byte| latin1_character(byte)).collect()),
+            Self::Ascii if !bytes.is_ascii() => None,
+            Self::Utf8 | Self::Ascii => str::from_utf8(bytes).ok().map(str::to_owned),
+        }
+    }
+
+    /// Text for the wire, unless some of it is no character here.
+    pub(super) fn encode(self, name: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Latin1 => name.chars().map(latin1_byte).collect(),
+            Self::Ascii if !name.is_ascii() => None,
+            Self::Utf8 | Self::Ascii => Some(name.as_bytes().to_vec()),
+        }
+    }
+
     /// The character set of a collation id, as `SHOW COLLATION` lists them; `None` is refused.
     ///
     /// A server that does not know an id takes its own default in its place (run), which could be any. So characters
     /// beyond ASCII count only under ids that every server of this kind knows.
     #[expect(clippy::match_same_arms, reason = "one arm for each reason")]
-    fn of(collation: u16, server: ServerKind) -> Option<Self> {
+    pub(super) fn of(collation: u16, server: ServerKind) -> Option<Self> {
         match (collation, server) {
             (33 | 45 | 46 | 83 | 192..=215 | 223..=247, _) => Some(Self::Utf8),
             // utf8mb4_0900_ai_ci, which clients of MySQL 8 and later announce. MariaDB 11.8 knows it, 10.11 does not.
@@ -120,10 +89,10 @@ mod tests {
         let utf8 = "E282ACC281E2809AC692E2809EE280A6E280A0E280A1CB86E280B0C5A0E280B9C592C28DC5BDC28F\
                     C290E28098E28099E2809CE2809DE280A2E28093E28094CB9CE284A2C5A1E280BAC593C29DC5BEC5B8";
         let bytes: Vec<u8> = (0x80..=0x9F).collect();
-        let text = Conversion::of(8, ServerKind::MySql).and_then(|latin1| latin1.decode(&bytes));
+        let text = CharacterSet::of(8, ServerKind::MySql).and_then(|latin1| latin1.decode(&bytes));
         let expected =
             (0..utf8.len() / 2).map(|at| u8::from_str_radix(&utf8[2 * at..2 * at + 2], 16));
         let expected: Vec<u8> = expected.collect::<Result<_, _>>().expect("hexadecimal");
-        assert_eq!(text.as_deref().map(str::as_bytes), Ok(&expected[..]));
+        assert_eq!(text.as_deref().map(str::as_bytes), Some(&expected[..]));
     }
 }

@@ -36,6 +36,12 @@ impl Header {
         }
     }
 
+    /// The header at the start of `bytes` and what follows it, unless it is cut off.
+    pub fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, rest) = bytes.split_first_chunk()?;
+        Some((Self::decode(*header), rest))
+    }
+
     /// The header's four bytes. Only the low 24 bits of the length are used.
     pub fn encode(self) -> [u8; HEADER_BYTES] {
         let [a, b, c, ..] = self.payload_bytes.to_le_bytes();

@@ -4,8 +4,8 @@
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_response_packets.html>
 
-/// Length of the longest packet; one that long goes on in the next packet, which may be empty.
-pub const FULL_PACKET_BYTES: usize = 0xff_ffff;
+use super::ok_packet::status_of_ok;
+use super::packet::{MAX_PAYLOAD_BYTES, PayloadReader};
 
 /// No packet has to be seen further than this: an OK with its header, two integers of nine bytes, and the flags.
 pub const HEAD_BYTES: usize = 1 + 9 + 9 + 2;
@@ -126,7 +126,7 @@ impl Head<'_> {
     /// A row whose first value is 16 MiB long has that first byte too, and then fills its packet.
     pub fn end_of_rows(&self, form: Form) -> Result<Option<Status>, &'static str> {
         let limit = if form.deprecate_eof {
-            FULL_PACKET_BYTES
+            MAX_PAYLOAD_BYTES
         } else {
             EOF_BYTES_LIMIT
         };
@@ -161,8 +161,11 @@ impl Head<'_> {
             Some(0xfb) => return Ok(FirstPacket::LocalInfile),
             _ => {}
         }
-        let (columns, rest) = length_encoded(self.payload).ok_or("a column count is cut short")?;
-        let definitions = match (form.optional_metadata || form.cache_metadata, rest) {
+        let mut reader = PayloadReader::new(self.payload);
+        let columns = reader
+            .length_encoded_integer("column count")
+            .map_err(|_| "a column count is cut short")?;
+        let definitions = match (form.optional_metadata || form.cache_metadata, reader.rest()) {
             (false, _) | (true, [1, ..]) => columns,
             (true, [0, ..]) => 0,
             (true, _) => return Err("a column count does not say whether definitions follow"),
@@ -197,34 +200,8 @@ impl Head<'_> {
 
     /// Flags of an OK: they stand behind two integers.
     fn ok_status(&self) -> Result<Status, &'static str> {
-        let flags = || {
-            let (_affected_rows, rest) = length_encoded(self.payload.get(1..)?)?;
-            let (_last_insert_id, rest) = length_encoded(rest)?;
-            match *rest {
-                [low, high, ..] => Some(Status(u16::from_le_bytes([low, high]))),
-                _ => None,
-            }
-        };
-        flags().ok_or("an OK or EOF packet is malformed")
+        status_of_ok(self.payload)
+            .map(Status)
+            .map_err(|_| "an OK or EOF packet is malformed")
     }
-}
-
-/// A length-encoded integer and what follows it.
-///
-/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html>
-fn length_encoded(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let (first, rest) = bytes.split_first()?;
-    let width = match first {
-        0xfb | 0xff => return None,
-        0xfc => 2,
-        0xfd => 3,
-        0xfe => 8,
-        small => return Some((u64::from(*small), rest)),
-    };
-    let (digits, rest) = rest.split_at_checked(width)?;
-    let value = digits
-        .iter()
-        .rev()
-        .fold(0, |value, digit| value << 8 | u64::from(*digit));
-    Some((value, rest))
 }

@@ -23,17 +23,17 @@ use self::client::Sender;
 use self::due::Due;
 use self::transaction::Transaction;
 pub use self::violation::Violation;
-use self::walk::HEADER_BYTES;
 use super::Side;
 use super::command::{Command, ResponseForm};
+use super::packet::HEADER_BYTES;
 use super::response::{Form, Status};
 
 /// As much as must be seen of a command before it is forwarded: header, command, number of a statement.
 pub const COMMAND_HEAD_BYTES: usize = HEADER_BYTES + 1 + 4;
 
-/// Commands that may wait for their responses at once; further ones wait unread. The limit bounds what a client can make
-/// us remember.
-pub const OUTSTANDING_LIMIT: usize = 16 * 1024;
+/// Commands that may wait for their responses at once. Most drivers that pipeline send some hundreds, but a batch of
+/// MariaDB's connectors may be of any size; the limit bounds what a client can make us remember.
+const OUTSTANDING_LIMIT: usize = 16 * 1024;
 
 /// What to do with the bytes that the client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub enum ClientThen {
         /// The sequence number of its last packet; the answer has the next one.
         sequence: u8,
     },
-    /// A command begins, and [`OUTSTANDING_LIMIT`] wait for their responses already. It is given again when fewer do.
-    QueueFull,
+    /// So many commands are outstanding that the next one waits until [`Tracker::takes_commands`].
+    Full,
     /// `COM_QUIT` was forwarded; whatever follows is of no interest.
     Quit,
 }
@@ -118,6 +118,12 @@ impl Tracker {
     /// Commands that were forwarded and whose response has not ended.
     pub fn outstanding(&self) -> usize {
         self.commands.len()
+    }
+
+    /// Whether a client that was held back by [`ClientThen::Full`] may go on. Not at the first gap, so that it goes on
+    /// for a while.
+    pub fn takes_commands(&self) -> bool {
+        self.commands.len() <= OUTSTANDING_LIMIT / 2
     }
 
     /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it.

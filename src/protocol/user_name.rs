@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::character_set::Conversion;
+use super::character_set::CharacterSet;
 use super::server_kind::ServerKind;
 
 /// A user's name as a server understands it. Names are equal when their characters are, as in MySQL.
@@ -59,7 +59,7 @@ impl UserName {
         collation: u8,
         server: ServerKind,
     ) -> Result<Self, UserNameError> {
-        let name = Conversion::of(collation.into(), server)?.decode(bytes)?;
+        let name = decode(bytes, collation.into(), server)?;
         let name = match in_quotes(&name) {
             Some(inner) => inner.to_owned(),
             None => name,
@@ -73,15 +73,14 @@ impl UserName {
         collation: u16,
         server: ServerKind,
     ) -> Result<Self, UserNameError> {
-        Self::canonical(
-            Conversion::of(collation, server)?.decode(bytes)?,
-            server.longest_name(),
-        )
+        Self::canonical(decode(bytes, collation, server)?, server.longest_name())
     }
 
     /// The bytes to send, in a login and in `COM_CHANGE_USER` alike, where this collation is announced.
     pub fn encode(&self, collation: u16, server: ServerKind) -> Result<Vec<u8>, UserNameError> {
-        Conversion::of(collation, server)?.encode(&self.0)
+        character_set(collation, server)?
+            .encode(&self.0)
+            .ok_or(UserNameError::Character { collation })
     }
 
     /// The name as text.
@@ -124,6 +123,16 @@ impl fmt::Debug for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+fn decode(bytes: &[u8], collation: u16, server: ServerKind) -> Result<String, UserNameError> {
+    character_set(collation, server)?
+        .decode(bytes)
+        .ok_or(UserNameError::Character { collation })
+}
+
+fn character_set(collation: u16, server: ServerKind) -> Result<CharacterSet, UserNameError> {
+    CharacterSet::of(collation, server).ok_or(UserNameError::CharacterSet { collation })
 }
 
 #[cfg(test)]

@@ -50,6 +50,16 @@ pub enum Transport {
     },
 }
 
+impl Transport {
+    /// The client's certificate, if it sent one.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        match self {
+            Self::Plaintext => None,
+            Self::Tls { certificate } => certificate.as_ref(),
+        }
+    }
+}
+
 /// All that rules judge, but for the user name, which `COM_CHANGE_USER` changes while the identity stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

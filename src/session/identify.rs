@@ -42,8 +42,18 @@ pub(super) struct Wishes {
     pub(super) attributes: Vec<u8>,
 }
 
+/// The client's login packet, and what was seen on the way to it.
+struct Hello {
+    /// Flags and character set that count: those of an `SSLRequest`, if there was one.
+    head: LoginHead,
+    packet: Vec<u8>,
+    /// A certificate that is not accepted is told of only now: an error before the login packet was read is lost to a
+    /// TCP reset.
+    transport: Result<Transport, CertificateRefusal>,
+}
+
 impl DataPort {
-    /// Greets a client and reads its login.
+    /// Greets a client, does TLS with it if it asks, and reads its login.
     pub(super) async fn identify(
         &self,
         client: &mut Stream,
@@ -56,34 +66,12 @@ impl DataPort {
             .greeting()
             .ok_or(Failure::BackendNotSeen(record.route))?;
         let offered = self.greet(client, &greeting, record.id).await?;
-        let (acceptor, first) = self.first_packet(client).await?;
-
-        let (transport, head, packet) = match acceptor {
-            None => (Ok(Transport::Plaintext), LoginHead::decode(&first)?, first),
-            Some(acceptor) => {
-                let head = LoginHead::decode(&first)?;
-                client
-                    .accept_tls(Arc::clone(acceptor.config()))
-                    .await
-                    .map_err(Failure::Client)?;
-                record.client_tls = client.tls().and_then(|tls| Negotiated::of(tls));
-                // judged now, told later: an error before the login packet was read is lost to a TCP reset
-                let transport = judge(acceptor, client);
-                (transport, head, read_login(client).await?)
-            }
-        };
-        let transport = transport?;
-        if let Transport::Tls {
-            certificate: Some(certificate),
-        } = &transport
-        {
-            record.subject = Some(certificate.subject.clone());
-        }
-        if !head.capabilities.contains(Capabilities::REQUIRED) {
+        let hello = self.hear(client, record).await?;
+        if !hello.head.capabilities.contains(Capabilities::REQUIRED) {
             return Err(Failure::OldClient);
         }
-        let login = Login::decode(&packet, head.capabilities)?;
-        if login.head.collation != head.collation {
+        let login = Login::decode(&hello.packet, hello.head.capabilities)?;
+        if login.head.collation != hello.head.collation {
             return Err(Failure::ClientBreaks(
                 "the character set in the login is not that of the SSLRequest",
             ));
@@ -91,9 +79,13 @@ impl DataPort {
         let server = greeting.server_kind();
         let user = UserName::from_login(login.user, login.head.collation, server)?;
         record.user = Some(user.as_str().to_owned());
+        let transport = hello.transport?;
+        record.subject = transport
+            .certificate()
+            .map(|certificate| certificate.subject.clone());
         let wishes = Wishes {
-            granted: granted(head.capabilities, offered),
-            flags: head.capabilities,
+            granted: granted(hello.head.capabilities, offered),
+            flags: hello.head.capabilities,
             max_packet_bytes: login.head.max_packet_bytes,
             collation: login.head.collation,
             server,
@@ -149,23 +141,22 @@ impl DataPort {
         }))
     }
 
-    /// Reads an `SSLRequest` or a login in plaintext. With an acceptor, the bytes that follow belong to TLS.
-    async fn first_packet(
-        &self,
-        client: &mut Stream,
-    ) -> Result<(Option<&Acceptor>, Vec<u8>), Failure> {
-        let packet = match client.read_packet(LOGIN_BYTES).await {
+    /// Reads what the client answers to the greeting: a login in plaintext, or an `SSLRequest`, TLS, and the login in it.
+    async fn hear(&self, client: &mut Stream, record: &mut Record) -> Result<Hello, Failure> {
+        let first = match client.read_packet(LOGIN_BYTES).await {
             Ok(packet) => packet,
             Err(StreamError::Closed(_) | StreamError::Io(..)) => return Err(Failure::Left),
             Err(error) => return Err(Failure::Client(error)),
         };
-        if !LoginHead::decode(&packet)?
-            .capabilities
-            .contains(Capabilities::SSL)
-        {
-            return Ok((None, packet));
+        let head = LoginHead::decode(&first)?;
+        if !head.capabilities.contains(Capabilities::SSL) {
+            return Ok(Hello {
+                head,
+                packet: first,
+                transport: Ok(Transport::Plaintext),
+            });
         }
-        if packet.len() != HEAD_BYTES {
+        if first.len() != HEAD_BYTES {
             return Err(Failure::ClientBreaks(
                 "an SSLRequest is longer than 32 bytes",
             ));
@@ -173,15 +164,22 @@ impl DataPort {
         let acceptor = self.acceptor.as_ref().ok_or(Failure::ClientBreaks(
             "the client asks for TLS, which it was not offered",
         ))?;
-        Ok((Some(acceptor), packet))
+        client
+            .accept_tls(Arc::clone(acceptor.config()))
+            .await
+            .map_err(Failure::Client)?;
+        record.client_tls = client.tls().and_then(|tls| Negotiated::of(tls));
+        let transport = judge(acceptor, client);
+        let packet = client
+            .read_packet(LOGIN_BYTES)
+            .await
+            .map_err(Failure::Client)?;
+        Ok(Hello {
+            head,
+            packet,
+            transport,
+        })
     }
-}
-
-async fn read_login(client: &mut Stream) -> Result<Vec<u8>, Failure> {
-    client
-        .read_packet(LOGIN_BYTES)
-        .await
-        .map_err(Failure::Client)
 }
 
 /// Judges the certificate that the client has shown, by the clock of now, also when the session was resumed.

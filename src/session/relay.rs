@@ -10,7 +10,7 @@ use super::outcome::End;
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
 use crate::protocol::err_packet::ErrPacket;
-use crate::protocol::tracker::{BackendThen, ClientThen, OUTSTANDING_LIMIT, Tracker, Violation};
+use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
 
 /// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
 const HELD_BYTES: usize = 64 * 1024;
@@ -167,11 +167,6 @@ impl Relay {
         cx: &mut Context<'_>,
         buffers: &mut Buffers,
     ) -> Poll<Result<(), End>> {
-        if self.waiting == Some(ClientThen::QueueFull)
-            && self.tracker.outstanding() <= OUTSTANDING_LIMIT / 2
-        {
-            self.waiting = None;
-        }
         if self.waiting.is_some() {
             return self.poll_behind_held(cx, buffers);
         }
@@ -221,7 +216,7 @@ impl Relay {
         match then {
             ClientThen::ReadMore => {}
             ClientThen::Quit => return Err(End::Quit),
-            ClientThen::ChangeUser | ClientThen::Refuse { .. } | ClientThen::QueueFull => {
+            ClientThen::ChangeUser | ClientThen::Refuse { .. } | ClientThen::Full => {
                 self.waiting = Some(then);
                 self.held_is_news = !self.held.is_empty();
             }
@@ -229,19 +224,22 @@ impl Relay {
         Ok(())
     }
 
+    /// What the session must deal with now.
     fn due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
-        if self.waiting.is_some() && self.tracker.outstanding() == 0 {
-            // a client that reads none of its answers gets no more of them
-            if self.client.poll_flush(cx).is_pending() {
-                return None;
+        // a client that reads none of its answers gets no more of them
+        let mut may_answer =
+            || self.tracker.outstanding() == 0 && self.client.poll_flush(cx).is_ready();
+        match self.waiting {
+            Some(ClientThen::ChangeUser) if may_answer() => {
+                self.waiting = None;
+                return Some(Event::ChangeUser);
             }
-            return match self.waiting.take()? {
-                ClientThen::ChangeUser => Some(Event::ChangeUser),
-                ClientThen::Refuse { command, sequence } => {
-                    Some(Event::Refuse { command, sequence })
-                }
-                ClientThen::QueueFull | ClientThen::ReadMore | ClientThen::Quit => None,
-            };
+            Some(ClientThen::Refuse { command, sequence }) if may_answer() => {
+                self.waiting = None;
+                return Some(Event::Refuse { command, sequence });
+            }
+            Some(ClientThen::Full) if self.tracker.takes_commands() => self.waiting = None,
+            _ => {}
         }
         (self.ends_between_transactions
             && self.held.is_empty()

@@ -23,10 +23,11 @@ use super::{
     auto,
     auto::{AutoCa, AutoError},
     certificate::names,
+    flaw::Flaw,
     material::Material,
     problem::MaterialError,
     provider,
-    refusal::{CertificateRefusal, Flaw},
+    refusal::CertificateRefusal,
     signature,
 };
 use crate::rules::Certificate;

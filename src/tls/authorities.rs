@@ -12,7 +12,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::{
     certificate::{Validity, host_names, is_version_1, parse},
-    refusal::Flaw,
+    flaw::Flaw,
 };
 
 /// What the peer's certificate is for.

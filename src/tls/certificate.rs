@@ -1,9 +1,6 @@
 //! What stands in one certificate: names as MySQL prints them, dates, key.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{net::IpAddr, time::Duration};
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::{
@@ -14,7 +11,7 @@ use x509_parser::{
     x509::{X509Name, X509Version},
 };
 
-use super::refusal::Flaw;
+use super::flaw::{Flaw, timestamp};
 use crate::rules::Certificate;
 
 /// The names in a certificate; nothing is verified here.
@@ -126,14 +123,6 @@ fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(
         u64::try_from(time.timestamp()).unwrap_or(0),
     ))
-}
-
-/// RFC 3339 in UTC, as the log prints its own times.
-pub(super) fn timestamp(time: UnixTime) -> String {
-    /// `humantime` refuses later ones.
-    const END_OF_YEAR_9999: u64 = 253_402_300_799;
-    let seconds = time.as_secs().min(END_OF_YEAR_9999);
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
 /// A name as `X509_NAME_oneline` of OpenSSL 3 prints it (`/O=Lab/OU=clients/CN=dm`): `/` and `+` inside values are escaped,

@@ -16,10 +16,11 @@ use rustls::{
 use super::{
     ClientSettings, SslMode,
     authorities::{Authorities, Usage, verify_name},
+    flaw::Flaw,
     material::Material,
     problem::{MaterialError, Place, Problem},
     provider,
-    refusal::{CertificateRefusal, Flaw},
+    refusal::CertificateRefusal,
     signature,
 };
 

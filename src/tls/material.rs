@@ -12,9 +12,9 @@ use super::{
     PemSource, Sources,
     authorities::{Authorities, Usage},
     certificate::{Validity, is_version_1, parse},
+    flaw::Flaw,
     pem,
     problem::{MaterialError, Place, Problem},
-    refusal::Flaw,
 };
 
 /// What was loaded; each part may be absent.

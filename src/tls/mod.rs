@@ -13,6 +13,7 @@ mod auto;
 mod certificate;
 mod connector;
 mod failure;
+mod flaw;
 mod material;
 mod negotiated;
 mod pem;
@@ -36,9 +37,10 @@ pub use self::{
     certificate::describe,
     connector::{Connector, ConnectorError, server_name},
     failure::handshake_reason,
+    flaw::Flaw,
     negotiated::Negotiated,
     problem::{MaterialError, Problem},
-    refusal::{CertificateRefusal, Flaw},
+    refusal::CertificateRefusal,
 };
 
 /// Where one piece of PEM comes from.

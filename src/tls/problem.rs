@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use rustls::pki_types::UnixTime;
 
-use super::{PemSource, SslMode, certificate::timestamp};
+use super::{PemSource, SslMode, flaw::timestamp};
 
 /// A source that cannot be used: which one, why, and what to do.
 #[derive(Debug, thiserror::Error)]

@@ -501,3 +501,30 @@ fn greeting_is_learnt_without_a_login() {
     assert_eq!(backend.dials(), 1);
     assert_eq!(backend.events()[0][0], Event::Dialled);
 }
+
+/// On this machine TLS and plaintext are as good, and only the first can carry every password from a client with TLS.
+#[test]
+fn backend_without_a_file_is_spoken_to_as_it_offers() {
+    for (server, with_tls) in [
+        (Server::mysql(), false),
+        (Server::mysql().tls(PKI.backend_tls(&PKI.server)), true),
+    ] {
+        let backend = Backend::start(server);
+        // `host: 127.0.0.1, port: 3306` in a file
+        let address = backend
+            .endpoint
+            .replace("host: ", "")
+            .replace(", port: ", ":");
+        let proxy = Proxy::start(Config::before(&backend).without_file(&address));
+        Client::logged_in(proxy.address, &Login::of("app"));
+        let had_tls = backend.wait_for("session", |events| {
+            let is_tls = |event: &Event| matches!(event, Event::Tls(_));
+            let is_login = |event: &Event| matches!(event, Event::LoggedIn);
+            events
+                .iter()
+                .any(is_login)
+                .then(|| events.iter().any(is_tls))
+        });
+        assert_eq!(had_tls, with_tls);
+    }
+}

@@ -1,13 +1,16 @@
 # shellcheck shell=bash
 # Runs the client programs of lab.d/clients against one port. Sourced by tests/lab.
 
+# A client that waits for ever is a failure, too.
+IN_TIME=(timeout 180)
+
 # client_checks WHERE PORT security|session: all clients. The programs read LAB_SERVER, LAB_PROXY, LAB_USER and LAB_TLS.
 client_checks() {
   local where=$1 port=$2 what=$3 programs=$PARTS/clients
-  ! have python || count_checks "$where: Python, $what" "$LAB/python/bin/python" "$programs/python.py" "$what" "$port" "$PKI"
-  ! have node || count_checks "$where: Node.js, $what" node "$programs/node.mjs" "$what" "$port" "$PKI" "$LAB/node"
-  ! have java || count_checks "$where: Java, $what" java -cp "$LAB/java/*" "$programs/Java.java" "$what" "$port" "$PKI"
-  count_checks "$where: shells, $what" "$programs/shells.sh" "$what" "$port" "$PKI"
+  ! have python || count_checks "$where: Python, $what" "${IN_TIME[@]}" "$LAB/python/bin/python" "$programs/python.py" "$what" "$port" "$PKI"
+  ! have node || count_checks "$where: Node.js, $what" "${IN_TIME[@]}" node "$programs/node.mjs" "$what" "$port" "$PKI" "$LAB/node"
+  ! have java || count_checks "$where: Java, $what" "${IN_TIME[@]}" java -cp "$LAB/java/*" "$programs/Java.java" "$what" "$port" "$PKI"
+  count_checks "$where: shells, $what" "${IN_TIME[@]}" "$programs/shells.sh" "$what" "$port" "$PKI"
   [ "$what" = security ] || ! have go || count_checks "$where: Go, $what" goclient "$what" "$port"
 }
 
@@ -16,7 +19,7 @@ goclient() {
   local command=$1 port=$2 tls=(-ca "$PKI/root-ca.pem")
   shift 2
   [ "${LAB_TLS:-yes}" = yes ] || tls=()
-  "$LAB/bin/goclient" "$command" -port "$port" -user "${LAB_USER:-app_ssl}" "${tls[@]}" "$@"
+  "${IN_TIME[@]}" "$LAB/bin/goclient" "$command" -port "$port" -user "${LAB_USER:-app_ssl}" "${tls[@]}" "$@"
 }
 
 # bulk_checks WHERE PORT: rows, parameters, files and results larger than packets and buffers.
@@ -28,7 +31,7 @@ bulk_checks() {
 plugin_checks() {
   local where=$1 port=$2
   shift 2
-  LAB_ACCOUNTS=$* count_checks "$where: plugins" "$PARTS/clients/shells.sh" plugins "$port" "$PKI"
+  LAB_ACCOUNTS=$* count_checks "$where: plugins" "${IN_TIME[@]}" "$PARTS/clients/shells.sh" plugins "$port" "$PKI"
 }
 
 # sysbench_checks WHERE PORT: 64 threads of reads and writes in transactions.
@@ -54,13 +57,43 @@ sysbench_with() {
     ln -s "$PKI/client-worker-rsa.pem" "$folder/client-cert.pem"
     ln -s "$PKI/client-worker-rsa.key" "$folder/client-key.pem"
   fi
-  (cd "$folder" && sysbench "$1" --db-driver=mysql --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-db=sbtest \
+  (cd "$folder" && "${IN_TIME[@]}" sysbench "$1" --db-driver=mysql --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-db=sbtest \
     --mysql-user=app_ssl --mysql-password=app-pw --mysql-ssl=on "${@:2}")
 }
+
+# endurance_check WHERE NAME: 10,000 sessions and 1,000 broken connections leave descriptors and memory where they were.
+endurance_check() {
+  ! have go || check "$1: 10,000 sessions, 1,000 broken ones, and back to the start" come_and_go "$2"
+}
+
+# The first 2,000 sessions are not compared: an allocator keeps what it once had.
+come_and_go() { # NAME
+  local port pid files memory round
+  port=$(port_of "$1")
+  pid=$(cat "$RUN/$1.pid")
+  files=$(descriptors "$pid")
+  goclient idle "$port" -n 2000 </dev/null || return 1
+  memory=$(resident_kib "$pid")
+  for round in 1 2 3 4; do
+    goclient idle "$port" -n 2000 </dev/null || return 1
+  done
+  "${IN_TIME[@]}" python3 "$PARTS/clients/broken.py" "$port" 1000 || return 1
+  for _ in {1..100}; do
+    [ "$(descriptors "$pid")" -gt "$files" ] || break
+    sleep 0.1
+  done
+  echo "round $round; descriptors: $files before, $(descriptors "$pid") after; memory: $memory KiB, $(resident_kib "$pid") KiB"
+  [ "$(descriptors "$pid")" -le "$files" ] && [ "$(resident_kib "$pid")" -le $((memory + memory / 5)) ]
+}
+
+descriptors() { find "/proc/$1/fd" -mindepth 1 | wc -l; }
+resident_kib() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
 
 # The same checks against any port, for developers.
 lab_smoke() {
   [ $# = 1 ] || { usage >&2; exit 64; }
+  make_run_folder
+  trap end_everything EXIT
   make_certificates
   have mysql97
   have mariadb1011

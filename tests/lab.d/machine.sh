@@ -27,6 +27,8 @@ choose_lab_folder() {
 
 # The folder of everything that runs: sockets (their paths must stay short), data, logs, process ids.
 make_run_folder() {
+  command -v python3 >/dev/null || need_packages python3
+  command -v openssl >/dev/null || need_packages openssl
   RUN=$(mktemp -d /tmp/mytls-lab.XXXXXX)
   chmod 755 "$RUN"
   [ "$(id -u)" != 0 ] || chown nobody "$RUN"

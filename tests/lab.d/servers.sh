@@ -152,6 +152,7 @@ start_router() {
   "${AS_SERVER[@]}" mkdir -p "$RUN/$name.data"
   cat >"$RUN/$name.conf" <<CONF
 [DEFAULT]
+logging_folder=$RUN/$name.data
 runtime_folder=$RUN/$name.data
 data_folder=$RUN/$name.data
 plugin_folder=$LAB/mysql97/root/usr/lib/mysqlrouter/plugin

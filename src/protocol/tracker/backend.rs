@@ -1,10 +1,11 @@
 //! The backend's direction: where responses start and end.
 
 use super::super::command::{Command, ResponseForm};
-use super::super::response::{FIRST_BYTE_OF_END, FULL_PACKET_BYTES, Failure, HEAD_BYTES, Head};
+use super::super::packet::{HEADER_BYTES, Header, MAX_PAYLOAD_BYTES};
+use super::super::response::{FIRST_BYTE_OF_END, Failure, HEAD_BYTES, Head};
 use super::client::Message;
 use super::due::{After, Due};
-use super::walk::{HEADER_BYTES, Header, Walk};
+use super::walk::Walk;
 use super::{BackendThen, Forwarded, Side, Tracker, Violation};
 
 /// The backend's direction.
@@ -77,7 +78,7 @@ impl Tracker {
         let mut rest = bytes;
         while let Some((header, payload)) = Header::split(rest)
             && header.sequence == walk.sequence
-            && header.payload_bytes < FULL_PACKET_BYTES
+            && header.payload_bytes < MAX_PAYLOAD_BYTES
             && let Some((row, behind)) = payload.split_at_checked(header.payload_bytes)
             && let Some(..FIRST_BYTE_OF_END) = row.first()
         {

@@ -1,7 +1,8 @@
 //! The client's direction: where commands and files start and end.
 
 use super::super::command::Command;
-use super::walk::{HEADER_BYTES, Header, Walk};
+use super::super::packet::{HEADER_BYTES, Header};
+use super::walk::Walk;
 use super::{ClientThen, ClientVerdict, Forwarded, OUTSTANDING_LIMIT, Side, Tracker, Violation};
 
 /// The client's direction.
@@ -48,8 +49,8 @@ enum Begun {
     TooFewBytes,
     /// A `COM_CHANGE_USER` stands there, untouched.
     ChangeUser,
-    /// A command stands there, untouched: too many wait already.
-    QueueFull,
+    /// A command stands there that is one too many just now.
+    Full,
 }
 
 impl Tracker {
@@ -78,8 +79,8 @@ impl Tracker {
                         verdict.then = ClientThen::ChangeUser;
                         break;
                     }
-                    Begun::QueueFull => {
-                        verdict.then = ClientThen::QueueFull;
+                    Begun::Full => {
+                        verdict.then = ClientThen::Full;
                         break;
                     }
                 }
@@ -134,7 +135,6 @@ impl Tracker {
                 return Ok(Begun::ChangeUser);
             }
             Some(Command::Quit) => Message::Quitting,
-            Some(_) if self.commands.len() >= OUTSTANDING_LIMIT => return Ok(Begun::QueueFull),
             Some(command) => {
                 let statement = match arguments.first_chunk() {
                     _ if !command.names_statement() => 0,
@@ -142,6 +142,10 @@ impl Tracker {
                     Some(number) => u32::from_le_bytes(*number),
                     None => return Ok(Begun::TooFewBytes),
                 };
+                if self.commands.len() >= OUTSTANDING_LIMIT {
+                    self.client.holds_back = true;
+                    return Ok(Begun::Full);
+                }
                 self.forwarded(command, statement);
                 Message::Command
             }

@@ -5,7 +5,8 @@ mod recorded;
 mod refusals;
 mod transactions;
 
-use super::super::response::{FULL_PACKET_BYTES, Form};
+use super::super::packet::{HEADER_BYTES, Header, MAX_PAYLOAD_BYTES};
+use super::super::response::Form;
 use super::*;
 
 const EOF: Form = Form {

@@ -1,10 +1,7 @@
 //! From packet header to packet header in one direction.
 
-use super::super::response::FULL_PACKET_BYTES;
+use super::super::packet::{Header, MAX_PAYLOAD_BYTES};
 use super::{Side, Violation};
-
-/// Length of a packet's header: three bytes of length, one of sequence number.
-pub(super) const HEADER_BYTES: usize = 4;
 
 /// One direction's place within a packet.
 #[derive(Debug, Default)]
@@ -29,7 +26,7 @@ impl Walk {
         }
         self.sequence = header.sequence.wrapping_add(1);
         self.left = header.payload_bytes;
-        self.continues = header.payload_bytes == FULL_PACKET_BYTES;
+        self.continues = header.payload_bytes == MAX_PAYLOAD_BYTES;
         Ok(())
     }
 
@@ -43,24 +40,5 @@ impl Walk {
     /// Whether the packet, and what continues it, has come whole.
     pub(super) const fn is_over(&self) -> bool {
         self.left == 0 && !self.continues
-    }
-}
-
-/// A packet's header.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Header {
-    pub(super) payload_bytes: usize,
-    pub(super) sequence: u8,
-}
-
-impl Header {
-    /// The header at the start of `bytes` and what follows it.
-    pub(super) fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let ([low, middle, high, sequence], rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-        let header = Self {
-            payload_bytes: usize::from(*low) | usize::from(*middle) << 8 | usize::from(*high) << 16,
-            sequence: *sequence,
-        };
-        Some((header, rest))
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Config {
     os_user: Option<u32>,
     /// The limit of its open files, if not that of the tests.
     open_files: Option<u32>,
+    /// The server, for `serve --backend` and no file.
+    backend_alone: Option<String>,
 }
 
 /// The OS user `nobody`.
@@ -58,6 +60,7 @@ impl Config {
             rest: "state-dir: state\n".to_owned(),
             os_user: None,
             open_files: None,
+            backend_alone: None,
         }
     }
 
@@ -104,6 +107,12 @@ impl Config {
         self
     }
 
+    /// `serve --backend ADDRESS` and nothing else, in place of a file.
+    pub(crate) fn without_file(mut self, address: &str) -> Self {
+        self.backend_alone = Some(address.to_owned());
+        self
+    }
+
     /// `listen`, in place of a port on 127.0.0.1.
     pub(crate) fn listen(mut self, value: &str) -> Self {
         value.clone_into(&mut self.listen);
@@ -122,10 +131,15 @@ impl Config {
 
     /// mytls with this configuration, its environment empty.
     fn command(&self, subcommand: &str) -> Command {
-        let file = self.folder.path().join("mytls.yaml");
-        std::fs::write(&file, self.text()).expect("write the configuration");
         let mut command = mytls(self.open_files);
-        command.arg(subcommand).arg(file);
+        command.arg(subcommand);
+        if let Some(backend) = &self.backend_alone {
+            command.args(["--backend", backend, "--listen", &self.listen]);
+        } else {
+            let file = self.folder.path().join("mytls.yaml");
+            std::fs::write(&file, self.text()).expect("write the configuration");
+            command.arg(file);
+        }
         if let Some(user) = self.os_user {
             command.uid(user).gid(user);
         }

@@ -35,7 +35,7 @@ fn a_long_command_that_is_not_in_the_table_is_dropped_with_all_its_packets() {
     };
     let full = [
         &b"\xff\xff\xff\x00\xfa"[..],
-        &vec![0; FULL_PACKET_BYTES - 1],
+        &vec![0; MAX_PAYLOAD_BYTES - 1],
     ]
     .concat();
     assert_eq!(
@@ -145,7 +145,7 @@ fn a_row_of_16_mib_is_no_end_and_neither_is_what_continues_it() {
         let row = [
             &b"\xff\xff\xff"[..],
             &[sequence, 0xfe],
-            &vec![0; FULL_PACKET_BYTES - 1],
+            &vec![0; MAX_PAYLOAD_BYTES - 1],
         ]
         .concat();
         let rest = [packet(sequence + 1, END), packet(sequence + 2, b"\xfb")].concat();
@@ -167,7 +167,7 @@ fn a_row_of_16_mib_in_one_piece_is_continued() {
     answer(&mut tracker, &[b"\x01", DEFINITION]);
     let row = [
         &b"\xff\xff\xff\x03\xfd"[..],
-        &vec![0; FULL_PACKET_BYTES - 1],
+        &vec![0; MAX_PAYLOAD_BYTES - 1],
     ]
     .concat();
     let bytes = [row, packet(4, ERR), packet(5, b"\x011")].concat();
@@ -208,7 +208,7 @@ fn sequence_numbers_wrap_around_in_a_long_command() {
     let mut tracker = Tracker::new(EOF);
     let mut full = [
         &b"\xff\xff\xff\x00\x03"[..],
-        &vec![0; FULL_PACKET_BYTES - 1],
+        &vec![0; MAX_PAYLOAD_BYTES - 1],
     ]
     .concat();
     for sequence in 0..255 {
@@ -228,7 +228,7 @@ fn a_backend_may_refuse_a_command_that_it_has_not_read_whole() {
     let mut tracker = Tracker::new(EOF);
     let full = [
         &b"\xff\xff\xff\x00\x03"[..],
-        &vec![0; FULL_PACKET_BYTES - 1],
+        &vec![0; MAX_PAYLOAD_BYTES - 1],
     ]
     .concat();
     assert_eq!(tracker.client_bytes(&full), Ok(forwarded(full.len())));
@@ -249,7 +249,7 @@ fn a_backend_may_refuse_a_command_that_it_has_not_read_whole() {
 fn a_backend_may_refuse_a_command_at_an_earlier_packet_than_its_last() {
     let full = [
         &b"\xff\xff\xff\x00\x03"[..],
-        &vec![0; FULL_PACKET_BYTES - 1],
+        &vec![0; MAX_PAYLOAD_BYTES - 1],
     ]
     .concat();
     let command = [full, packet(1, b"rest")].concat();
@@ -271,7 +271,7 @@ fn a_backend_may_refuse_a_command_at_an_earlier_packet_than_its_last() {
 fn a_file_ends_with_an_empty_packet_that_continues_nothing() {
     let mut tracker = asked(EOF, &[QUERY]);
     answer(&mut tracker, &[FILE_REQUEST]);
-    let full = [&b"\xff\xff\xff\x02"[..], &vec![0; FULL_PACKET_BYTES]].concat();
+    let full = [&b"\xff\xff\xff\x02"[..], &vec![0; MAX_PAYLOAD_BYTES]].concat();
     let file = [full, packets(3, &[b"", b"\x01 no command", b""])].concat();
     assert_eq!(tracker.client_bytes(&file), Ok(forwarded(file.len())));
     let command = packet(0, PING);

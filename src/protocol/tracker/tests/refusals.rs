@@ -163,19 +163,27 @@ fn a_file_is_not_asked_for_while_a_command_is_half_sent_or_held_back() {
 }
 
 #[test]
-fn a_client_that_never_reads_waits() {
+fn a_client_that_never_reads_is_held_back_until_half_is_answered() {
     let mut tracker = Tracker::new(EOF);
     let pings = packet(0, PING).repeat(OUTSTANDING_LIMIT);
     assert_eq!(tracker.client_bytes(&pings), Ok(forwarded(pings.len())));
     assert_eq!(tracker.outstanding(), OUTSTANDING_LIMIT);
-    let full = ClientVerdict {
-        then: ClientThen::QueueFull,
-        ..forwarded(0)
+    let one_more = packet(0, PING);
+    let held = ClientVerdict {
+        forward: 0,
+        skip: 0,
+        then: ClientThen::Full,
     };
-    assert_eq!(tracker.client_bytes(&packet(0, PING)), Ok(full));
-    answer(&mut tracker, &[OK]);
-    let ping = packet(0, PING);
-    assert_eq!(tracker.client_bytes(&ping), Ok(forwarded(ping.len())));
+    assert_eq!(tracker.client_bytes(&one_more), Ok(held));
+    assert!(!tracker.takes_commands());
+    for _ in 0..OUTSTANDING_LIMIT / 2 {
+        answer(&mut tracker, &[OK]);
+    }
+    assert!(tracker.takes_commands());
+    assert_eq!(
+        tracker.client_bytes(&one_more),
+        Ok(forwarded(one_more.len()))
+    );
 }
 
 #[test]
