@@ -437,3 +437,24 @@ fn client_that_does_not_read_stops_the_backend() {
     }
     assert_eq!(client.read().payload, ok_as_end(2));
 }
+
+/// TLS 1.3 lets either peer of mytls ask for new keys at any time.
+#[test]
+fn new_keys_of_either_side_go_unnoticed() {
+    let server = Server::mysql()
+        .tls(PKI.backend_tls(&PKI.server))
+        .on_command(|conversation, _| {
+            conversation.refresh_keys()?;
+            Ok(Answer::Ordinary)
+        });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client =
+        Client::logged_in_over_tls(proxy.address, &Login::of("app"), &PKI.client_tls(None));
+    for number in 0..100 {
+        client.wire.refresh_keys().expect("new keys");
+        let sql = format!("SELECT {number}");
+        client.query(&sql);
+        client.expect_echo(&sql);
+    }
+}
