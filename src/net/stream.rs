@@ -365,6 +365,10 @@ impl Stream {
         }
         let payload = self.received[HEADER_BYTES..end].to_vec();
         self.received.drain(..end);
+        if self.received.is_empty() {
+            // a large login must not leave its buffer to the session
+            self.received = Vec::new();
+        }
         self.sequence = sequence.wrapping_add(1);
         Ok(Some(payload))
     }

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use self::authenticate::{Answer, authenticate};
-use self::identify::{Identified, LOGIN_BYTES, Wishes};
+use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
 use self::registry::Registry;
 use self::relay::{Event, Relay};
@@ -44,6 +44,8 @@ use crate::tls::{Acceptor, Negotiated};
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
 /// see that error; of one that is pushed to an idle client they see only a lost connection.
 const LAST_COMMAND: Duration = Duration::from_secs(1);
+/// A longer one is not read for that.
+const LAST_COMMAND_BYTES: usize = 1024 * 1024;
 
 /// `limits`, as far as they concern sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +213,12 @@ impl DataPort {
                 Ok(Authenticated {
                     backend,
                     identity,
-                    wishes,
+                    // a change of user brings its own
+                    wishes: Wishes {
+                        attributes: Vec::new(),
+                        database: None,
+                        ..wishes
+                    },
                 })
             }
             Answer::Err(err) => {
@@ -338,7 +345,7 @@ fn unknown_command() -> ErrPacket {
 /// Waits for the command of a client that is to be ended, so that it reads why.
 async fn last_command(relay: &mut Relay) -> End {
     relay.begin_packets();
-    if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LOGIN_BYTES)).await {
+    if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LAST_COMMAND_BYTES)).await {
         let shutdown = ErrPacket::new(1053, "08S01", "Server shutdown in progress");
         // it is closed next, either way
         let _ = relay.client.queue_packet(&shutdown.encode());
