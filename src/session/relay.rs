@@ -43,7 +43,7 @@ pub(super) struct Relay {
     held: Vec<u8>,
     /// The tracker has not seen `held` as it is now.
     held_is_news: bool,
-    /// The client's next command waits for the queue to be empty, or for a place in it.
+    /// What the client sent last waits for the queue to be empty, or for a place in it.
     waiting: Option<ClientThen>,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
@@ -182,7 +182,8 @@ impl Relay {
                 let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
                 self.from_client += consumed as u64;
                 self.held.extend_from_slice(&bytes[consumed..]);
-                return Poll::Ready(self.follow(then));
+                self.follow(then);
+                return Poll::Ready(Ok(()));
             }
             self.held.extend_from_slice(bytes);
         }
@@ -192,7 +193,8 @@ impl Relay {
         if self.held.is_empty() {
             self.held = Vec::new();
         }
-        Poll::Ready(self.follow(then))
+        self.follow(then);
+        Poll::Ready(Ok(()))
     }
 
     /// While a command is held back, the client's end must still be seen.
@@ -212,16 +214,11 @@ impl Relay {
         Poll::Ready(Ok(()))
     }
 
-    fn follow(&mut self, then: ClientThen) -> Result<(), End> {
-        match then {
-            ClientThen::ReadMore => {}
-            ClientThen::Quit => return Err(End::Quit),
-            ClientThen::ChangeUser | ClientThen::Refuse { .. } | ClientThen::Full => {
-                self.waiting = Some(then);
-                self.held_is_news = !self.held.is_empty();
-            }
+    fn follow(&mut self, then: ClientThen) {
+        if then != ClientThen::ReadMore {
+            self.waiting = Some(then);
+            self.held_is_news = !self.held.is_empty();
         }
-        Ok(())
     }
 
     /// What the session must deal with now.
@@ -237,6 +234,10 @@ impl Relay {
             Some(ClientThen::Refuse { command, sequence }) if may_answer() => {
                 self.waiting = None;
                 return Some(Event::Refuse { command, sequence });
+            }
+            // what it asked for before still belongs to the client
+            Some(ClientThen::Quit) if self.tracker.outstanding() == 0 => {
+                return Some(Event::End(End::Quit));
             }
             Some(ClientThen::Full) if self.tracker.takes_commands() => self.waiting = None,
             _ => {}

@@ -385,6 +385,26 @@ fn quit_reaches_the_backend_and_ends_the_session() {
     proxy.session_line();
 }
 
+/// The server answers all that stands before it, so the client reads it, as without mytls.
+#[test]
+fn quit_behind_a_query_does_not_lose_the_answer() {
+    let backend = Backend::start(Server::mysql().on_command(|conversation, command| {
+        if command.payload == b"\x03SELECT 1" {
+            // An answer that comes when mytls has seen the COM_QUIT, which waits in the backend's socket.
+            let quit = conversation.read_raw()?;
+            assert_eq!(quit.payload, [0x01]);
+            conversation.send_raw(&one_value(b"SELECT 1"))?;
+            return Ok(Answer::Close);
+        }
+        Ok(Answer::Ordinary)
+    }));
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.send_raw(&[packet(0, b"\x03SELECT 1"), packet(0, &[0x01])].concat());
+    client.expect_echo("SELECT 1");
+    client.expect_end();
+}
+
 #[test]
 fn statistics_are_one_bare_string() {
     let (_backend, _proxy, mut client) =
