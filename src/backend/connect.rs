@@ -1,7 +1,7 @@
 //! Dialling a backend: an endpoint that answers, its greeting, TLS as configured. Never plaintext instead.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rustls::HandshakeKind;
 use rustls::pki_types::UnixTime;
@@ -36,6 +36,8 @@ pub struct Connection {
     pub head: LoginHead,
     /// The backend's own id of the connection.
     pub connection_id: u32,
+    /// Whom to tell how the login went on.
+    pub endpoint: Arc<Dialled>,
 }
 
 /// Why no endpoint could be used. The last endpoint's reason counts.
@@ -126,17 +128,11 @@ impl Backend {
     /// An endpoint that rests gives the error that it rests for.
     async fn connect_to(
         &self,
-        dialled: &Dialled,
+        dialled: &Arc<Dialled>,
         head: LoginHead,
         until: Instant,
     ) -> Result<Connection, Arc<ConnectError>> {
-        let back_off = || {
-            dialled
-                .back_off
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(reason) = back_off().reason(Instant::now()) {
+        if let Some(reason) = dialled.back_off().reason(Instant::now()) {
             return Err(Arc::clone(reason));
         }
         let endpoint = &dialled.endpoint;
@@ -148,15 +144,19 @@ impl Backend {
                 })
             });
         match connected {
-            Ok(connection) => {
-                back_off().succeeded();
-                Ok(connection)
-            }
+            Ok((stream, head, connection_id)) => Ok(Connection {
+                stream,
+                head,
+                connection_id,
+                endpoint: Arc::clone(dialled),
+            }),
             Err(error) => {
                 warn!(route = %self.role, %endpoint, %error, "connect to backend");
                 let error = Arc::new(error);
                 if error.may_be_counted() {
-                    back_off().failed(Instant::now(), Arc::clone(&error));
+                    dialled
+                        .back_off()
+                        .failed(Instant::now(), Arc::clone(&error));
                 }
                 Err(error)
             }
@@ -167,7 +167,7 @@ impl Backend {
         &self,
         endpoint: &Endpoint,
         mut head: LoginHead,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<(Stream, LoginHead, u32), ConnectError> {
         let socket = open(endpoint).await.map_err(|source| ConnectError::Dial {
             endpoint: endpoint.to_string(),
             source,
@@ -215,11 +215,7 @@ impl Backend {
                 connector.judge(session.peer_certificates(), &name, UnixTime::now())?;
             }
         }
-        Ok(Connection {
-            stream,
-            head,
-            connection_id: greeting.connection_id,
-        })
+        Ok((stream, head, greeting.connection_id))
     }
 }
 

@@ -6,13 +6,16 @@ pub mod probe;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::time::Instant;
 use tracing::info;
 
 use self::back_off::BackOff;
+use self::connect::ConnectError;
+use crate::net::stream::StreamError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;
 use crate::tls;
@@ -102,7 +105,7 @@ pub enum BackendError {
 #[derive(Debug)]
 pub struct Backend {
     role: Role,
-    endpoints: Vec<Dialled>,
+    endpoints: Vec<Arc<Dialled>>,
     tls: Option<tls::Connector>,
     /// Whether a server that offers no TLS is an error.
     demands_tls: bool,
@@ -116,9 +119,28 @@ pub struct Backend {
 
 /// An endpoint and how dialling it went.
 #[derive(Debug)]
-struct Dialled {
+pub struct Dialled {
     endpoint: Endpoint,
     back_off: Mutex<BackOff>,
+}
+
+impl Dialled {
+    /// The server has answered a login, so it took our certificate too.
+    pub fn answered(&self) {
+        self.back_off().succeeded();
+    }
+
+    /// TLS failed behind its handshake: only there does TLS 1.3 let a server refuse our certificate. It counts that like
+    /// any broken handshake, so the endpoint rests.
+    pub fn tls_failed(&self, error: StreamError) -> Arc<ConnectError> {
+        let error = Arc::new(ConnectError::Tls(error));
+        self.back_off().failed(Instant::now(), Arc::clone(&error));
+        error
+    }
+
+    fn back_off(&self) -> MutexGuard<'_, BackOff> {
+        self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Backend {
@@ -152,9 +174,11 @@ impl Backend {
             .map_err(|error| BackendError::Material(role, error))?;
         let endpoints = endpoints
             .into_iter()
-            .map(|endpoint| Dialled {
-                endpoint,
-                back_off: Mutex::default(),
+            .map(|endpoint| {
+                Arc::new(Dialled {
+                    endpoint,
+                    back_off: Mutex::default(),
+                })
             })
             .collect();
         Ok(Self {

@@ -13,9 +13,8 @@ use tokio::net::{TcpStream, UnixStream};
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// … again after each of these …
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// … and given up when it has left so many unanswered, or sent bytes unacknowledged for as long as all of this takes.
+/// … and given up when it has left so many unanswered.
 const KEEPALIVE_PROBES: u32 = 6;
-const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 
 /// A connected socket.
 #[derive(Debug)]
@@ -28,6 +27,10 @@ pub enum Socket {
 
 impl Socket {
     /// Takes a TCP stream: small packets leave at once, dead peers are noticed.
+    ///
+    /// `TCP_USER_TIMEOUT` is left alone. It also ends connections to peers that live and do not read for that long (run),
+    /// as clients that work on a row before they fetch the next do: how long they may take is the server's
+    /// `net_write_timeout`, which Connector/J sets to ten minutes.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
@@ -37,8 +40,6 @@ impl Socket {
                 .with_interval(KEEPALIVE_INTERVAL)
                 .with_retries(KEEPALIVE_PROBES),
         )?;
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
         Ok(Self::Tcp(stream))
     }
 
@@ -108,5 +109,25 @@ fn now<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     match poll {
         Poll::Ready(result) => result,
         Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // It takes minutes to see it happen.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_peer_that_lives_and_reads_nothing_is_not_given_up() -> io::Result<()> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let stream = TcpStream::connect(listener.local_addr()?).await?;
+        let Socket::Tcp(stream) = Socket::tcp(stream)? else {
+            return Err(io::ErrorKind::Other.into());
+        };
+        let options = SockRef::from(&stream);
+        assert_eq!(options.tcp_user_timeout()?, None);
+        assert!(options.keepalive()?, "dead peers must still be noticed");
+        Ok(())
     }
 }

@@ -365,6 +365,10 @@ impl Stream {
         }
         let payload = self.received[HEADER_BYTES..end].to_vec();
         self.received.drain(..end);
+        if self.received.is_empty() {
+            // a large login must not leave its buffer to the session
+            self.received = Vec::new();
+        }
         self.sequence = sequence.wrapping_add(1);
         Ok(Some(payload))
     }
@@ -373,14 +377,18 @@ impl Stream {
     ///
     /// Not cancel safe: a packet may have left in part.
     pub async fn write_packet(&mut self, payload: &[u8]) -> Result<(), StreamError> {
+        self.queue_packet(payload)?;
+        self.flush().await
+    }
+
+    /// The same without the wait: the packet leaves with the next flush, at the latest when the connection is closed.
+    pub fn queue_packet(&mut self, payload: &[u8]) -> Result<(), StreamError> {
         let header = Header {
             payload_bytes: payload.len(),
             sequence: self.sequence,
         };
         self.sequence = self.sequence.wrapping_add(1);
-        let packet = [&header.encode(), payload].concat();
-        self.queue(&packet)?;
-        self.flush().await
+        self.queue(&[&header.encode(), payload].concat())
     }
 
     /// Waits until everything that was sent has left. Cancel safe.

@@ -8,6 +8,10 @@ use super::packet::{Malformed, PayloadReader, put_length_encoded_bytes};
 /// Names that begin so are mytls' own: a client's are dropped, so that none can be forged.
 const OURS: &[u8] = b"_mytls_";
 
+/// The most that servers take, all attributes together. A login with more is a broken handshake to them, which counts
+/// towards `max_connect_errors` (run: MySQL 9.7, MariaDB).
+const MOST_BYTES: usize = 0xFFFF;
+
 /// A client's connection attributes, checked to be whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attributes<'a> {
@@ -35,21 +39,30 @@ impl<'a> Attributes<'a> {
     }
 
     /// The attributes for the backend, encoded without their length in all: `ours` first, because a server keeps only
-    /// the first 512 bytes, then the client's other than those that look like ours.
+    /// the first 512 bytes, then the client's other than those that look like ours. What would make them more than any
+    /// server takes is left out.
     pub fn encode_behind(&self, ours: &[(&str, String)]) -> Vec<u8> {
-        let mut encoded = Vec::with_capacity(self.pairs.len() + 256);
+        let mut encoded = Vec::with_capacity(MOST_BYTES.min(self.pairs.len() + 256));
         for (name, value) in ours {
-            put_length_encoded_bytes(&mut encoded, name.as_bytes());
-            put_length_encoded_bytes(&mut encoded, value.as_bytes());
+            put_pair(&mut encoded, name.as_bytes(), value.as_bytes());
         }
         let mut pairs = PayloadReader::new(self.pairs);
         while let Ok((name, value)) = read_pair(&mut pairs) {
             if !name.to_ascii_lowercase().starts_with(OURS) {
-                put_length_encoded_bytes(&mut encoded, name);
-                put_length_encoded_bytes(&mut encoded, value);
+                put_pair(&mut encoded, name, value);
             }
         }
         encoded
+    }
+}
+
+/// Appends a pair, if there is room for it.
+fn put_pair(encoded: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let before = encoded.len();
+    put_length_encoded_bytes(encoded, name);
+    put_length_encoded_bytes(encoded, value);
+    if encoded.len() > MOST_BYTES {
+        encoded.truncate(before);
     }
 }
 
@@ -88,6 +101,28 @@ mod tests {
             clients.encode_behind(&[("_mytls_a", "1".to_owned())]),
             b"\x08_mytls_a\x011\x04_pid\x0242"
         );
+    }
+
+    #[test]
+    fn no_more_is_sent_than_servers_take() {
+        let large = |name: &[u8], value_bytes: u8| {
+            let value = [
+                &[0xfd, 0, value_bytes, 0][..],
+                &vec![b'v'; usize::from(value_bytes) << 8],
+            ];
+            [&[1], name, &value.concat()].concat()
+        };
+        let pairs = [large(b"a", 0x80), large(b"b", 0x80), large(b"c", 0x70)].concat();
+        let clients = Attributes { pairs: &pairs };
+        let encoded = clients.encode_behind(&[("_mytls_a", "1".to_owned())]);
+        assert!(encoded.len() <= 65_535, "{}", encoded.len());
+        assert_eq!(
+            encoded.len(),
+            11 + 2 + 3 + 0x8000 + 2 + 3 + 0x7000,
+            "a and c fit"
+        );
+        let ours = [("_mytls_client_subject", "x".repeat(70_000))];
+        assert_eq!(Attributes::default().encode_behind(&ours), b"");
     }
 
     #[test]

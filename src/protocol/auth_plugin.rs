@@ -4,6 +4,11 @@
 
 use super::packet::{EOF, ERR, OK, PayloadReader};
 
+/// Length of an answer of `mysql_native_password`, which may also be empty.
+const NATIVE_BYTES: usize = 20;
+/// Length of an answer of `client_ed25519`.
+const ED25519_BYTES: usize = 64;
+
 /// How a plugin treats the password once the scramble is not enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthPlugin {
@@ -14,6 +19,10 @@ pub enum AuthPlugin {
     Sha256,
     /// `mysql_clear_password`, `dialog`: always in clear.
     ClearText,
+    /// `mysql_native_password`.
+    Native,
+    /// MariaDB's `client_ed25519`.
+    Ed25519,
     /// Any other: its packets mean the same on either kind of side.
     Opaque,
 }
@@ -25,7 +34,30 @@ impl AuthPlugin {
             b"caching_sha2_password" | b"tidb_sm3_password" => Self::CachingSha2,
             b"sha256_password" => Self::Sha256,
             b"mysql_clear_password" | b"dialog" => Self::ClearText,
+            b"mysql_native_password" => Self::Native,
+            b"client_ed25519" => Self::Ed25519,
             _ => Self::Opaque,
+        }
+    }
+
+    /// "No password", as a server takes it. An empty answer is not always that: to `01 04` and to `client_ed25519` it is
+    /// a broken handshake, which counts towards `max_connect_errors` (run: MySQL 9.7, MariaDB).
+    pub fn no_password(self) -> &'static [u8] {
+        match self {
+            Self::CachingSha2 | Self::Sha256 => &[0],
+            Self::Ed25519 => &[0; ED25519_BYTES],
+            Self::Native | Self::ClearText | Self::Opaque => &[],
+        }
+    }
+
+    /// What the backend gets for a client's answer: the same, unless its length makes it one that servers count as a
+    /// broken handshake. Else anybody could get our address blocked.
+    pub fn presentable(self, answer: &[u8]) -> &[u8] {
+        match (self, answer.len()) {
+            (Self::Native, 0 | NATIVE_BYTES) | (Self::Ed25519, ED25519_BYTES) => answer,
+            (Self::Native, _) => &[0; NATIVE_BYTES],
+            (Self::Ed25519, _) | (Self::CachingSha2, 0) => self.no_password(),
+            _ => answer,
         }
     }
 }
@@ -72,9 +104,31 @@ impl LoginReply {
 mod tests {
     use super::*;
 
+    // As MySQL 9.7, MariaDB 10.11 and 11.8 count them.
+    #[test]
+    fn answers_that_servers_count_as_broken_handshakes_are_replaced() {
+        use AuthPlugin::{CachingSha2, Ed25519, Native, Opaque, Sha256};
+        let table: [(AuthPlugin, &[u8], &[u8]); 11] = [
+            (Native, b"12345", &[0; 20]),
+            (Native, &[7; 21], &[0; 20]),
+            (Native, &[7; 20], &[7; 20]),
+            (Native, b"", b""),
+            (Ed25519, b"", &[0; 64]),
+            (Ed25519, b"12345", &[0; 64]),
+            (Ed25519, &[7; 64], &[7; 64]),
+            (CachingSha2, b"", b"\0"),
+            (CachingSha2, &[7; 32], &[7; 32]),
+            (Sha256, b"\x01", b"\x01"),
+            (Opaque, b"", b""),
+        ];
+        for (plugin, answer, sent) in table {
+            assert_eq!(plugin.presentable(answer), sent, "{plugin:?} {answer:?}");
+        }
+    }
+
     #[test]
     fn a_backend_reply_is_read_as_the_manual_names_it() {
-        use AuthPlugin::{CachingSha2, ClearText, Opaque, Sha256};
+        use AuthPlugin::{CachingSha2, ClearText, Ed25519, Opaque, Sha256};
         let table: [(&[u8], AuthPlugin, LoginReply); 11] = [
             (b"\x00\x00\x00\x02\x00\x00\x00", Opaque, LoginReply::Ok),
             (b"\xff\x15\x04#28000no", Opaque, LoginReply::Err),
@@ -92,7 +146,7 @@ mod tests {
             (
                 b"\xfeclient_ed25519\x00salt",
                 CachingSha2,
-                LoginReply::Switch(Opaque),
+                LoginReply::Switch(Ed25519),
             ),
             (
                 b"\x02mysql_clear_password\x00",

@@ -87,7 +87,7 @@ impl Exchange<'_> {
                         .map_err(Failure::Client)?;
                     self.turn = Turn::Backend;
                     self.backend
-                        .write_packet(&packet)
+                        .write_packet(self.plugin.presentable(&packet))
                         .await
                         .map_err(self.backend_failed())?;
                 }
@@ -146,8 +146,8 @@ impl Exchange<'_> {
         move |error| Failure::Backend { route, error }
     }
 
-    /// Ends the backend's handshake without a client: an empty answer when it waits for one, then one packet more. An
-    /// account without a password is let in by that, so it is told to quit.
+    /// Ends the backend's handshake without a client: "no password" when it waits for an answer, then one packet more. An
+    /// account without a password may be let in by that, so it is told to quit.
     async fn give_up(&mut self) -> Result<(), StreamError> {
         if self.turn == Turn::Backend {
             let packet = self.backend.read_packet(LOGIN_BYTES).await?;
@@ -155,15 +155,24 @@ impl Exchange<'_> {
                 LoginReply::Ok => return self.quit().await,
                 LoginReply::Err => return Ok(()),
                 LoginReply::FastAuthSucceeded => {}
-                _ => self.backend.write_packet(&[]).await?,
+                reply => {
+                    if let LoginReply::Switch(plugin) = reply {
+                        self.plugin = plugin;
+                    }
+                    self.answer_nothing().await?;
+                }
             }
         } else {
-            self.backend.write_packet(&[]).await?;
+            self.answer_nothing().await?;
         }
         match self.backend.read_packet(LOGIN_BYTES).await?.first() {
             Some(&OK) => self.quit().await,
             _ => Ok(()),
         }
+    }
+
+    async fn answer_nothing(&mut self) -> Result<(), StreamError> {
+        self.backend.write_packet(self.plugin.no_password()).await
     }
 
     async fn quit(&mut self) -> Result<(), StreamError> {

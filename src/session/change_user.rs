@@ -30,7 +30,7 @@ impl DataPort {
         if let Err(failure) = changed {
             if let Some(reply) = failure.reply(identity.address) {
                 // the session ends either way
-                let _ = relay.client.write_packet(&reply.encode()).await;
+                let _ = relay.client.queue_packet(&reply.encode());
             }
             return Err(End::ChangeUser(failure));
         }

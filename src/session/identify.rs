@@ -15,8 +15,9 @@ use crate::protocol::user_name::UserName;
 use crate::rules::{ClientAddress, Identity, Transport};
 use crate::tls::{Acceptor, CertificateRefusal, Negotiated};
 
-/// The longest login packet. Connection attributes are the longest part: servers take 64 KiB of them.
-pub(super) const LOGIN_BYTES: usize = 1024 * 1024;
+/// The longest packet of a login. Connection attributes, of which servers take 64 KiB, and tickets of as much are the
+/// longest parts. Clients that nobody knows yet make us hold one each, `limits.connections-before-login` in all.
+pub(super) const LOGIN_BYTES: usize = 128 * 1024;
 
 /// A client that has said who it is and what it wants. Nobody has judged it yet.
 #[derive(Debug)]

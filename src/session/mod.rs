@@ -22,14 +22,15 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use self::authenticate::{Answer, authenticate};
-use self::identify::{Identified, LOGIN_BYTES, Wishes};
+use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
 use self::registry::Registry;
 use self::relay::{Event, Relay};
+use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
 use crate::net::socket::Socket;
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::err_packet::ErrPacket;
@@ -43,6 +44,8 @@ use crate::tls::{Acceptor, Negotiated};
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
 /// see that error; of one that is pushed to an idle client they see only a lost connection.
 const LAST_COMMAND: Duration = Duration::from_secs(1);
+/// A longer one is not read for that.
+const LAST_COMMAND_BYTES: usize = 1024 * 1024;
 
 /// `limits`, as far as they concern sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,16 +187,38 @@ impl DataPort {
         let permit = self.authorize(&identity, &user, wishes.using_password)?;
         record.account = Some(permit.account().to_owned());
 
-        let mut backend = self
+        let Connection {
+            stream: mut backend,
+            endpoint,
+            ..
+        } = self
             .connect(&backend, &user, &wishes, &permit, record)
             .await?;
-        match authenticate(client, &mut backend, record.route, deadline).await? {
+        let answer = authenticate(client, &mut backend, record.route, deadline)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Backend {
+                    route,
+                    error: error @ StreamError::Tls(..),
+                } => Failure::Connect {
+                    route,
+                    error: endpoint.tls_failed(error),
+                },
+                other => other,
+            })?;
+        endpoint.answered();
+        match answer {
             Answer::Ok(ok) => {
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
                 Ok(Authenticated {
                     backend,
                     identity,
-                    wishes,
+                    // a change of user brings its own
+                    wishes: Wishes {
+                        attributes: Vec::new(),
+                        database: None,
+                        ..wishes
+                    },
                 })
             }
             Answer::Err(err) => {
@@ -236,7 +261,7 @@ impl DataPort {
         wishes: &Wishes,
         _permit: &Permit,
         record: &mut Record,
-    ) -> Result<Stream, Failure> {
+    ) -> Result<Connection, Failure> {
         let route = backend.role();
         let head = LoginHead {
             capabilities: wishes.granted,
@@ -262,7 +287,7 @@ impl DataPort {
             .write_packet(&payload)
             .await
             .map_err(|error| Failure::Backend { route, error })?;
-        Ok(connection.stream)
+        Ok(connection)
     }
 
     /// From the backend's OK to the close of both connections.
@@ -289,7 +314,7 @@ impl DataPort {
                 }
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");
-                    relay.answer(sequence, &unknown_command()).await
+                    relay.answer(sequence, &unknown_command())
                 }
                 Event::BetweenTransactions => Err(last_command(&mut relay).await),
                 Event::End(end) => Err(end),
@@ -320,10 +345,10 @@ fn unknown_command() -> ErrPacket {
 /// Waits for the command of a client that is to be ended, so that it reads why.
 async fn last_command(relay: &mut Relay) -> End {
     relay.begin_packets();
-    if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LOGIN_BYTES)).await {
+    if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LAST_COMMAND_BYTES)).await {
         let shutdown = ErrPacket::new(1053, "08S01", "Server shutdown in progress");
         // it is closed next, either way
-        let _ = relay.client.write_packet(&shutdown.encode()).await;
+        let _ = relay.client.queue_packet(&shutdown.encode());
     }
     End::Drained
 }
@@ -333,7 +358,7 @@ async fn refuse(mut client: Stream, record: &Record, failure: &Failure) {
     record.log_failure(failure);
     if let Some(reply) = failure.reply(record.client) {
         // it is closed next, either way
-        let _ = client.write_packet(&reply.encode()).await;
+        let _ = client.queue_packet(&reply.encode());
     }
     client.close().await;
 }

@@ -43,7 +43,7 @@ pub(super) struct Relay {
     held: Vec<u8>,
     /// The tracker has not seen `held` as it is now.
     held_is_news: bool,
-    /// The client's next command waits for the queue to be empty, or for a place in it.
+    /// What the client sent last waits for the queue to be empty, or for a place in it.
     waiting: Option<ClientThen>,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
@@ -89,10 +89,10 @@ impl Relay {
         self.tracker.user_changed(status);
     }
 
-    /// Answers a command in the backend's place.
-    pub(super) async fn answer(&mut self, sequence: u8, error: &ErrPacket) -> Result<(), End> {
+    /// Answers a command in the backend's place, with the next run.
+    pub(super) fn answer(&mut self, sequence: u8, error: &ErrPacket) -> Result<(), End> {
         self.client.set_next_sequence(sequence.wrapping_add(1));
-        Ok(self.client.write_packet(&error.encode()).await?)
+        Ok(self.client.queue_packet(&error.encode())?)
     }
 
     /// Closes both sides; each gets what was sent to it. Of a broken protocol the client is told, where that cannot be
@@ -110,7 +110,7 @@ impl Relay {
             };
             self.client.set_next_sequence(*sequence);
             // it is closed next, either way
-            let _ = self.client.write_packet(&error.encode()).await;
+            let _ = self.client.queue_packet(&error.encode());
         }
         tokio::join!(self.client.close(), self.backend.close());
     }
@@ -125,7 +125,7 @@ impl Relay {
             if let Poll::Ready(Err(end)) = from_client {
                 return Poll::Ready(Event::End(end));
             }
-            if let Some(event) = self.due() {
+            if let Some(event) = self.due(cx) {
                 return Poll::Ready(event);
             }
             if from_backend.is_pending() && from_client.is_pending() {
@@ -182,7 +182,8 @@ impl Relay {
                 let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
                 self.from_client += consumed as u64;
                 self.held.extend_from_slice(&bytes[consumed..]);
-                return Poll::Ready(self.follow(then));
+                self.follow(then);
+                return Poll::Ready(Ok(()));
             }
             self.held.extend_from_slice(bytes);
         }
@@ -192,7 +193,8 @@ impl Relay {
         if self.held.is_empty() {
             self.held = Vec::new();
         }
-        Poll::Ready(self.follow(then))
+        self.follow(then);
+        Poll::Ready(Ok(()))
     }
 
     /// While a command is held back, the client's end must still be seen.
@@ -212,28 +214,30 @@ impl Relay {
         Poll::Ready(Ok(()))
     }
 
-    fn follow(&mut self, then: ClientThen) -> Result<(), End> {
-        match then {
-            ClientThen::ReadMore => {}
-            ClientThen::Quit => return Err(End::Quit),
-            ClientThen::ChangeUser | ClientThen::Refuse { .. } | ClientThen::Full => {
-                self.waiting = Some(then);
-                self.held_is_news = !self.held.is_empty();
-            }
+    fn follow(&mut self, then: ClientThen) {
+        if then != ClientThen::ReadMore {
+            self.waiting = Some(then);
+            self.held_is_news = !self.held.is_empty();
         }
-        Ok(())
     }
 
     /// What the session must deal with now.
-    fn due(&mut self) -> Option<Event> {
+    fn due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        // a client that reads none of its answers gets no more of them
+        let mut may_answer =
+            || self.tracker.outstanding() == 0 && self.client.poll_flush(cx).is_ready();
         match self.waiting {
-            Some(ClientThen::ChangeUser) if self.tracker.outstanding() == 0 => {
+            Some(ClientThen::ChangeUser) if may_answer() => {
                 self.waiting = None;
                 return Some(Event::ChangeUser);
             }
-            Some(ClientThen::Refuse { command, sequence }) if self.tracker.outstanding() == 0 => {
+            Some(ClientThen::Refuse { command, sequence }) if may_answer() => {
                 self.waiting = None;
                 return Some(Event::Refuse { command, sequence });
+            }
+            // what it asked for before still belongs to the client
+            Some(ClientThen::Quit) if self.tracker.outstanding() == 0 => {
+                return Some(Event::End(End::Quit));
             }
             Some(ClientThen::Full) if self.tracker.takes_commands() => self.waiting = None,
             _ => {}

@@ -51,6 +51,28 @@ fn refusal_by_the_backend_after_the_password_is_relayed() {
     );
 }
 
+/// MariaDB counts an answer of a wrong length towards `max_connect_errors`: anybody could get mytls' address blocked.
+#[test]
+fn answer_of_a_length_that_the_plugin_does_not_have_is_a_wrong_password_to_the_backend() {
+    for (plugin, answer, sent) in [
+        (Plugin::Native, &b"short"[..], &[0; 20][..]),
+        (Plugin::Ed25519, b"", &[0; 64]),
+    ] {
+        let backend = Backend::start(Server::mysql().plugin(plugin));
+        let proxy = Proxy::start(Config::before(&backend));
+        let mut client = Client::greeted(proxy.address);
+        client.send_login(&Login::of("app"));
+        client.read(); // AuthSwitchRequest
+        client.send(answer);
+        assert_eq!(client.error().code, 1045, "{plugin:?}");
+        let events = backend.closed_within(Duration::from_secs(2));
+        assert!(
+            events.contains(&Event::AuthPacket(sent.to_vec())),
+            "{plugin:?}: {events:#?}"
+        );
+    }
+}
+
 /// A password in clear is never asked of a client that would send it in plaintext.
 #[test]
 fn switch_to_a_clear_text_plugin_is_not_passed_to_an_insecure_client() {

@@ -145,6 +145,31 @@ fn endpoint_without_tls_is_left_alone_for_a_while() {
     );
 }
 
+/// With TLS 1.3 the handshake is over for us before the server judges our certificate. It counts each such connection
+/// towards `max_connect_errors`.
+#[test]
+fn endpoint_that_refuses_our_certificate_is_left_alone_for_a_while() {
+    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
+    let config = Config::before(&backend).backend_security(
+        &backend,
+        "{ ssl-ca: ca.pem, ssl-cert: stranger.pem, ssl-key: stranger.key }",
+    );
+    let stranger = &PKI.wrong_ca;
+    std::fs::write(config.path("stranger.pem"), &stranger.certificate_pem).expect("write it");
+    std::fs::write(config.path("stranger.key"), stranger.key.serialize_pem()).expect("write it");
+    let proxy = Proxy::start(config);
+    assert_eq!(refused(&proxy).code, 2026);
+    let dials = backend.dials();
+    for _ in 0..10 {
+        assert_eq!(refused(&proxy).code, 2026, "the same error, undialled");
+    }
+    assert!(
+        backend.dials() <= dials + 1,
+        "dialled {} times more",
+        backend.dials() - dials
+    );
+}
+
 /// `security` of the backend, its certificate, and whether a session comes to be.
 fn check_certificate(security: &str, shown: &'static Identity, accepted: bool) {
     let backend = turning_from_tls(Server::mysql().tls(PKI.backend_tls(shown)));

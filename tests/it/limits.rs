@@ -32,6 +32,41 @@ fn login_with_sixty_thousand_bytes_of_attributes_passes() {
 }
 
 #[test]
+fn large_logins_leave_no_memory_behind_in_their_sessions() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut login = Login::of("app");
+    drop(Client::logged_in(proxy.address, &login));
+    let before = proxy.status_number("VmRSS");
+    login.attributes = vec![("long".to_owned(), "x".repeat(60_000)); 2];
+    let sessions: Vec<Client> = (0..200)
+        .map(|_| Client::logged_in(proxy.address, &login))
+        .collect();
+    let grown = proxy.status_number("VmRSS").saturating_sub(before) / sessions.len();
+    assert!(grown < 60, "{grown} KiB for each idle session");
+}
+
+/// Servers refuse more than 65,535 bytes of them in all, and count that towards `max_connect_errors`.
+#[test]
+fn attributes_that_no_server_takes_do_not_reach_the_backend() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut login = Login::of("app");
+    login.attributes = vec![
+        ("small".to_owned(), "kept".to_owned()),
+        ("large".to_owned(), "x".repeat(65_500)),
+    ];
+    Client::logged_in(proxy.address, &login);
+    let names: Vec<String> = backend
+        .login()
+        .attributes
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["_mytls_client_addr", "small"]);
+}
+
+#[test]
 fn answer_to_a_plugin_larger_than_the_limit_ends_the_login() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend));

@@ -385,6 +385,26 @@ fn quit_reaches_the_backend_and_ends_the_session() {
     proxy.session_line();
 }
 
+/// The server answers all that stands before it, so the client reads it, as without mytls.
+#[test]
+fn quit_behind_a_query_does_not_lose_the_answer() {
+    let backend = Backend::start(Server::mysql().on_command(|conversation, command| {
+        if command.payload == b"\x03SELECT 1" {
+            // An answer that comes when mytls has seen the COM_QUIT, which waits in the backend's socket.
+            let quit = conversation.read_raw()?;
+            assert_eq!(quit.payload, [0x01]);
+            conversation.send_raw(&one_value(b"SELECT 1"))?;
+            return Ok(Answer::Close);
+        }
+        Ok(Answer::Ordinary)
+    }));
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.send_raw(&[packet(0, b"\x03SELECT 1"), packet(0, &[0x01])].concat());
+    client.expect_echo("SELECT 1");
+    client.expect_end();
+}
+
 #[test]
 fn statistics_are_one_bare_string() {
     let (_backend, _proxy, mut client) =
@@ -436,4 +456,25 @@ fn client_that_does_not_read_stops_the_backend() {
         assert_eq!(client.read().payload.len(), (1 << 20) + 4);
     }
     assert_eq!(client.read().payload, ok_as_end(2));
+}
+
+/// TLS 1.3 lets either peer of mytls ask for new keys at any time.
+#[test]
+fn new_keys_of_either_side_go_unnoticed() {
+    let server = Server::mysql()
+        .tls(PKI.backend_tls(&PKI.server))
+        .on_command(|conversation, _| {
+            conversation.refresh_keys()?;
+            Ok(Answer::Ordinary)
+        });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend));
+    let mut client =
+        Client::logged_in_over_tls(proxy.address, &Login::of("app"), &PKI.client_tls(None));
+    for number in 0..100 {
+        client.wire.refresh_keys().expect("new keys");
+        let sql = format!("SELECT {number}");
+        client.query(&sql);
+        client.expect_echo(&sql);
+    }
 }

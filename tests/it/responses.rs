@@ -441,3 +441,19 @@ fn flood_of_commands_to_a_backend_that_does_not_answer_is_held_back() {
         assert!(proxy.is_running());
     }
 }
+
+/// Waiting for it to read must not make a session that nothing can end.
+#[test]
+fn client_that_reads_no_refusals_is_cut_at_the_end_of_the_drain() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("drain: { max: 100ms }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client
+        .wire
+        .set_write_patience(std::time::Duration::from_millis(500));
+    let flood = packet(0, UNKNOWN).repeat(10_000);
+    while std::io::Write::write_all(&mut client.wire, &flood).is_ok() {}
+    proxy.terminate();
+    assert!(proxy.exit_status().success());
+    assert!(!proxy.log().contains("did not close in time"));
+}

@@ -66,6 +66,34 @@ fn client_that_vanishes_at_its_turn_is_a_refused_login_to_the_backend() {
     assert!(!events.contains(&Event::LoggedIn), "{events:#?}");
 }
 
+/// Where an empty packet would be a broken handshake, as MySQL 9.7 and MariaDB count it.
+#[test]
+fn client_that_vanishes_before_it_gives_its_password_is_a_refused_login_to_the_backend() {
+    for (plugin, no_password) in [
+        (Plugin::CachingSha2Full, &[0][..]),
+        (Plugin::Ed25519, &[0; 64][..]),
+    ] {
+        let tls = PKI.backend_tls(&PKI.server);
+        let backend = Backend::start(Server::mysql().tls(tls).plugin(plugin));
+        let proxy = Proxy::start(Config::before(&backend));
+        let login = Login::of("app");
+        let mut client = Client::greeted(proxy.address);
+        client.start_tls(&login, &PKI.client_tls(None));
+        client.send_login(&login);
+        client.read(); // AuthSwitchRequest
+        if plugin == Plugin::CachingSha2Full {
+            client.send(&[7; 32]);
+            assert_eq!(client.read().payload, [0x01, 0x04]);
+        }
+        drop(client);
+        let events = backend.closed_within(SOON);
+        assert!(
+            events.contains(&Event::AuthPacket(no_password.to_vec())),
+            "{plugin:?}: {events:#?}"
+        );
+    }
+}
+
 #[test]
 fn client_that_vanishes_before_an_account_without_password_is_logged_out() {
     let events = leave_at_the_clients_turn(Server::mysql().plugin(Plugin::Empty));

@@ -276,6 +276,11 @@ impl Conversation {
         self.send(&err(1045, "28000", "Access denied for user"))
     }
 
+    /// TLS 1.3: asks for new keys both ways.
+    pub(crate) fn refresh_keys(&mut self) -> io::Result<()> {
+        self.wire.refresh_keys()
+    }
+
     /// Waits for the peer to close, and says how it did.
     pub(crate) fn read_end(&mut self) -> io::Result<End> {
         self.wire.read_end()

@@ -16,8 +16,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) certificate: CertificateDer<'static>,
-    certificate_pem: String,
-    key: KeyPair,
+    pub(crate) certificate_pem: String,
+    pub(crate) key: KeyPair,
 }
 
 impl Identity {

@@ -229,6 +229,16 @@ impl Wire {
         ))
     }
 
+    /// TLS 1.3: asks for new keys both ways.
+    pub(crate) fn refresh_keys(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Stream::TlsClient(tls) => tls.conn.refresh_traffic_keys(),
+            Stream::TlsServer(tls) => tls.conn.refresh_traffic_keys(),
+            Stream::Plain(_) | Stream::Gone => return Err(io::Error::other("no TLS")),
+        }
+        .map_err(io::Error::other)
+    }
+
     /// Whether the TLS session was resumed.
     pub(crate) fn tls_resumed(&self) -> bool {
         matches!(&self.0, Stream::TlsClient(stream) if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
