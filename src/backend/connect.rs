@@ -151,7 +151,8 @@ impl Backend {
                 endpoint: Arc::clone(dialled),
             }),
             Err(error) => {
-                warn!(route = %self.role, %endpoint, %error, "connect to backend");
+                // quoted: a hostile server's text must not make lines of its own
+                warn!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
                 let error = Arc::new(error);
                 if error.may_be_counted() {
                     dialled

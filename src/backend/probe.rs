@@ -6,12 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::info;
 
 use super::Backend;
 use super::connect::{ConnectError, Connection};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::login::LoginHead;
+
+/// A server that refuses our certificate under TLS 1.3 says so only behind the handshake. One that takes it is silent
+/// until our login comes, so it is given a moment.
+const REFUSAL: Duration = Duration::from_millis(300);
 
 /// Before the first greeting, dials follow each other so. One that the server may count rests longer by itself.
 const RETRY: Duration = Duration::from_secs(1);
@@ -25,9 +30,15 @@ const HEAD: LoginHead = LoginHead {
 };
 
 impl Backend {
-    /// Dials once: greeting and TLS, as a session would, and leaves.
+    /// Dials once: greeting and TLS, as a session would, without a login.
     pub async fn probe(&self) -> Result<Connection, Arc<ConnectError>> {
-        self.connect(HEAD).await
+        let mut connection = self.connect(HEAD).await?;
+        if connection.stream.tls().is_some()
+            && let Ok(error) = timeout(REFUSAL, connection.stream.gone()).await
+        {
+            return Err(connection.endpoint.tls_failed(error));
+        }
+        Ok(connection)
     }
 
     /// Dials until the greeting is learnt, by this or by a session. Cancel safe.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::ListenAddress;
 use super::socket::Socket;
@@ -21,7 +21,7 @@ const BACKLOG: u32 = 4096;
 /// As `mysqld` makes its socket: who may connect is decided by login, not by file mode.
 const SOCKET_MODE: u32 = 0o777;
 
-/// After an accept failed for want of descriptors or memory. Long enough for sessions to end, short enough to be
+/// After an accept failed, nearly always for want of descriptors or memory. Long enough for sessions to end, short enough to be
 /// unnoticed; and a loop without it takes a whole core.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
@@ -80,23 +80,31 @@ impl Listener {
     /// Cancel safe.
     pub async fn accept(&self) -> (Socket, ClientAddress) {
         loop {
-            let accepted = match self {
-                Self::Tcp(listener) => listener.accept().await.and_then(|(stream, peer)| {
-                    Ok((Socket::tcp(stream)?, ClientAddress::from(peer.ip())))
-                }),
-                Self::Unix(listener, _) => listener
-                    .accept()
-                    .await
-                    .map(|(stream, _)| (Socket::Unix(stream), ClientAddress::UnixSocket)),
-            };
-            match accepted {
+            match self.accept_once().await {
                 Ok(client) => return client,
-                Err(error) if is_exhaustion(&error) => {
-                    warn!(%error, "accept: out of descriptors or memory; waiting for sessions to end");
+                // the client was gone before it was accepted
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                    debug!(%error, "accept");
+                }
+                Err(error) => {
+                    warn!(%error, "accept: waiting a little, for sessions to end");
                     tokio::time::sleep(ACCEPT_BACK_OFF).await;
                 }
-                // the client was gone before it was accepted
-                Err(error) => tracing::debug!(%error, "accept"),
+            }
+        }
+    }
+
+    async fn accept_once(&self) -> io::Result<(Socket, ClientAddress)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // fails only where the client is gone already
+                let socket = Socket::tcp(stream).map_err(|_| io::ErrorKind::ConnectionAborted)?;
+                Ok((socket, ClientAddress::from(peer.ip())))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::Unix(stream), ClientAddress::UnixSocket))
             }
         }
     }
@@ -122,19 +130,6 @@ impl fmt::Display for ListenAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
-}
-
-fn is_exhaustion(error: &io::Error) -> bool {
-    use nix::errno::Errno;
-    error
-        .raw_os_error()
-        .map(Errno::from_raw)
-        .is_some_and(|errno| {
-            matches!(
-                errno,
-                Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM
-            )
-        })
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {

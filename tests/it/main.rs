@@ -1,7 +1,8 @@
 //! mytls from outside: the real binary between raw clients and a scripted backend whose bytes are made by hand.
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
-//! two ends on each other, so that a mistake of theirs shows as theirs. `MYTLS_TEST_CONNECTS=10000` makes the test of
+//! two ends on each other, so that a mistake of theirs shows as theirs; `mysql_async_client` is a client that we did not
+//! write, against real servers. `MYTLS_TEST_CONNECTS=10000` makes the test of
 //! what sessions leave behind a long one.
 
 mod access;
@@ -13,6 +14,7 @@ mod handed_on;
 mod lifecycle;
 mod limits;
 mod login;
+mod mysql_async_client;
 mod relay;
 mod responses;
 mod scripted;

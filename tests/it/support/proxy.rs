@@ -42,21 +42,26 @@ const NOBODY: u32 = 65534;
 impl Config {
     /// Certificates towards clients; TLS towards the backend if it speaks it.
     pub(crate) fn before(backend: &Backend) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("mytls-it-")
-            .tempdir()
-            .expect("make a folder");
-        PKI.write_to(folder.path());
         let security = if backend.speaks_tls {
             ", security: { ssl-ca: ca.pem, ssl-cert: proxy-client.pem, ssl-key: proxy-client.key }"
         } else {
             ""
         };
+        Self::to(&format!("{{ {}{security} }}", backend.endpoint))
+    }
+
+    /// The same before whatever stands under `from`.
+    pub(crate) fn to(from: &str) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("mytls-it-")
+            .tempdir()
+            .expect("make a folder");
+        PKI.write_to(folder.path());
         Self {
             folder,
             listen: "127.0.0.1:0".to_owned(),
             security: "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key }".to_owned(),
-            from: format!("{{ {}{security} }}", backend.endpoint),
+            from: from.to_owned(),
             rest: "state-dir: state\n".to_owned(),
             os_user: None,
             open_files: None,
