@@ -41,6 +41,8 @@
 //!   protocol, rules | net, tls | backend | session | config | check, cli, run, main (and the small process, logging,
 //!   signals).
 
+#![forbid(unsafe_code)]
+
 pub mod backend;
 pub mod check;
 pub mod cli;

@@ -1,5 +1,7 @@
 //! The `mytls` program: reads the command line, does what it says, and exits with what became of it.
 
+#![forbid(unsafe_code)]
+
 use std::env;
 use std::fmt;
 use std::io::{self, Write};

@@ -411,19 +411,15 @@ impl Stream {
         .await
     }
 
-    /// Waits for the peer to go away; what it sends early is kept. Ends also when it sends more than a peer whose turn
-    /// it is not may send. Cancel safe.
+    /// Waits for the peer to go away. What it sends early is kept, up to a bound; behind that it waits in the socket, and
+    /// the peer's end is not seen. Cancel safe.
     pub async fn gone(&mut self) -> StreamError {
         while self.received.len() <= EARLY_BYTES {
             if let Err(error) = self.fill().await {
                 return error;
             }
         }
-        StreamError::TooLarge {
-            side: self.side,
-            bytes: self.received.len(),
-            limit: EARLY_BYTES,
-        }
+        std::future::pending().await
     }
 
     /// Ends the connection so that the peer reads everything that was sent: flush, `close_notify`, no more writing,
