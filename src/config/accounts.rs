@@ -1,14 +1,15 @@
-//! Who may pass, as the file says it: `accounts`, `default-require`, `require-secure-transport`.
+//! Who may pass, as the file says it: `accounts`, `default-require`, `require-secure-transport`, and `cert-allowed-cn`
+//! of clients.
 
 use serde_saphyr::Spanned;
 
-use super::file::{Account, File, Key};
+use super::file::{Account, File, Key, Security};
 use super::problem::{Fault, Wrong};
 use super::value::{parse, parsed};
 use super::warning::{Notice, Remark};
 use crate::net::ListenAddress;
-use crate::rules::{AccountName, AccountRule, Requirement, Settings};
-use crate::tls::ServerSettings;
+use crate::rules::{AccountName, AccountRule, ClientNames, Requirement, Settings};
+use crate::tls::{CIPHERS, ServerSettings};
 
 /// The rules. TLS and addresses are only looked at to find rules that nobody could satisfy.
 pub(super) fn settings(
@@ -27,27 +28,57 @@ pub(super) fn settings(
         if accounts.iter().any(|rule| rule.name == name) {
             return Err(Fault::value(user, Wrong::Twice));
         }
-        if requirement == Requirement::X509 {
+        if requirement.needs_certificate() {
             asks_for_certificate.get_or_insert(require);
         }
+        remark_cipher(&requirement, require, remarks);
         accounts.push(AccountRule { name, requirement });
     }
     let default_requirement = parsed(&file.default_require, Requirement::None)?;
-    if default_requirement == Requirement::X509 {
-        asks_for_certificate = asks_for_certificate.or(file.default_require.written());
+    if let Some(require) = file.default_require.written() {
+        if default_requirement.needs_certificate() {
+            asks_for_certificate.get_or_insert(require);
+        }
+        remark_cipher(&default_requirement, require, remarks);
     }
     if let Some(require) = asks_for_certificate
         && tls.sources.ca.is_none()
     {
         remarks.push(Remark::key(require, Notice::AdmitsNobody));
     }
+    let client_names = client_names(&file.security.or_empty(), tls, remarks);
     refuse_unreachable(&file.require_secure_transport, tls, listen)?;
     let require_secure_transport = file.require_secure_transport.or(false);
     Ok(Settings {
         accounts,
         default_requirement,
         require_secure_transport,
+        client_names,
     })
+}
+
+/// `cert-allowed-cn` of the data port.
+fn client_names(
+    security: &Security,
+    tls: &ServerSettings,
+    remarks: &mut Vec<Remark>,
+) -> Option<ClientNames> {
+    let written = security.cert_allowed_cn.written()?;
+    if written.value.is_empty() {
+        remarks.push(Remark::key(written, Notice::NoNames));
+    } else if tls.sources.ca.is_none() {
+        remarks.push(Remark::key(written, Notice::AdmitsNobody));
+    }
+    Some(ClientNames::new(written.value.iter().cloned()))
+}
+
+fn remark_cipher(requirement: &Requirement, at: &Spanned<String>, remarks: &mut Vec<Remark>) {
+    if requirement
+        .cipher()
+        .is_some_and(|name| !CIPHERS.contains(&name))
+    {
+        remarks.push(Remark::key(at, Notice::UnknownCipher));
+    }
 }
 
 /// Both keys of an account rule.

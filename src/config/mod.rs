@@ -202,6 +202,7 @@ impl Config {
             sources: tls::Sources::default(),
             mode: SslMode::Required,
             lowest_version: TlsVersion::default(),
+            backend_names: None,
         };
         let security = match &endpoint {
             Endpoint::Unix(_) => Security::Plaintext,

@@ -11,7 +11,9 @@ use super::problem::{Fault, Wrong};
 use super::unbuilt::refuse;
 use super::value::{choice, file_path};
 use super::warning::{Notice, Remark};
-use crate::tls::{ClientSettings, PemSource, ServerSettings, Sources, SslMode, TlsVersion};
+use crate::tls::{
+    BackendNames, ClientSettings, PemSource, ServerSettings, Sources, SslMode, TlsVersion,
+};
 
 /// `security` towards clients.
 pub(super) fn server(key: &Key<Security>, folder: &Path) -> Result<ServerSettings, Fault> {
@@ -61,7 +63,9 @@ pub(super) fn client(
     }
     let sources = sources(security, &format!("{name}.security"), folder)?;
     let lowest_version = lowest_version(&security.tls_version)?;
-    let Some(mode) = mode(security, sources.ca.is_some())? else {
+    let mode = mode(security, sources.ca.is_some())?;
+    let backend_names = backend_names(&security.cert_allowed_cn, mode, remarks)?;
+    let Some(mode) = mode else {
         remarks.push(Remark::key(written, Notice::TurnedOff));
         return Ok(None);
     };
@@ -77,7 +81,35 @@ pub(super) fn client(
         sources,
         mode,
         lowest_version,
+        backend_names,
     }))
+}
+
+/// `cert-allowed-cn` of a backend. Anybody can put any name into a certificate that is not verified.
+fn backend_names(
+    key: &Key<Vec<String>>,
+    mode: Option<SslMode>,
+    remarks: &mut Vec<Remark>,
+) -> Result<Option<BackendNames>, Fault> {
+    let Some(written) = key.written() else {
+        return Ok(None);
+    };
+    match mode {
+        None | Some(SslMode::Required) => {
+            return Err(Fault::key(
+                written,
+                Wrong::Forbidden(
+                    "needs a certificate that is verified: `ssl-ca` beside it, and no ssl-mode but VERIFY_CA or \
+                     VERIFY_IDENTITY",
+                ),
+            ));
+        }
+        Some(SslMode::VerifyCa | SslMode::VerifyIdentity) => {}
+    }
+    if written.value.is_empty() {
+        remarks.push(Remark::key(written, Notice::NoNames));
+    }
+    Ok(Some(BackendNames::new(written.value.iter().cloned())))
 }
 
 /// How far a backend's certificate is checked; `None` is plaintext.
@@ -142,10 +174,6 @@ fn lowest_version(key: &Key<String>) -> Result<TlsVersion, Fault> {
 /// What restricts who may pass and cannot be enforced yet.
 fn refuse_unbuilt(security: &Security) -> Result<(), Fault> {
     refuse(&security.ssl_crl, "revoked certificates would pass")?;
-    refuse(
-        &security.cert_allowed_cn,
-        "certificates with other common names would pass",
-    )?;
     refuse(&security.tls_cipher, "other ciphers would be accepted")?;
     refuse(
         &security.tls_ciphersuites,

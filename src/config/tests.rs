@@ -73,7 +73,7 @@ fn what_the_rules_refuse_stands_at_its_line_in_their_own_words() {
         .expect_err("no netmask")
         .to_string();
     let requirement = |text: &str| text.parse::<Requirement>().expect_err(text).to_string();
-    let subject = "SUBJECT '/CN=app'";
+    let subject = "SUBJECT 'CN=app, O=Lab'";
     let cases = [
         (
             "default-require: SLL",
@@ -86,7 +86,7 @@ fn what_the_rules_refuse_stands_at_its_line_in_their_own_words() {
             account,
         ),
         (
-            "accounts:\n- user: app\n  require: SUBJECT '/CN=app'",
+            "accounts:\n- user: app\n  require: SUBJECT 'CN=app, O=Lab'",
             "3:12: accounts[0].require",
             requirement(subject),
         ),
@@ -123,6 +123,7 @@ fn defaults_are_what_the_design_says() {
             accounts: Vec::new(),
             default_requirement: Requirement::None,
             require_secure_transport: false,
+            client_names: None,
         },
         backends: vec![backend::Settings {
             role: Role::Source,
@@ -282,6 +283,27 @@ fn what_weakens_or_admits_nobody_is_a_warning() {
         ("default-require: X509", format!("2: default-require: {nobody}")),
         ("accounts: [{user: a, require: X509}]", format!("2: accounts[0].require: {nobody}")),
         (
+            "accounts: [{user: a, require: SUBJECT '/CN=a'}]",
+            format!("2: accounts[0].require: {nobody}"),
+        ),
+        ("security: {cert-allowed-cn: [a]}", format!("2: security.cert-allowed-cn: {nobody}")),
+        (
+            "security: {ssl-ca: ca.pem, cert-allowed-cn: }",
+            "2: security.cert-allowed-cn: admits nobody: the list is empty".to_owned(),
+        ),
+        (
+            "target-database: {host: b, security: {ssl-ca: ca.pem, cert-allowed-cn: []}}",
+            "2: target-database.security.cert-allowed-cn: admits nobody: the list is empty".to_owned(),
+        ),
+        (
+            "default-require: CIPHER 'AES256-SHA'\nsecurity: {ssl-ca: ca.pem}",
+            "2: default-require: admits nobody: no session has that cipher, only TLS_AES_256_GCM_SHA384, \
+             TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, \
+             ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-AES256-GCM-SHA384, \
+             ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-CHACHA20-POLY1305, each by OpenSSL's name"
+                .to_owned(),
+        ),
+        (
             "target-database: {host: b, security: {}}",
             "2: target-database.security: the server's certificate is not verified, so that whoever stands between can \
              pass for it: the cure is `ssl-ca`"
@@ -401,14 +423,14 @@ security:
 fn every_setting_that_is_built_is_read() {
     let text = r#"
 listen: [127.0.0.1:0, "unix:mysql.sock"]
-security: { auto-tls: false, tls-version: TLSv1.3 }
+security: { auto-tls: false, tls-version: TLSv1.3, ssl-ca: ca.pem, cert-allowed-cn: [dm, app] }
 require-secure-transport: true
 require-valid-certificates: true
 default-require: ssl
 accounts:
   - { user: "'app'@'10.0.0.0/8'", require: X509 }
 backend: { endpoints: [localhost, "[::1]:3307", "unix:/run/mysqld.sock"] }
-target-database: { host: "::1", port: 4000 }
+target-database: { host: "::1", port: 4000, security: { ssl-ca: ca.pem, cert-allowed-cn: [tidb] } }
 route: target
 state-dir: state
 log: { format: json, level: debug }
@@ -434,6 +456,11 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
     );
     assert!(config.require_valid_certificates && config.rules.require_secure_transport);
     assert_eq!(config.rules.default_requirement, Requirement::Ssl);
+    let names = ["app", "dm"].map(str::to_owned);
+    assert_eq!(
+        config.rules.client_names,
+        Some(rules::ClientNames::new(names))
+    );
     let rule = AccountRule {
         name: "'app'@'10.0.0.0/8'".parse().expect("a right account"),
         requirement: Requirement::X509,
@@ -452,6 +479,8 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
         [tcp("localhost", 3306), tcp("::1", 3307), socket]
     );
     assert_eq!(target.endpoints, [tcp("::1", 4000)]);
+    let names = tls(&target.security).and_then(|tls| tls.backend_names.clone());
+    assert_eq!(names, Some(tls::BackendNames::new(["tidb".to_owned()])));
     assert_eq!(target.connect_time, Duration::from_millis(250));
     assert_eq!(config.state_dir, Some("/etc/mytls/state".into()));
     assert_eq!(
@@ -495,6 +524,7 @@ fn a_backend_alone_is_never_plaintext_over_a_network() {
         sources: tls::Sources::default(),
         mode: SslMode::Required,
         lowest_version: TlsVersion::default(),
+        backend_names: None,
     };
     let (as_offered, over_tls) = (
         Security::AsOffered(unverified.clone()),

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_saphyr::{Location, Spanned};
 
 use super::place::{Aim, Place};
+use crate::tls::CIPHERS;
 
 /// What a configuration does that its writer may not expect. Never an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,15 @@ pub enum Notice {
     /// A rule asks for a client certificate and none can be verified.
     #[error("admits nobody: no client certificate can be verified without `security.ssl-ca`")]
     AdmitsNobody,
+    /// `cert-allowed-cn` without a name.
+    #[error("admits nobody: the list is empty")]
+    NoNames,
+    /// A rule asks for a cipher that no session has.
+    #[error(
+        "admits nobody: no session has that cipher, only {}, each by OpenSSL's name",
+        CIPHERS.join(", ")
+    )]
+    UnknownCipher,
     /// `state-dir` is written nowhere.
     #[error(
         "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME, $HOME): the certificate is made anew at each start, and clients that trust the old one must be told"

@@ -2,6 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::alternative_names::AlternativeNames;
+use super::name::Name;
 
 /// Where a client came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,10 +36,14 @@ impl fmt::Display for ClientAddress {
 /// A client's certificate. Holding one says that it was verified: chain, dates, signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// The subject in OpenSSL's one-line form (`/O=Lab/CN=dm`).
-    pub subject: String,
-    /// The issuer in the same form.
-    pub issuer: String,
+    /// Whose it is.
+    pub subject: Name,
+    /// Who signed it.
+    pub issuer: Name,
+    /// The subject's common name; none if it has not exactly one that can be read in only one way.
+    pub common_name: Option<String>,
+    /// Its other names.
+    pub alternative_names: AlternativeNames,
 }
 
 /// How a client's bytes travel.
@@ -45,17 +53,19 @@ pub enum Transport {
     Plaintext,
     /// Over TLS.
     Tls {
+        /// OpenSSL's name of the session's cipher.
+        cipher: &'static str,
         /// The client's certificate, if it sent one.
-        certificate: Option<Certificate>,
+        certificate: Option<Arc<Certificate>>,
     },
 }
 
 impl Transport {
     /// The client's certificate, if it sent one.
-    pub fn certificate(&self) -> Option<&Certificate> {
+    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
         match self {
             Self::Plaintext => None,
-            Self::Tls { certificate } => certificate.as_ref(),
+            Self::Tls { certificate, .. } => certificate.as_ref(),
         }
     }
 }

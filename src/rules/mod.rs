@@ -9,16 +9,24 @@ use std::sync::Arc;
 use crate::protocol::user_name::UserName;
 
 mod account;
+mod alternative_names;
+mod clause;
+mod client_names;
 mod host;
 mod identity;
+mod name;
 mod quoted;
 mod requirement;
 
 pub use account::{AccountName, AccountNameError};
+pub use alternative_names::{AlternativeNames, AlternativeNamesError};
+pub use clause::{Clause, RequirementError};
+pub use client_names::ClientNames;
 pub use host::{Host, HostError, Notation};
 pub use identity::{Certificate, ClientAddress, Identity, Transport};
+pub use name::{Attribute, Name};
 pub use quoted::Unclosed;
-pub use requirement::{Clause, Lacking, Requirement, RequirementError};
+pub use requirement::{Condition, Lacking, Requirement};
 
 use account::Rank;
 use host::{Client, Fit};
@@ -32,6 +40,8 @@ pub struct Settings {
     pub default_requirement: Requirement,
     /// Refuse plaintext over TCP whatever the account (`require-secure-transport`).
     pub require_secure_transport: bool,
+    /// The clients' certificates that may come at all (`cert-allowed-cn`), where it is written.
+    pub client_names: Option<ClientNames>,
 }
 
 /// One entry of `accounts`.
@@ -59,6 +69,7 @@ pub struct Rules {
     anonymous: Vec<Account>,
     default: Judgement,
     require_secure_transport: bool,
+    client_names: Option<ClientNames>,
 }
 
 /// A rule with what is worked out once.
@@ -111,10 +122,13 @@ impl Rules {
                 requirement: settings.default_requirement,
             },
             require_secure_transport: settings.require_secure_transport,
+            client_names: settings.client_names,
         })
     }
 
     /// Judge a login or a `COM_CHANGE_USER`.
+    ///
+    /// First whether plaintext may come at all, then `cert-allowed-cn`, then the accounts.
     ///
     /// One account counts, the one that MySQL would choose. mytls resolves no names, so an account with a host name may
     /// or may not be the one: there must be an account without it, and both must permit. The same holds where MySQL's
@@ -126,6 +140,9 @@ impl Rules {
     pub fn authorize(&self, identity: &Identity, user: &UserName) -> Result<Permit, Denial> {
         if self.require_secure_transport && !identity.is_secure() {
             return Err(Denial::InsecureTransport);
+        }
+        if let Some(names) = &self.client_names {
+            names.judge(identity.transport.certificate())?;
         }
         let named = self.named.get(user).map_or(&[][..], Vec::as_slice);
         if named.is_empty() && self.anonymous.is_empty() {
@@ -182,6 +199,11 @@ impl Permit {
 pub enum Denial {
     /// Plaintext over TCP although `require-secure-transport` is on (3159).
     InsecureTransport,
+    /// `cert-allowed-cn` is written and does not have this client's common name (1045).
+    CommonName {
+        /// Its certificate, if it sent one.
+        shown: Option<Arc<Certificate>>,
+    },
     /// The user has accounts, but none that surely admits this address (1045).
     NoAccount {
         /// Where the client came from.
@@ -203,6 +225,14 @@ impl fmt::Display for Denial {
         match self {
             Self::InsecureTransport => f.write_str(
                 "require-secure-transport is on, and the client speaks plaintext over TCP",
+            ),
+            Self::CommonName { shown: None } => f.write_str(
+                "cert-allowed-cn is set, and the client has not shown a client certificate",
+            ),
+            Self::CommonName { shown: Some(shown) } => write!(
+                f,
+                "the certificate {} has not exactly one common name that is in cert-allowed-cn",
+                shown.subject
             ),
             Self::NoAccount { address } => {
                 write!(

@@ -1,10 +1,12 @@
-//! An account's `REQUIRE` clause: read, printed, judged.
+//! An account's `REQUIRE` clause: printed and judged. `clause` reads it.
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
-use super::identity::Transport;
-use super::quoted::{self, Unclosed};
+use super::alternative_names::AlternativeNames;
+use super::identity::{Certificate, Transport};
+use super::name::Name;
+use super::quoted::Quoted;
 
 /// What a client must have shown (`REQUIRE …`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,297 +18,278 @@ pub enum Requirement {
     Ssl,
     /// A TLS session with a client certificate that was verified.
     X509,
+    /// The same, and all of these hold of it; at least one. `CIPHER` alone needs a certificate too, as in MySQL.
+    Specified(Vec<Condition>),
+}
+
+/// What must hold of a session with a client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// The certificate's subject is this, in one line.
+    Subject(String),
+    /// The certificate's issuer is this, in one line.
+    Issuer(String),
+    /// The session's cipher has this name in OpenSSL.
+    Cipher(String),
+    /// The certificate has names of these.
+    San(AlternativeNames),
 }
 
 /// What of a requirement a client has not shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lacking {
     /// It speaks without TLS.
     Tls,
     /// It sent no certificate.
     Certificate,
-}
-
-/// Why a text is no requirement that can be enforced.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RequirementError {
-    /// Right in MySQL, but this version cannot judge it, and a rule that is not judged must not look like one.
-    #[error("REQUIRE {clause} is not supported yet")]
-    NotBuilt {
-        /// The first such clause.
-        clause: Clause,
-    },
-    /// One clause twice, which MySQL refuses too.
-    #[error("{clause} is written twice")]
-    Repeated {
-        /// The clause.
-        clause: Clause,
-    },
-    /// A clause's text has a quote that does not end.
-    #[error(transparent)]
-    Unclosed(#[from] Unclosed),
-    /// No requirement.
-    #[error(
-        "expected NONE, SSL, X509, or SUBJECT, ISSUER, CIPHER and SAN, each with a quoted text, but found `{at}`"
-    )]
-    Syntax {
-        /// The text from where it stops making sense.
-        at: String,
-    },
-}
-
-/// A clause about the certificate's or the session's contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clause {
-    /// The certificate's subject.
-    Subject,
-    /// The certificate's issuer.
-    Issuer,
-    /// The session's cipher.
-    Cipher,
-    /// The certificate's subject alternative names, as in TiDB.
-    San,
+    /// It has another subject, that of this certificate.
+    Subject(Arc<Certificate>),
+    /// It has another issuer, that of this certificate.
+    Issuer(Arc<Certificate>),
+    /// It uses another cipher, this one.
+    Cipher(&'static str),
+    /// It has other alternative names, those of this certificate.
+    San(Arc<Certificate>),
 }
 
 impl Requirement {
     /// What the client has not shown, if anything.
     pub fn lacking(&self, transport: &Transport) -> Option<Lacking> {
-        match (self, transport) {
-            (Self::None, _)
-            | (Self::Ssl, Transport::Tls { .. })
-            | (
-                Self::X509,
-                Transport::Tls {
-                    certificate: Some(_),
-                },
-            ) => None,
-            (Self::X509, Transport::Tls { certificate: None }) => Some(Lacking::Certificate),
-            (Self::Ssl | Self::X509, Transport::Plaintext) => Some(Lacking::Tls),
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Ssl => "SSL",
-            Self::X509 => "X509",
-        }
-    }
-}
-
-impl FromStr for Requirement {
-    type Err = RequirementError;
-
-    /// What follows `REQUIRE` in MySQL's `CREATE USER`, its words in any case.
-    fn from_str(text: &str) -> Result<Self, RequirementError> {
-        let text = text.trim();
-        for requirement in [Self::None, Self::Ssl, Self::X509] {
-            if text.eq_ignore_ascii_case(requirement.name()) {
-                return Ok(requirement);
+        let conditions = match self {
+            Self::None => return None,
+            Self::Ssl => {
+                return match transport {
+                    Transport::Plaintext => Some(Lacking::Tls),
+                    Transport::Tls { .. } => None,
+                };
             }
-        }
-        let (clause, _) = clauses(text)?.swap_remove(0);
-        Err(RequirementError::NotBuilt { clause })
-    }
-}
-
-/// `SUBJECT 'a' AND ISSUER 'b'`; at least one. MySQL lets `AND` be left out.
-fn clauses(text: &str) -> Result<Vec<(Clause, String)>, RequirementError> {
-    let mut clauses: Vec<(Clause, String)> = Vec::new();
-    let mut rest = text;
-    loop {
-        let syntax_error = RequirementError::Syntax {
-            at: rest.to_owned(),
+            Self::X509 => &[][..],
+            Self::Specified(conditions) => conditions,
         };
-        let (keyword, after) = word(rest);
-        let Some(clause) = Clause::ALL
-            .into_iter()
-            .find(|clause| keyword.eq_ignore_ascii_case(clause.name()))
-        else {
-            return Err(syntax_error);
-        };
-        let (value, after) = quoted::read(after).ok_or(syntax_error)??;
-        if clauses.iter().any(|(earlier, _)| *earlier == clause) {
-            return Err(RequirementError::Repeated { clause });
-        }
-        clauses.push((clause, value));
-        rest = after.trim_start();
-        if rest.is_empty() {
-            return Ok(clauses);
-        }
-        let (joint, after) = word(rest);
-        if joint.eq_ignore_ascii_case("AND") {
-            rest = after;
+        match transport {
+            Transport::Plaintext => Some(Lacking::Tls),
+            Transport::Tls {
+                certificate: None, ..
+            } => Some(Lacking::Certificate),
+            Transport::Tls {
+                cipher,
+                certificate: Some(certificate),
+            } => conditions
+                .iter()
+                .find_map(|condition| condition.lacking(cipher, certificate)),
         }
     }
-}
 
-/// The letters that a text starts with, and what follows behind blanks.
-fn word(text: &str) -> (&str, &str) {
-    let (word, rest) = text.split_at(
-        text.find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(text.len()),
-    );
-    (word, rest.trim_start())
-}
-
-impl Clause {
-    const ALL: [Self; 4] = [Self::Subject, Self::Issuer, Self::Cipher, Self::San];
-
-    fn name(self) -> &'static str {
+    /// Whether nobody without a client certificate can meet it.
+    pub fn needs_certificate(&self) -> bool {
         match self {
-            Self::Subject => "SUBJECT",
-            Self::Issuer => "ISSUER",
-            Self::Cipher => "CIPHER",
-            Self::San => "SAN",
+            Self::None | Self::Ssl => false,
+            Self::X509 | Self::Specified(_) => true,
         }
     }
-}
 
-impl fmt::Display for Requirement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for Clause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for Lacking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tls => "TLS",
-            Self::Certificate => "a client certificate",
+    /// The cipher that it wants.
+    pub fn cipher(&self) -> Option<&str> {
+        let Self::Specified(conditions) = self else {
+            return None;
+        };
+        conditions.iter().find_map(|condition| match condition {
+            Condition::Cipher(name) => Some(name.as_str()),
+            Condition::Subject(_) | Condition::Issuer(_) | Condition::San(_) => None,
         })
     }
 }
 
+impl Condition {
+    fn lacking(&self, cipher: &'static str, shown: &Arc<Certificate>) -> Option<Lacking> {
+        let (holds, lacking): (bool, fn(Arc<Certificate>) -> Lacking) = match self {
+            Self::Subject(text) => (shown.subject.is_written(text), Lacking::Subject),
+            Self::Issuer(text) => (shown.issuer.is_written(text), Lacking::Issuer),
+            Self::San(names) => (names.are_met_by(&shown.alternative_names), Lacking::San),
+            Self::Cipher(name) => return (name != cipher).then_some(Lacking::Cipher(cipher)),
+        };
+        (!holds).then(|| lacking(Arc::clone(shown)))
+    }
+}
+
+impl fmt::Display for Requirement {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("NONE"),
+            Self::Ssl => f.write_str("SSL"),
+            Self::X509 => f.write_str("X509"),
+            Self::Specified(conditions) => {
+                for (position, condition) in conditions.iter().enumerate() {
+                    let joint = if position == 0 { "" } else { " AND " };
+                    write!(f, "{joint}{condition}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject(text) => write!(f, "SUBJECT {}", Quoted(text)),
+            Self::Issuer(text) => write!(f, "ISSUER {}", Quoted(text)),
+            Self::Cipher(name) => write!(f, "CIPHER {}", Quoted(name)),
+            Self::San(names) => write!(f, "SAN {}", Quoted(names)),
+        }
+    }
+}
+
+impl fmt::Display for Lacking {
+    /// Behind "the client has not shown".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls => f.write_str("TLS"),
+            Self::Certificate => f.write_str("a client certificate"),
+            Self::Subject(shown) => other_name(f, "subject", &shown.subject),
+            Self::Issuer(shown) => other_name(f, "issuer", &shown.issuer),
+            Self::Cipher(shown) => write!(f, "that cipher but {shown}"),
+            // A certificate may say anything: what would not be safe in a log is escaped.
+            Self::San(shown) => write!(
+                f,
+                "those alternative names but [{}]",
+                shown.alternative_names.to_string().escape_debug()
+            ),
+        }
+    }
+}
+
+fn other_name(f: &mut fmt::Formatter<'_>, what: &str, shown: &Name) -> fmt::Result {
+    write!(f, "that {what} but {shown}")?;
+    if shown.is_unmistakable() {
+        return Ok(());
+    }
+    f.write_str(
+        r", which no rule can name: it has `\`, NUL, or a kind of text that another name may print alike",
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::rules::identity::Certificate;
 
-    const TLS: Transport = Transport::Tls { certificate: None };
+    const CIPHER: &str = "TLS_AES_256_GCM_SHA384";
 
-    fn x509() -> Transport {
-        let certificate = Certificate {
-            subject: "/CN=dm".into(),
-            issuer: "/CN=ca".into(),
-        };
-        Transport::Tls {
-            certificate: Some(certificate),
+    const TLS: Transport = Transport::Tls {
+        cipher: CIPHER,
+        certificate: None,
+    };
+
+    fn certificate() -> Certificate {
+        Certificate {
+            subject: Name::of(&[("O", "Lab"), ("CN", "dm")]),
+            issuer: Name::of(&[("CN", "ca")]),
+            common_name: Some("dm".to_owned()),
+            alternative_names: "DNS:dm.test,URI:spiffe://lab/dm,IP:10.0.0.1"
+                .parse()
+                .expect("names"),
         }
     }
 
+    fn x509() -> Transport {
+        Transport::Tls {
+            cipher: CIPHER,
+            certificate: Some(Arc::new(certificate())),
+        }
+    }
+
+    fn requirement(text: &str) -> Requirement {
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
     #[test]
-    fn less_than_required_is_seen() {
-        for (requirement, transport, lacking) in [
-            (Requirement::Ssl, Transport::Plaintext, Lacking::Tls),
-            (Requirement::X509, Transport::Plaintext, Lacking::Tls),
-            (Requirement::X509, TLS, Lacking::Certificate),
+    fn less_than_a_certificate_is_seen() {
+        for text in [
+            "X509",
+            "SUBJECT '/O=Lab/CN=dm'",
+            "ISSUER '/CN=ca'",
+            "SAN 'DNS:dm.test'",
+            // MySQL 9.7 too; MariaDB lets a client without a certificate pass.
+            "CIPHER 'TLS_AES_256_GCM_SHA384'",
         ] {
+            let requirement = requirement(text);
             assert_eq!(
-                requirement.lacking(&transport),
-                Some(lacking),
-                "{requirement} {transport:?}"
+                requirement.lacking(&TLS),
+                Some(Lacking::Certificate),
+                "{text}"
             );
+            let plaintext = requirement.lacking(&Transport::Plaintext);
+            assert_eq!(plaintext, Some(Lacking::Tls), "{text}");
+        }
+        let plaintext = Requirement::Ssl.lacking(&Transport::Plaintext);
+        assert_eq!(plaintext, Some(Lacking::Tls));
+    }
+
+    #[test]
+    fn another_certificate_than_required_is_seen() {
+        let shown = Arc::new(certificate());
+        let subject = &Lacking::Subject(Arc::clone(&shown));
+        let issuer = &Lacking::Issuer(Arc::clone(&shown));
+        let (names, cipher) = (&Lacking::San(shown), &Lacking::Cipher(CIPHER));
+        for (text, lacking) in [
+            ("SUBJECT '/O=Lab/CN=dmx'", subject),
+            ("SUBJECT '/CN=dm'", subject),
+            ("SUBJECT '/CN=ca'", subject),
+            ("ISSUER '/O=Lab/CN=dm'", issuer),
+            ("CIPHER 'TLS_AES_128_GCM_SHA256'", cipher),
+            ("CIPHER 'tls_aes_256_gcm_sha384'", cipher),
+            ("SAN 'DNS:db.test'", names),
+            ("SAN 'DNS:dm.test,URI:spiffe://lab/x'", names),
+            ("SUBJECT '/O=Lab/CN=dm' AND ISSUER '/CN=cb'", issuer),
+            ("ISSUER '/CN=ca' AND SUBJECT '/CN=x'", subject),
+            ("SAN 'IP:10.0.0.2' ISSUER '/CN=ca'", names),
+            ("ISSUER '/CN=ca' CIPHER 'AES128-SHA'", cipher),
+        ] {
+            let found = requirement(text).lacking(&x509());
+            assert_eq!(found.as_ref(), Some(lacking), "{text}");
         }
     }
 
     #[test]
     fn what_is_required_suffices() {
-        for (requirement, transport) in [
-            (Requirement::None, Transport::Plaintext),
-            (Requirement::None, TLS),
-            (Requirement::Ssl, TLS),
-            (Requirement::Ssl, x509()),
-            (Requirement::X509, x509()),
-        ] {
-            assert_eq!(
-                requirement.lacking(&transport),
-                None,
-                "{requirement} {transport:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn clauses_that_are_not_built_are_told_from_mistakes() {
-        for (text, clause) in [
-            ("SUBJECT '/CN=dm'", Clause::Subject),
-            ("issuer \"/CN=ca\"", Clause::Issuer),
-            ("Cipher'ECDHE-RSA-AES128-GCM-SHA256'", Clause::Cipher),
-            ("SAN 'DNS:a,URI:b'", Clause::San),
+        for (text, transport) in [
+            ("NONE", Transport::Plaintext),
+            ("NONE", TLS),
+            ("SSL", TLS),
+            ("SSL", x509()),
+            ("X509", x509()),
+            ("SUBJECT '/O=Lab/CN=dm'", x509()),
+            ("ISSUER '/CN=ca'", x509()),
+            ("CIPHER 'TLS_AES_256_GCM_SHA384'", x509()),
+            ("SAN 'IP:10.0.0.1'", x509()),
+            ("SAN 'DNS:x,DNS:dm.test,IP:10.0.0.1'", x509()),
             (
-                "SUBJECT '/O=Lab/OU=clients/CN=dm' AND ISSUER '/O=Lab/CN=Lab Intermediate CA'",
-                Clause::Subject,
+                "SAN 'URI:spiffe://lab/dm' AND ISSUER '/CN=ca' CIPHER 'TLS_AES_256_GCM_SHA384' AND SUBJECT '/O=Lab/CN=dm'",
+                x509(),
             ),
-            ("ISSUER 'it''s' SUBJECT ''", Clause::Issuer),
         ] {
-            assert_eq!(
-                text.parse::<Requirement>(),
-                Err(RequirementError::NotBuilt { clause }),
-                "{text}"
-            );
+            let found = requirement(text).lacking(&transport);
+            assert_eq!(found, None, "{text} {transport:?}");
         }
     }
 
     #[test]
-    fn what_is_no_requirement_is_refused() {
-        for (text, at) in [
-            ("", ""),
-            ("X508", "X508"),
-            ("SSL AND X509", "SSL AND X509"),
-            ("SSL AND SUBJECT 'a'", "SSL AND SUBJECT 'a'"),
-            ("SUBJECT", "SUBJECT"),
-            ("SUBJECT /CN=dm", "SUBJECT /CN=dm"),
-            ("SUBJECT 'a' AND", ""),
-            ("SUBJECT 'a', ISSUER 'b'", ", ISSUER 'b'"),
-            ("SUBJECT 'a' OR ISSUER 'b'", "OR ISSUER 'b'"),
-            ("SUBJECT 'a' AND SSL", "SSL"),
-            ("REQUIRE SSL", "REQUIRE SSL"),
-        ] {
-            assert_eq!(
-                text.parse::<Requirement>(),
-                Err(RequirementError::Syntax { at: at.into() }),
-                "{text}"
-            );
-        }
-        let twice = "SUBJECT 'a' AND subject 'b'".parse::<Requirement>();
-        assert_eq!(
-            twice,
-            Err(RequirementError::Repeated {
-                clause: Clause::Subject
-            })
+    fn a_name_that_no_rule_can_name_is_said_to_be_one() {
+        let lacking = |common_name| {
+            let subject = Name::of(&[("CN", common_name)]);
+            let shown = Certificate {
+                subject,
+                ..certificate()
+            };
+            Lacking::Subject(Arc::new(shown)).to_string()
+        };
+        assert_eq!(lacking("x"), "that subject but /CN=x");
+        let odd = lacking(r"a\b");
+        assert!(
+            odd.starts_with(r"that subject but /CN=a\b, which no rule can name"),
+            "{odd}"
         );
-        assert!(matches!(
-            "SUBJECT 'a".parse::<Requirement>(),
-            Err(RequirementError::Unclosed(_))
-        ));
-    }
-
-    #[test]
-    fn words_are_read_in_any_case() {
-        for (text, requirement) in [
-            ("NONE", Requirement::None),
-            ("none", Requirement::None),
-            (" Ssl ", Requirement::Ssl),
-            ("x509", Requirement::X509),
-        ] {
-            assert_eq!(text.parse(), Ok(requirement.clone()), "{text}");
-            assert_eq!(requirement.to_string().parse(), Ok(requirement));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "((SUBJECT|ISSUER|AND|'[a-z']*'|\\PC)[ ]?){0,6}") {
-            let _ = text.parse::<Requirement>();
-        }
     }
 }

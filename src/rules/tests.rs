@@ -30,14 +30,26 @@ fn from(address: &str, transport: Transport) -> Identity {
     Identity { address, transport }
 }
 
-const TLS: Transport = Transport::Tls { certificate: None };
+const CIPHER: &str = "TLS_AES_256_GCM_SHA384";
+
+const TLS: Transport = Transport::Tls {
+    cipher: CIPHER,
+    certificate: None,
+};
 
 fn x509() -> Transport {
+    of_common_name(Some("dm"))
+}
+
+fn of_common_name(common_name: Option<&str>) -> Transport {
     Transport::Tls {
-        certificate: Some(Certificate {
-            subject: "/CN=dm".into(),
-            issuer: "/CN=ca".into(),
-        }),
+        cipher: CIPHER,
+        certificate: Some(Arc::new(Certificate {
+            subject: Name::of(&[("CN", "dm")]),
+            issuer: Name::of(&[("CN", "ca")]),
+            common_name: common_name.map(str::to_owned),
+            alternative_names: AlternativeNames::default(),
+        })),
     }
 }
 
@@ -97,6 +109,55 @@ fn plaintext_is_refused_before_anything_else_is_asked() {
         judge(settings(false), &plaintext, "other").as_deref(),
         Ok("default-require")
     );
+}
+
+#[test]
+fn only_clients_of_the_allowed_common_names_come_to_the_accounts() {
+    let settings = |names: &[&str]| Settings {
+        client_names: Some(ClientNames::new(
+            names.iter().map(|name| (*name).to_owned()),
+        )),
+        ..rules(&[("app", Requirement::None)])
+    };
+    for (names, address, transport) in [
+        (&["dm"][..], "10.0.0.1", Transport::Plaintext),
+        (&["dm"], "socket", Transport::Plaintext),
+        (&["dm"], "10.0.0.1", TLS),
+        (&["dm"], "10.0.0.1", of_common_name(Some("DM"))),
+        (&["dm"], "10.0.0.1", of_common_name(Some("dm "))),
+        (&["dm"], "10.0.0.1", of_common_name(None)),
+        (&["", "dm"], "10.0.0.1", of_common_name(None)),
+        (&[], "10.0.0.1", x509()),
+    ] {
+        for user in ["app", "other"] {
+            let denied = judge(settings(names), &from(address, transport.clone()), user);
+            assert!(
+                matches!(denied, Err(Denial::CommonName { .. })),
+                "{names:?} {transport:?} {denied:?}"
+            );
+        }
+    }
+    let permitted = judge(settings(&["app", "dm"]), &from("10.0.0.1", x509()), "app");
+    assert_eq!(permitted.as_deref(), Ok("'app'@'%'"));
+}
+
+// The client hears 3159 or 1045.
+#[test]
+fn secure_transport_is_asked_for_first_then_the_common_name_then_the_account() {
+    let settings = || Settings {
+        require_secure_transport: true,
+        client_names: Some(ClientNames::new([])),
+        ..rules(&[("app@'20.%'", Requirement::X509)])
+    };
+    let plaintext = from("10.0.0.1", Transport::Plaintext);
+    assert_eq!(
+        judge(settings(), &plaintext, "app"),
+        Err(Denial::InsecureTransport)
+    );
+    assert!(matches!(
+        judge(settings(), &from("10.0.0.1", x509()), "app"),
+        Err(Denial::CommonName { .. })
+    ));
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl DataPort {
         let transport = hello.transport?;
         record.subject = transport
             .certificate()
-            .map(|certificate| certificate.subject.clone());
+            .map(|certificate| certificate.subject.to_string());
         let wishes = Wishes {
             granted: granted(hello.head.capabilities, offered),
             flags: hello.head.capabilities,
@@ -170,7 +170,8 @@ impl DataPort {
             .await
             .map_err(Failure::Client)?;
         record.client_tls = client.tls().and_then(|tls| Negotiated::of(tls));
-        let transport = judge(acceptor, client);
+        let cipher = record.client_tls.map_or("", |tls| tls.cipher);
+        let transport = judge(acceptor, client, cipher);
         let packet = client
             .read_packet(LOGIN_BYTES)
             .await
@@ -184,10 +185,17 @@ impl DataPort {
 }
 
 /// Judges the certificate that the client has shown, by the clock of now, also when the session was resumed.
-fn judge(acceptor: &Acceptor, client: &Stream) -> Result<Transport, CertificateRefusal> {
+fn judge(
+    acceptor: &Acceptor,
+    client: &Stream,
+    cipher: &'static str,
+) -> Result<Transport, CertificateRefusal> {
     let shown = client.tls().and_then(|tls| tls.peer_certificates());
-    let certificate = acceptor.judge(shown, UnixTime::now())?;
-    Ok(Transport::Tls { certificate })
+    let certificate = acceptor.judge(shown, UnixTime::now())?.map(Arc::new);
+    Ok(Transport::Tls {
+        cipher,
+        certificate,
+    })
 }
 
 /// What both sides will speak. Bit 0 stays set unless the client, too, says that it speaks MariaDB.

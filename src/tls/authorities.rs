@@ -258,7 +258,8 @@ mod tests {
 
     use super::*;
     use crate::tls::{
-        certificate::{names, public_key},
+        certificate::public_key,
+        names::names,
         provider,
         testing::{Authority, mysql_manual_recipe, openssl},
     };

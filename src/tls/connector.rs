@@ -16,6 +16,7 @@ use rustls::{
 use super::{
     ClientSettings, SslMode,
     authorities::{Authorities, Usage, verify_name},
+    backend_names::BackendNames,
     flaw::Flaw,
     material::Material,
     problem::{MaterialError, Place, Problem},
@@ -56,6 +57,7 @@ impl Connector {
         let trust = Trust::new(settings.mode, authorities)?;
         let verifier = Arc::new(BackendVerifier {
             trust,
+            names: settings.backend_names.clone(),
             algorithms: provider.signature_verification_algorithms,
         });
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -128,11 +130,28 @@ impl Trust {
             )),
         }
     }
+
+    fn judge(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Flaw> {
+        match self {
+            Self::Anybody => Ok(()),
+            Self::Chain(authorities) => authorities.verify_backend(chain, now),
+            Self::ChainAndName(authorities) => {
+                authorities.verify_backend(chain, now)?;
+                verify_name(chain.first().ok_or(Flaw::None)?, name)
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
 struct BackendVerifier {
     trust: Trust,
+    names: Option<BackendNames>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -144,17 +163,22 @@ impl BackendVerifier {
         now: UnixTime,
     ) -> Result<(), CertificateRefusal> {
         let leaf = chain.first();
-        let verdict = match &self.trust {
-            Trust::Anybody => Ok(()),
-            Trust::Chain(authorities) => authorities.verify_backend(chain, now),
-            Trust::ChainAndName(authorities) => {
-                authorities.verify_backend(chain, now).and_then(|()| {
-                    leaf.ok_or(Flaw::None)
-                        .and_then(|leaf| verify_name(leaf, name))
-                })
-            }
-        };
+        let verdict = self
+            .trust
+            .judge(chain, name, now)
+            .and_then(|()| self.judge_common_name(leaf));
         verdict.map_err(|flaw| CertificateRefusal::new(leaf, flaw))
+    }
+
+    /// A name that nobody has vouched for is none.
+    fn judge_common_name(&self, leaf: Option<&CertificateDer<'_>>) -> Result<(), Flaw> {
+        match (&self.names, &self.trust) {
+            (None, _) => Ok(()),
+            (Some(_), Trust::Anybody) => Err(Flaw::NoAuthorities),
+            (Some(names), Trust::Chain(_) | Trust::ChainAndName(_)) => {
+                names.judge(leaf.ok_or(Flaw::None)?)
+            }
+        }
     }
 }
 
@@ -234,6 +258,7 @@ mod tests {
             sources,
             mode,
             lowest_version: TlsVersion::Tls12,
+            backend_names: None,
         })
         .expect("loads")
     }
@@ -396,6 +421,73 @@ mod tests {
         assert_eq!(refusal(SslMode::VerifyIdentity, &version_1()), Flaw::NoName);
     }
 
+    /// The verdict of a connector with `cert-allowed-cn`, in the handshake and again on what it kept.
+    fn named_verdict(mode: SslMode, case: &Case, names: &[&str]) -> Result<(), Flaw> {
+        let sources = Sources {
+            ca: Some(inline(&case.ca)),
+            ..Sources::default()
+        };
+        let connector = Connector::load(&ClientSettings {
+            sources,
+            mode,
+            lowest_version: TlsVersion::Tls12,
+            backend_names: Some(BackendNames::new(
+                names.iter().map(|name| (*name).to_owned()),
+            )),
+        })
+        .expect("loads");
+        let leaf = CertificateDer::from_pem_slice(case.shown.chain.as_bytes());
+        let again = connector
+            .judge(
+                Some(&[leaf.expect("a certificate")]),
+                &server_name(HOST),
+                UnixTime::now(),
+            )
+            .map_err(|refusal| refusal.flaw().clone());
+        let backend = Arc::new(backend(&case.shown, TlsVersion::Tls12));
+        let verdict = handshake(connector.config(), &backend, server_name(HOST));
+        let verdict = verdict.map(|_| ()).map_err(|error| {
+            let refusal = CertificateRefusal::of(&error);
+            refusal
+                .unwrap_or_else(|| panic!("{}: {error}", case.name))
+                .flaw()
+                .clone()
+        });
+        assert_eq!(verdict, again, "{}", case.name);
+        verdict
+    }
+
+    #[test]
+    fn only_backends_of_the_allowed_common_names_are_spoken_to() {
+        let ca = Authority::new("CA");
+        let case = |shown| Case {
+            name: "common name",
+            shown,
+            ca: ca.pem.clone(),
+        };
+        let db = case(ca.leaf("db", named));
+        for mode in [SslMode::VerifyCa, SslMode::VerifyIdentity] {
+            for names in [&[][..], &["DB"], &["db.test"], &["d", "dbx", ""]] {
+                assert_eq!(
+                    named_verdict(mode, &db, names),
+                    Err(Flaw::NotAllowed),
+                    "{names:?}"
+                );
+            }
+            assert_eq!(named_verdict(mode, &db, &["other", "db"]), Ok(()));
+        }
+        // The name is only as good as who vouches for it.
+        let stranger = case(Authority::new("Stranger").leaf("db", named));
+        let verdict = named_verdict(SslMode::VerifyCa, &stranger, &["db"]);
+        assert_eq!(verdict, Err(Flaw::UnknownIssuer));
+        let verdict = named_verdict(SslMode::Required, &db, &["db"]);
+        assert_eq!(verdict, Err(Flaw::NoAuthorities));
+        assert_eq!(
+            named_verdict(SslMode::VerifyCa, &version_1(), &["server"]),
+            Ok(())
+        );
+    }
+
     #[test]
     fn a_backend_without_the_key_of_its_certificate_is_refused_in_every_mode() {
         let ca = Authority::new("CA");
@@ -437,6 +529,7 @@ mod tests {
                 sources: Sources::default(),
                 mode,
                 lowest_version: TlsVersion::Tls12,
+                backend_names: None,
             };
             let error = Connector::load(&settings).expect_err("refused").to_string();
             assert!(
@@ -525,6 +618,7 @@ mod tests {
             sources: leaf.sources(None),
             mode: SslMode::Required,
             lowest_version: TlsVersion::Tls12,
+            backend_names: None,
         };
         let connector = Connector::load(&settings).expect("a version 1 client certificate loads");
         let mut roots = rustls::RootCertStore::empty();

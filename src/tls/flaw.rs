@@ -58,6 +58,9 @@ pub enum Flaw {
         "it names no host (no subjectAltName), as those that MySQL makes for itself; ssl-mode VERIFY_CA compares no names"
     )]
     NoName,
+    /// `cert-allowed-cn` is written and does not have it.
+    #[error("it has not exactly one common name that is in cert-allowed-cn")]
+    NotAllowed,
     /// A resumed session without certificates.
     #[error("none was shown")]
     None,

@@ -10,11 +10,13 @@
 mod acceptor;
 mod authorities;
 mod auto;
+mod backend_names;
 mod certificate;
 mod connector;
 mod failure;
 mod flaw;
 mod material;
+mod names;
 mod negotiated;
 mod pem;
 mod problem;
@@ -34,11 +36,12 @@ use rustls::{
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
     auto::{AutoCa, AutoError},
+    backend_names::BackendNames,
     certificate::describe,
     connector::{Connector, ConnectorError, server_name},
     failure::handshake_reason,
     flaw::Flaw,
-    negotiated::Negotiated,
+    negotiated::{CIPHERS, Negotiated},
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
 };
@@ -134,6 +137,8 @@ pub struct ClientSettings {
     pub mode: SslMode,
     /// The lowest version offered.
     pub lowest_version: TlsVersion,
+    /// The backends' certificates that are accepted (`cert-allowed-cn`), where it is written.
+    pub backend_names: Option<BackendNames>,
 }
 
 /// The one cryptography. Always named, never the process-wide default: that is a global, and panics when a second provider

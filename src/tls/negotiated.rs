@@ -11,6 +11,19 @@ pub struct Negotiated {
     pub cipher: &'static str,
 }
 
+/// OpenSSL's names of all ciphers that a session may have.
+pub const CIPHERS: [&str; 9] = [
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+];
+
 impl Negotiated {
     /// Of a connection of either side; none before its handshake is done.
     pub fn of(connection: &CommonState) -> Option<Self> {
@@ -43,5 +56,21 @@ fn cipher_name(suite: CipherSuite) -> &'static str {
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
         CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-RSA-CHACHA20-POLY1305",
         other => other.as_str().unwrap_or("unknown"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::provider;
+
+    #[test]
+    fn every_cipher_has_its_openssl_name() {
+        let suites = &provider().cipher_suites;
+        let named: Vec<_> = suites
+            .iter()
+            .map(|suite| cipher_name(suite.suite()))
+            .collect();
+        assert_eq!(named, CIPHERS);
     }
 }

@@ -4,9 +4,8 @@ use std::{fmt, sync::Arc};
 
 use rustls::{CertificateError, OtherError, pki_types::CertificateDer};
 
-use super::certificate::names;
 use super::flaw::Flaw;
-use crate::rules::Certificate;
+use super::names::names;
 
 /// A certificate that was not accepted: which one, and what is wrong with it.
 ///
@@ -21,9 +20,9 @@ pub struct CertificateRefusal {
 impl CertificateRefusal {
     pub(super) fn new(certificate: Option<&CertificateDer<'_>>, flaw: Flaw) -> Self {
         match certificate.map(names) {
-            Some(Ok(Certificate { subject, issuer })) => Self {
-                subject,
-                issuer,
+            Some(Ok(names)) => Self {
+                subject: names.subject.to_string(),
+                issuer: names.issuer.to_string(),
                 flaw,
             },
             Some(Err(_)) | None => Self {

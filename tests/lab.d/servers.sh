@@ -105,7 +105,7 @@ security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $P
 accounts:
   - { user: "'app_ssl'@'%'", require: SSL }
   - { user: "'app_x509'@'%'", require: X509 }
-  - { user: "'dm'@'%'", require: X509 }
+  - { user: "'dm'@'%'", require: SUBJECT '/O=Lab/OU=clients/CN=dm' AND ISSUER '/O=Lab/CN=Lab Intermediate CA' }
 from:
   host: 127.0.0.1
   port: $1
