@@ -29,9 +29,16 @@ pub struct Attribute<'a> {
 }
 
 impl Attribute<'_> {
-    /// `\` is not escaped, so `\/` could be a `/` inside a value or the end of one in `\`. NUL is in no honest name.
+    /// `\` is not escaped: `\/` could be a `/` inside a value, or the end of one in `\`; `\xEB` text, or a byte. That of
+    /// `DOMAIN\user` is nothing else. NUL is in no honest name.
     fn is_unmistakable(&self) -> bool {
-        self.text.is_some_and(|text| !text.contains(['\\', '\0']))
+        self.text.is_some_and(|text| {
+            let mut behind_backslashes = text.split('\\').skip(1);
+            !text.contains('\0')
+                && behind_backslashes.all(|rest| {
+                    rest.starts_with(|next: char| next.is_ascii_alphanumeric() && next != 'x')
+                })
+        })
     }
 
     /// Whether, without escapes, a part of the value would look like another attribute.
@@ -158,6 +165,8 @@ mod tests {
             (Name::of(&[("CN", "dm+O=Lab")]), "/CN=dm+O=Lab"),
             // a value that ends in a backslash, or one with a slash
             (Name::of(&[("O", "a\\"), ("CN", "dm")]), "/O=a\\/CN=dm"),
+            (Name::of(&[("CN", "a\\/b")]), "/CN=a\\\\/b"),
+            (Name::of(&[("CN", "a\\\\b")]), "/CN=a\\\\b"),
             // the text `\xEB`, or the byte
             (Name::of(&[("CN", "Zo\\xEB")]), "/CN=Zo\\xEB"),
             (Name::of(&[("CN", "dm\0")]), "/CN=dm\\x00"),
@@ -218,6 +227,7 @@ mod tests {
         for (value, line, older) in [
             ("HTTP/db.test", "/CN=HTTP\\/db.test", "/CN=HTTP/db.test"),
             ("a+b", "/CN=a\\+b", "/CN=a+b"),
+            ("LAB\\dm/a", "/CN=LAB\\dm\\/a", "/CN=LAB\\dm/a"),
             ("k=v/w", "/CN=k=v\\/w", "/CN=k=v/w"),
             ("Zo\u{eb}", "/CN=Zo\\xC3\\xAB", "/CN=Zo\\xC3\\xAB"),
         ] {

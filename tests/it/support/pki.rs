@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -122,7 +122,16 @@ impl Pki {
 
     /// A client's TLS that resumes the sessions it had.
     pub(crate) fn resuming_client_tls(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
-        Arc::new(self.client_config(rustls::ALL_VERSIONS, identity))
+        self.resuming_client_tls_of(rustls::ALL_VERSIONS, identity)
+    }
+
+    /// The same with chosen TLS versions.
+    pub(crate) fn resuming_client_tls_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        identity: Option<&Identity>,
+    ) -> Arc<ClientConfig> {
+        Arc::new(self.client_config(versions, identity))
     }
 
     fn client_config(
@@ -162,14 +171,21 @@ impl Pki {
 }
 
 /// A CA: its identity, and the parameters that name it as an issuer.
-struct Authority {
-    identity: Identity,
+pub(crate) struct Authority {
+    pub(crate) identity: Identity,
     params: CertificateParams,
 }
 
 fn authority(name: &str) -> Authority {
+    let mut subject = CertificateParams::default().distinguished_name;
+    subject.push(DnType::CommonName, name);
+    authority_of(subject)
+}
+
+/// A CA with this subject.
+pub(crate) fn authority_of(subject: DistinguishedName) -> Authority {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
+    params.distinguished_name = subject;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![
         KeyUsagePurpose::KeyCertSign,
@@ -196,7 +212,7 @@ fn server() -> CertificateParams {
 
 fn leaf(name: &str, usages: &[ExtendedKeyUsagePurpose]) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
         .push(DnType::OrganizationName, "Lab");
@@ -205,7 +221,7 @@ fn leaf(name: &str, usages: &[ExtendedKeyUsagePurpose]) -> CertificateParams {
     params
 }
 
-fn signed(params: &CertificateParams, authority: &Authority) -> Identity {
+pub(crate) fn signed(params: &CertificateParams, authority: &Authority) -> Identity {
     let issuer = Issuer::from_params(&authority.params, &authority.identity.key);
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
