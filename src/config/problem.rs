@@ -33,7 +33,9 @@ impl fmt::Display for Problem {
         writeln!(f, "{}", self.wrong)?;
         self.place.write_excerpt(f)?;
         let help = match &self.wrong {
-            Wrong::Yaml(_) | Wrong::Kind(_) => self.place.line_shown().and_then(missing_quotes),
+            Wrong::Yaml(_) | Wrong::Kind(_) | Wrong::UnknownKey { .. } => {
+                self.place.line_shown().and_then(missing_quotes)
+            }
             _ => None,
         };
         if let Some(help) = help {
@@ -112,7 +114,9 @@ pub enum Wrong {
 
 /// What everybody writes once: MySQL's own notation, which YAML reads as something else.
 fn missing_quotes(line: &str) -> Option<&'static str> {
-    if line.contains("'@'") {
+    if line.contains(": SAN '") {
+        Some(r#"YAML needs quotes around a text with commas: "SAN 'DNS:a,URI:b'""#)
+    } else if line.contains("'@'") {
         Some(r#"YAML needs quotes around an account: "'app'@'%'""#)
     } else if line.contains("]:") {
         Some(r#"YAML needs quotes around an address with brackets: "[::]:3307""#)

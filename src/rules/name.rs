@@ -150,7 +150,7 @@ impl<'a> Attribute<'a> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::collections::HashMap;
 
     use super::*;
 
@@ -185,6 +185,9 @@ mod tests {
         assert!(!name.is_written("/O=Lab/OU=clients"));
         assert!(!Name::of(&[("O", "Lab"), ("OU", "clients")]).is_written("/O=Lab+OU=clients"));
         assert!(name.is_written("/O=Lab+OU=clients"));
+        let slash = Name::new(&[vec![Attribute::of("O", "a/b"), Attribute::of("OU", "c")]]);
+        assert!(!slash.is_written("/O=a/b+OU=c") && !slash.is_written("/O=a/b/OU=c"));
+        assert!(slash.is_written(r"/O=a\/b+OU=c"));
     }
 
     // U+646D in two-byte characters are the bytes of `dm`.
@@ -239,59 +242,48 @@ mod tests {
         assert!(Name::of(&[("CN", "dm/O=Lab")]).is_written("/CN=dm\\/O=Lab"));
     }
 
-    type Pairs = Vec<Vec<(String, String)>>;
-
-    fn pairs() -> impl Strategy<Value = Pairs> {
-        let value = prop::collection::vec(
-            prop::sample::select(&["a", "/", "+", "=", "\\", "CN", "O", "x41", "\u{eb}", "\0"][..]),
-            0..5,
-        );
-        let attribute = (prop::sample::select(&["CN", "O", "1.2"][..]), value)
-            .prop_map(|(kind, value)| (kind.to_owned(), value.concat()));
-        prop::collection::vec(prop::collection::vec(attribute, 0..3), 0..3)
+    /// All values of at most so many of these parts.
+    fn values(parts: usize) -> Vec<String> {
+        const PARTS: [&str; 8] = ["a", "/", "+", "CN=", "\\", "xC3", "xAB", "\u{eb}"];
+        let mut values = vec![String::new()];
+        for _ in 0..parts {
+            let longer = values
+                .iter()
+                .flat_map(|value| PARTS.map(|part| format!("{value}{part}")));
+            values = values.iter().cloned().chain(longer).collect();
+            values.sort_unstable();
+            values.dedup();
+        }
+        values
     }
 
-    fn name(pairs: &Pairs) -> Name {
-        let relative_names: Vec<Vec<_>> = pairs
+    /// Every short name that separators, backslashes and escapes can be woven into.
+    #[test]
+    fn no_line_fits_two_names() {
+        let mut names: Vec<Name> = values(4)
             .iter()
-            .map(|pairs| {
-                pairs
-                    .iter()
-                    .map(|(kind, value)| Attribute::of(kind, value))
-                    .collect()
-            })
+            .map(|value| Name::of(&[("CN", value)]))
             .collect();
-        Name::new(&relative_names)
-    }
-
-    /// All lines by which OpenSSL of any release could have printed it.
-    fn printed(pairs: &Pairs) -> [String; 2] {
-        let flat: Pairs = pairs
-            .iter()
-            .flatten()
-            .map(|pair| vec![pair.clone()])
-            .collect();
-        let relative_names = |pairs: &Pairs| name(pairs).line;
-        let older: String = flat
-            .iter()
-            .flatten()
-            .map(|(kind, value)| {
-                let mut line = format!("/{kind}=");
-                push_value(&mut line, value.as_bytes(), b"");
-                line
-            })
-            .collect();
-        [relative_names(pairs), older]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-
-        #[test]
-        fn no_rule_that_fits_one_name_fits_another(one in pairs(), other in pairs()) {
-            for line in printed(&one).iter().chain(&printed(&other)) {
-                prop_assert!(one == other || !name(&one).is_written(line) || !name(&other).is_written(line), "{line}");
+        for one in &values(2) {
+            for other in &values(2) {
+                names.push(Name::of(&[("CN", one), ("CN", other)]));
+                names.push(Name::new(&[vec![
+                    Attribute::of("CN", one),
+                    Attribute::of("CN", other),
+                ]]));
             }
         }
+        let mut fitting: HashMap<&str, &Name> = HashMap::new();
+        for name in names.iter().filter(|name| name.unmistakable) {
+            for line in [Some(&name.line), name.older_line.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                assert!(name.is_written(line));
+                let other = fitting.insert(line, name);
+                assert_eq!(other, None, "{line} fits {name:?} too");
+            }
+        }
+        assert!(fitting.len() > 5000, "only {} lines", fitting.len());
     }
 }

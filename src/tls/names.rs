@@ -154,6 +154,7 @@ mod tests {
     };
     use rustls::pki_types::pem::PemObject as _;
     use tempfile::TempDir;
+    use x509_parser::asn1_rs::FromBer as _;
 
     use super::*;
     use crate::tls::testing::{Leaf, openssl, openssl_words};
@@ -270,6 +271,27 @@ mod tests {
         let certificate = common_names(vec![DnValue::BmpString(bmp)]);
         assert_eq!(certificate.subject.to_string(), "/CN=dm");
         assert!(!certificate.subject.is_written("/CN=dm"));
+    }
+
+    #[test]
+    fn text_is_read_only_where_it_can_be_read_in_one_way() {
+        for (case, bytes, expected) in [
+            ("UTF-8", &b"\x0C\x02\xC3\xAB"[..], Some("\u{eb}")),
+            ("printable", b"\x13\x02dm", Some("dm")),
+            ("ASCII", b"\x16\x02dm", Some("dm")),
+            ("Teletex of ASCII", b"\x14\x02dm", Some("dm")),
+            ("no UTF-8", b"\x0C\x02\xEB\xEB", None),
+            ("Teletex of more", b"\x14\x02\xC3\xAB", None),
+            ("printable that is not", b"\x13\x02\xC3\xAB", None),
+            ("two-byte", b"\x1E\x02dm", None),
+            ("four-byte", b"\x1C\x04\0\0\0d", None),
+            ("bits", b"\x03\x02dm", None),
+            ("in pieces", b"\x2C\x04\x0C\x02dm", None),
+            ("no string", b"\x8C\x02dm", None),
+        ] {
+            let (rest, value) = Any::from_ber(bytes).expect(case);
+            assert_eq!((rest, text(&value)), (&[][..], expected), "{case}");
+        }
     }
 
     #[test]
