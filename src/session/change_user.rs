@@ -77,6 +77,7 @@ impl DataPort {
             &mut relay.client,
             &mut relay.backend,
             record.route,
+            &self.password_key,
             deadline,
         )
         .await?;

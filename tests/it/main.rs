@@ -15,6 +15,8 @@ mod lifecycle;
 mod limits;
 mod login;
 mod mysql_async_client;
+mod password;
+mod password_servers;
 mod relay;
 mod responses;
 mod scripted;

@@ -212,6 +212,11 @@ impl Conversation {
         io::Write::write_all(&mut self.wire, bytes)
     }
 
+    /// Under TLS, or on a Unix socket.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.wire.is_secure()
+    }
+
     /// The peer's next packet during a login.
     pub(crate) fn read(&mut self) -> io::Result<Vec<u8>> {
         let packet = self.wire.read_packet()?;

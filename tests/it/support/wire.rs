@@ -229,6 +229,11 @@ impl Wire {
         ))
     }
 
+    /// Under TLS, or on a Unix socket.
+    pub(crate) fn is_secure(&self) -> bool {
+        !matches!(&self.0, Stream::Plain(Socket::Tcp(_)) | Stream::Gone)
+    }
+
     /// TLS 1.3: asks for new keys both ways.
     pub(crate) fn refresh_keys(&mut self) -> io::Result<()> {
         match &mut self.0 {

@@ -1,0 +1,56 @@
+//! mytls' own RSA key for passwords.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use tokio::task::spawn_blocking;
+use tracing::{error, warn};
+
+use crate::tls::{RsaKey, RsaKeyError};
+
+/// The key that clients on an insecure side encrypt their password with: found or made when the first of them needs it.
+///
+/// Only where the backend's side is secure does one need it, so most installations never have one, and no start waits
+/// for it.
+#[derive(Debug, Clone)]
+pub struct PasswordKey {
+    state_dir: Option<PathBuf>,
+    key: Arc<OnceLock<Option<RsaKey>>>,
+}
+
+impl PasswordKey {
+    /// Kept in the state directory, if there is one.
+    pub fn new(state_dir: Option<PathBuf>) -> Self {
+        Self {
+            state_dir,
+            key: Arc::default(),
+        }
+    }
+
+    /// None if it could not be made.
+    pub(super) async fn get(&self) -> Option<&RsaKey> {
+        if self.key.get().is_none() {
+            let Self { state_dir, key } = self.clone();
+            // Not on a thread that serves sessions: it takes up to half a second. A login that is given up meanwhile
+            // does not end it, and whoever comes meanwhile waits for the same key. A failure is left in the cell.
+            let _ = spawn_blocking(move || {
+                key.get_or_init(|| kept_or_in_memory(state_dir));
+            })
+            .await;
+        }
+        self.key.get()?.as_ref()
+    }
+}
+
+/// A key that cannot be kept must not cost the login.
+fn kept_or_in_memory(state_dir: Option<PathBuf>) -> Option<RsaKey> {
+    let made = match RsaKey::kept_or_new(state_dir.as_deref()) {
+        Err(error @ (RsaKeyError::File(_) | RsaKeyError::NotOurs { .. })) => {
+            warn!(%error, "the RSA key for passwords is another at each start: clients that pinned one cannot log in");
+            RsaKey::kept_or_new(None)
+        }
+        other => other,
+    };
+    made.inspect_err(|error| error!(%error, "there is no RSA key for passwords"))
+        .ok()
+}
