@@ -44,6 +44,12 @@ impl AuthPlugin {
         }
     }
 
+    /// Whether a password may go in clear over a Unix socket. `sha256_password` trusts TLS alone: it encrypts there too
+    /// (run: MySQL 9.7 and its shell).
+    pub fn trusts_unix_sockets(self) -> bool {
+        self != Self::Sha256
+    }
+
     /// How a client on an insecure side asks for the RSA key to encrypt the password with, where the plugin knows that.
     pub fn key_request(self) -> Option<u8> {
         match self {

@@ -60,7 +60,6 @@ pub(super) async fn authenticate(
     deadline: Instant,
 ) -> Result<Answer, Failure> {
     let mut exchange = Exchange {
-        way: Way::between(client.is_secure(), backend.is_secure()),
         client,
         backend,
         route,
@@ -84,7 +83,6 @@ struct Exchange<'a> {
     client: &'a mut Stream,
     backend: &'a mut Stream,
     route: Role,
-    way: Way,
     key: &'a PasswordKey,
     plugin: AuthPlugin,
     /// The backend has sent an `AuthSwitchRequest`, so what the client proves is fresh.
@@ -166,14 +164,15 @@ impl Exchange<'_> {
     async fn carry_password(&mut self, key_request: u8) -> Result<Option<Answer>, Failure> {
         let answer = self.read_client().await?;
         let is_no_password = matches!(**answer, [] | [0]);
-        if self.way == Way::AsItComes || is_no_password {
+        let way = self.way();
+        if way == Way::AsItComes || is_no_password {
             self.tell_backend(self.plugin.presentable(&answer)).await?;
             return Ok(None);
         }
         let salt = self.salt.ok_or(Malformed {
             field: "auth switch: salt",
         })?;
-        if self.way == Way::Encrypt {
+        if way == Way::Encrypt {
             let password = Password::from_clear(&answer);
             return self.encrypt_for_backend(&password, salt, key_request).await;
         }
@@ -196,6 +195,13 @@ impl Exchange<'_> {
         let password = Password::decrypt(&encrypted, key, salt);
         self.tell_backend(password.as_clear()).await?;
         Ok(None)
+    }
+
+    fn way(&self) -> Way {
+        let in_clear = |side: &Stream| {
+            side.tls().is_some() || side.is_unix_socket() && self.plugin.trusts_unix_sockets()
+        };
+        Way::between(in_clear(self.client), in_clear(self.backend))
     }
 
     /// Asks the backend for its RSA key. Without one it gets no password: TiDB takes the question for one, and refuses it.

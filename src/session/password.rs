@@ -1,4 +1,4 @@
-//! A password on its way between two sides of which only one is secure.
+//! A password on its way between two sides of which only one may see it in clear.
 //!
 //! `caching_sha2_password` and `sha256_password` send it in clear over a secure side, RSA-encrypted over an insecure one.
 //! Both forms end in a NUL; before it is encrypted it is mixed with the salt of the `AuthSwitchRequest`.
@@ -17,17 +17,18 @@ const WRONG: &[u8] = b"(no password)\0";
 /// What becomes of the password between the two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Both sides are secure, or both are not: it is handed on as it comes.
+    /// Both sides are alike: it is handed on as it comes.
     AsItComes,
-    /// It comes encrypted, for us or for nobody, and leaves in clear.
+    /// It comes encrypted, for us if all is well, and leaves in clear.
     Decrypt,
     /// It comes in clear, and leaves encrypted for the backend.
     Encrypt,
 }
 
 impl Way {
-    pub(super) fn between(client_is_secure: bool, backend_is_secure: bool) -> Self {
-        match (client_is_secure, backend_is_secure) {
+    /// Whether it goes in clear on the client's side, and on the backend's.
+    pub(super) fn between(client_in_clear: bool, backend_in_clear: bool) -> Self {
+        match (client_in_clear, backend_in_clear) {
             (true, true) | (false, false) => Self::AsItComes,
             (false, true) => Self::Decrypt,
             (true, false) => Self::Encrypt,
@@ -46,12 +47,12 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// As it stands in a packet of a client on a secure side.
+    /// As a client sends it in clear.
     pub(super) fn from_clear(answer: &[u8]) -> Self {
         Self::checked(Zeroizing::new(answer.to_vec()))
     }
 
-    /// As a client on an insecure side encrypted it for `key`.
+    /// As a client encrypted it for `key`.
     pub(super) fn decrypt(answer: &[u8], key: &RsaKey, salt: [u8; SALT_BYTES]) -> Self {
         let mut bytes = key.decrypt(answer).unwrap_or_default();
         mix(&mut bytes, salt);
@@ -66,13 +67,13 @@ impl Password {
         }
     }
 
-    /// For a backend on a secure side.
+    /// For a backend that gets it in clear.
     pub(super) fn as_clear(&self) -> &[u8] {
         &self.0
     }
 
-    /// For a backend on an insecure side. One that is longer than its key can take is no password there; none is what is
-    /// left if not even a wrong one can be encrypted.
+    /// For a backend that gets it encrypted. A password longer than its key can take is a wrong one there; the result is
+    /// none if not even that can be encrypted.
     pub(super) fn encrypt(&self, key: &RsaPublicKey, salt: [u8; SALT_BYTES]) -> Option<Vec<u8>> {
         let encrypt = |bytes: &[u8]| {
             let mut bytes = Zeroizing::new(bytes.to_vec());

@@ -1,6 +1,6 @@
 //! mytls' own RSA key for passwords.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::task::spawn_blocking;
@@ -34,7 +34,7 @@ impl PasswordKey {
             // Not on a thread that serves sessions: it takes up to half a second. A login that is given up meanwhile
             // does not end it, and whoever comes meanwhile waits for the same key. A failure is left in the cell.
             let _ = spawn_blocking(move || {
-                key.get_or_init(|| kept_or_in_memory(state_dir));
+                key.get_or_init(|| kept_or_in_memory(state_dir.as_deref()));
             })
             .await;
         }
@@ -43,8 +43,8 @@ impl PasswordKey {
 }
 
 /// A key that cannot be kept must not cost the login.
-fn kept_or_in_memory(state_dir: Option<PathBuf>) -> Option<RsaKey> {
-    let made = match RsaKey::kept_or_new(state_dir.as_deref()) {
+fn kept_or_in_memory(state_dir: Option<&Path>) -> Option<RsaKey> {
+    let made = match RsaKey::kept_or_new(state_dir) {
         Err(error @ (RsaKeyError::File(_) | RsaKeyError::NotOurs { .. })) => {
             warn!(%error, "the RSA key for passwords is another at each start: clients that pinned one cannot log in");
             RsaKey::kept_or_new(None)

@@ -125,14 +125,14 @@ fn pem(label: &str, der: &[u8]) -> String {
     let base64 = Zeroizing::new(BASE64.encode(der));
     // reserved whole: growing would leave pieces of a private key behind
     let mut pem = String::with_capacity(base64.len() * 2);
-    pem.push_str(&format!("-----BEGIN {label}-----\n"));
-    for (index, character) in base64.chars().enumerate() {
-        if index > 0 && index % PEM_LINE == 0 {
+    pem.extend(["-----BEGIN ", label, "-----"]);
+    for (index, character) in base64.char_indices() {
+        if index % PEM_LINE == 0 {
             pem.push('\n');
         }
         pem.push(character);
     }
-    pem.push_str(&format!("\n-----END {label}-----\n"));
+    pem.extend(["\n-----END ", label, "-----\n"]);
     pem
 }
 

@@ -9,6 +9,7 @@ use crate::support::handshake::{ChangeUser, Login};
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy};
+use crate::support::wire::Transport;
 
 const PASSWORD: &str = "app-pw";
 
@@ -26,7 +27,7 @@ fn mysql_9_7_with_a_cold_cache_takes_passwords_from_all_kinds_of_sides() {
     ] {
         let proxy = Proxy::start(Config::to(&from).unix_socket().never_as_root());
         let mut app = logged_in(&proxy, Transport::Tls, "app");
-        for transport in [Transport::Plaintext, Transport::Tls, Transport::UnixSocket] {
+        for transport in Transport::ALL {
             for user in ["app", "app_sha256"] {
                 forget_passwords(&mut app);
                 let refused = connected(&proxy, transport, user)
@@ -51,13 +52,6 @@ fn mysql_9_7_with_a_cold_cache_takes_passwords_from_all_kinds_of_sides() {
             }
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Plaintext,
-    Tls,
-    UnixSocket,
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::backend::Server;
 use super::handshake::{ChangeUser, Login};
 use super::packet::{Packet, err, message, ok, one_value};
-use super::wire::{End, Socket, TlsPeer, Wire};
+use super::wire::{End, Socket, TlsPeer, Transport, Wire};
 
 /// What a backend saw of one connection, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,9 +212,9 @@ impl Conversation {
         io::Write::write_all(&mut self.wire, bytes)
     }
 
-    /// Under TLS, or on a Unix socket.
-    pub(crate) fn is_secure(&self) -> bool {
-        self.wire.is_secure()
+    /// What the bytes travel in.
+    pub(crate) fn transport(&self) -> Transport {
+        self.wire.transport()
     }
 
     /// The peer's next packet during a login.

@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use super::conversation::Conversation;
 use super::rsa::{SERVER_KEY, encrypt};
+use super::wire::Transport;
 
 /// The password of every account; no log may ever show it.
 pub(crate) const PASSWORD: &str = "planted-Pa55word";
@@ -83,11 +84,11 @@ impl Plugin {
                 conversation.switch("caching_sha2_password", salt)?;
                 conversation.read()?;
                 conversation.more(&[0x04])?;
-                password_itself(conversation, CACHING_SHA2_KEY_REQUEST)?
+                self.password_itself(conversation, CACHING_SHA2_KEY_REQUEST)?
             }
             Self::Sha256 => {
                 conversation.switch("sha256_password", salt)?;
-                password_itself(conversation, SHA256_KEY_REQUEST)?
+                self.password_itself(conversation, SHA256_KEY_REQUEST)?
             }
             Self::Ed25519 => {
                 let nonce = [0xa5; 32];
@@ -125,28 +126,36 @@ impl Plugin {
             conversation.refuse()
         }
     }
+
+    /// Whether the password itself goes in clear: `sha256_password` trusts TLS alone (run: MySQL 9.7 and its shell).
+    pub(crate) fn in_clear(self, transport: Transport) -> bool {
+        match transport {
+            Transport::Plaintext => false,
+            Transport::Tls => true,
+            Transport::UnixSocket => self != Self::Sha256,
+        }
+    }
+
+    /// As MySQL takes a password: in clear, or encrypted for its key, which it gives if it is asked.
+    fn password_itself(self, conversation: &mut Conversation, key_request: u8) -> io::Result<bool> {
+        let answer = conversation.read()?;
+        if self.in_clear(conversation.transport()) {
+            return Ok(answer == password_and_nul());
+        }
+        let ciphertext = if answer == [key_request] {
+            conversation.more(SERVER_KEY.public_pem.as_bytes())?;
+            conversation.read()?
+        } else {
+            answer
+        };
+        Ok(SERVER_KEY.decrypt(&ciphertext, SALT) == Some(password_and_nul()))
+    }
 }
 
 /// How a client asks for a server's RSA key.
 pub(crate) const CACHING_SHA2_KEY_REQUEST: u8 = 0x02;
 /// The same in `sha256_password`.
 pub(crate) const SHA256_KEY_REQUEST: u8 = 0x01;
-
-/// As MySQL takes a password: in clear on a secure side; on an insecure one encrypted for its key, which it gives if it is
-/// asked.
-fn password_itself(conversation: &mut Conversation, key_request: u8) -> io::Result<bool> {
-    let answer = conversation.read()?;
-    if conversation.is_secure() {
-        return Ok(answer == password_and_nul());
-    }
-    let ciphertext = if answer == [key_request] {
-        conversation.more(SERVER_KEY.public_pem.as_bytes())?;
-        conversation.read()?
-    } else {
-        answer
-    };
-    Ok(SERVER_KEY.decrypt(&ciphertext, SALT) == Some(password_and_nul()))
-}
 
 /// A client's memory between the packets of a login: which plugin it answers for.
 #[derive(Debug, Default)]
@@ -178,7 +187,7 @@ impl ClientPlugin {
     }
 
     /// The answer to a server's packet; `None` where it is the server's turn again.
-    pub(crate) fn answer(&mut self, packet: &[u8], is_secure: bool) -> Option<Vec<u8>> {
+    pub(crate) fn answer(&mut self, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
         match packet {
             [0xfe | 0x02, rest @ ..] => {
                 let name_end = rest
@@ -187,17 +196,17 @@ impl ClientPlugin {
                     .expect("a plugin name ends in NUL");
                 self.name = String::from_utf8_lossy(&rest[..name_end]).into_owned();
                 self.salt = rest[name_end + 1..].to_vec();
-                Some(self.first_answer(is_secure))
+                Some(self.first_answer(transport))
             }
             [0x01, 0x03] => None,
-            [0x01, 0x04] => Some(self.password_itself(is_secure, CACHING_SHA2_KEY_REQUEST)),
+            [0x01, 0x04] => Some(self.password_itself(Plugin::CachingSha2Full, transport)),
             [0x01, pem @ ..] => Some(encrypt(pem, &self.password_and_nul(), &self.salt)),
             [b'P', ..] => Some([&[7; 32], &stand_in_signature(&self.salt)[..]].concat()),
             other => panic!("a packet that no plugin knows: {other:?}"),
         }
     }
 
-    fn first_answer(&self, is_secure: bool) -> Vec<u8> {
+    fn first_answer(&self, transport: Transport) -> Vec<u8> {
         let Some(password) = self.password else {
             return Vec::new();
         };
@@ -205,7 +214,7 @@ impl ClientPlugin {
         match self.name.as_str() {
             "mysql_native_password" => native_scramble(salt),
             "caching_sha2_password" => caching_sha2_scramble(password, salt),
-            "sha256_password" => self.password_itself(is_secure, SHA256_KEY_REQUEST),
+            "sha256_password" => self.password_itself(Plugin::Sha256, transport),
             "mysql_clear_password" => self.password_and_nul(),
             "client_ed25519" => stand_in_signature(&self.salt),
             "parsec" => Vec::new(),
@@ -213,12 +222,13 @@ impl ClientPlugin {
         }
     }
 
-    /// In clear on a secure side; else encrypted, or first the question for the key.
-    fn password_itself(&self, is_secure: bool, key_request: u8) -> Vec<u8> {
+    /// In clear where that may be; else encrypted, or first the question for the key.
+    fn password_itself(&self, plugin: Plugin, transport: Transport) -> Vec<u8> {
         match &self.pinned {
-            _ if is_secure => self.password_and_nul(),
+            _ if plugin.in_clear(transport) => self.password_and_nul(),
             Some(pem) => encrypt(pem, &self.password_and_nul(), &self.salt),
-            None => vec![key_request],
+            None if plugin == Plugin::Sha256 => vec![SHA256_KEY_REQUEST],
+            None => vec![CACHING_SHA2_KEY_REQUEST],
         }
     }
 
