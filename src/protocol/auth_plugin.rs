@@ -75,7 +75,7 @@ impl AuthPlugin {
         match (self, answer.len()) {
             (Self::Native, 0 | NATIVE_BYTES) | (Self::Ed25519, ED25519_BYTES) => answer,
             (Self::Native, _) => &[0; NATIVE_BYTES],
-            (Self::Ed25519, _) | (Self::CachingSha2 | Self::Sha256, 0) => self.no_password(),
+            (Self::Ed25519, _) | (Self::CachingSha2, 0) => self.no_password(),
             _ => answer,
         }
     }
@@ -155,7 +155,7 @@ mod tests {
             (Ed25519, &[7; 64], &[7; 64]),
             (CachingSha2, b"", b"\0"),
             (CachingSha2, &[7; 32], &[7; 32]),
-            (Sha256, b"", b"\0"),
+            (Sha256, b"", b""),
             (Sha256, b"\x01", b"\x01"),
             (Opaque, b"", b""),
         ];
