@@ -2,14 +2,13 @@
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html>
 
+use super::greeting::SALT_BYTES;
 use super::packet::{EOF, ERR, Malformed, OK, PayloadReader};
 
 /// Length of an answer of `mysql_native_password`, which may also be empty.
 const NATIVE_BYTES: usize = 20;
 /// First byte of an `AuthMoreData` packet.
 const MORE_DATA: u8 = 0x01;
-/// Length of the salt of MySQL's own plugins; a NUL follows it.
-pub const SALT_BYTES: usize = 20;
 /// Length of an answer of `client_ed25519`.
 const ED25519_BYTES: usize = 64;
 

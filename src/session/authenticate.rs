@@ -16,8 +16,9 @@ use crate::backend::Role;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
 use crate::protocol::auth_plugin::{
-    AuthPlugin, LoginReply, SALT_BYTES, more_data, read_more_data, switch_salt,
+    AuthPlugin, LoginReply, more_data, read_more_data, switch_salt,
 };
+use crate::protocol::greeting::SALT_BYTES;
 use crate::protocol::packet::{Malformed, OK};
 use crate::tls::RsaPublicKey;
 
@@ -163,54 +164,56 @@ impl Exchange<'_> {
     /// a wrong one, so that nobody learns more than the backend says.
     async fn carry_password(&mut self, key_request: u8) -> Result<Option<Answer>, Failure> {
         let answer = self.read_client().await?;
-        let is_no_password = matches!(**answer, [] | [0]);
-        let way = self.way();
-        if way == Way::AsItComes || is_no_password {
-            self.tell_backend(self.plugin.presentable(&answer)).await?;
-            return Ok(None);
+        let in_clear = |side: &Stream| {
+            side.tls().is_some() || side.is_unix_socket() && self.plugin.trusts_unix_sockets()
+        };
+        match Way::between(in_clear(self.client), in_clear(self.backend)) {
+            Way::Decrypt if !is_no_password(&answer) => {
+                let password = self.decrypt_from_client(answer, key_request).await?;
+                self.tell_backend(password.as_clear()).await?;
+                Ok(None)
+            }
+            Way::Encrypt if !is_no_password(&answer) => {
+                let password = Password::from_clear(&answer);
+                self.encrypt_for_backend(&password, key_request).await
+            }
+            Way::AsItComes | Way::Decrypt | Way::Encrypt => {
+                self.tell_backend(self.plugin.presentable(&answer)).await?;
+                Ok(None)
+            }
         }
-        let salt = self.salt.ok_or(Malformed {
-            field: "auth switch: salt",
-        })?;
-        if way == Way::Encrypt {
-            let password = Password::from_clear(&answer);
-            return self.encrypt_for_backend(&password, salt, key_request).await;
-        }
+    }
+
+    /// Gives the client our RSA key if it asks for it; one with a pinned key does not.
+    async fn decrypt_from_client(
+        &mut self,
+        answer: Zeroizing<Vec<u8>>,
+        key_request: u8,
+    ) -> Result<Password, Failure> {
+        let salt = self.salt()?;
         let key = self
             .key
             .get()
             .await
             .ok_or(Failure::NoRsaKey(Side::Client))?;
-        let asks_for_key = **answer == [key_request];
-        let encrypted = if asks_for_key {
-            self.client
-                .write_packet(&more_data(key.public_pem().as_bytes()))
-                .await
-                .map_err(Failure::Client)?;
-            self.read_client().await?
-        } else {
-            // a client with a pinned key does not ask
-            answer
-        };
-        let password = Password::decrypt(&encrypted, key, salt);
-        self.tell_backend(password.as_clear()).await?;
-        Ok(None)
-    }
-
-    fn way(&self) -> Way {
-        let in_clear = |side: &Stream| {
-            side.tls().is_some() || side.is_unix_socket() && self.plugin.trusts_unix_sockets()
-        };
-        Way::between(in_clear(self.client), in_clear(self.backend))
+        if **answer != [key_request] {
+            return Ok(Password::decrypt(&answer, key, salt));
+        }
+        self.client
+            .write_packet(&more_data(key.public_pem().as_bytes()))
+            .await
+            .map_err(Failure::Client)?;
+        let encrypted = self.read_client().await?;
+        Ok(Password::decrypt(&encrypted, key, salt))
     }
 
     /// Asks the backend for its RSA key. Without one it gets no password: TiDB takes the question for one, and refuses it.
     async fn encrypt_for_backend(
         &mut self,
         password: &Password,
-        salt: [u8; SALT_BYTES],
         key_request: u8,
     ) -> Result<Option<Answer>, Failure> {
+        let salt = self.salt()?;
         self.tell_backend(&[key_request]).await?;
         let packet = self.read_backend().await?;
         match LoginReply::read(&packet, self.plugin) {
@@ -228,6 +231,12 @@ impl Exchange<'_> {
             .ok_or(Failure::NoRsaKey(Side::Backend))?;
         self.tell_backend(&encrypted).await?;
         Ok(None)
+    }
+
+    fn salt(&self) -> Result<[u8; SALT_BYTES], Malformed> {
+        self.salt.ok_or(Malformed {
+            field: "auth switch: salt",
+        })
     }
 
     /// One packet, wiped when it is dropped: it may be a password.
@@ -290,4 +299,9 @@ impl Exchange<'_> {
         self.backend.set_next_sequence(0);
         self.backend.write_packet(COM_QUIT).await
     }
+}
+
+/// "No password", which needs no protection.
+fn is_no_password(answer: &[u8]) -> bool {
+    matches!(answer, [] | [0])
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::protocol::auth_plugin::SALT_BYTES;
+use crate::protocol::greeting::SALT_BYTES;
 use crate::tls::{RsaKey, RsaPublicKey};
 
 /// Stands for whatever cannot be a password: the backend refuses it in its own words, as it would any wrong one. That

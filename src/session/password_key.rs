@@ -54,3 +54,44 @@ fn kept_or_in_memory(state_dir: Option<&Path>) -> Option<RsaKey> {
     made.inspect_err(|error| error!(%error, "there is no RSA key for passwords"))
         .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn public_pem(key: Option<&RsaKey>) -> String {
+        key.expect("made").public_pem().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_costs_no_login_and_is_left_as_it_is() {
+        let state = TempDir::new().expect("a folder");
+        let file = state.path().join("password.key");
+        fs::write(&file, "damaged").expect("written");
+        let key = PasswordKey::new(Some(state.path().to_owned()));
+        assert!(key.get().await.is_some());
+        assert_eq!(fs::read_to_string(&file).expect("there"), "damaged");
+    }
+
+    #[tokio::test]
+    async fn a_state_directory_that_cannot_be_made_costs_no_login() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let key = PasswordKey::new(Some(file.path().join("state")));
+        assert!(key.get().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_key_is_made_when_it_is_needed_and_is_one_for_all() {
+        let state = TempDir::new().expect("a folder");
+        let key = PasswordKey::new(Some(state.path().to_owned()));
+        assert!(!state.path().join("password.key").exists());
+        let (one, other) = tokio::join!(key.get(), key.get());
+        assert_eq!(public_pem(one), public_pem(other));
+        let later = PasswordKey::new(Some(state.path().to_owned()));
+        assert_eq!(public_pem(later.get().await), public_pem(one));
+    }
+}
