@@ -212,15 +212,14 @@ fn switch_with_too_short_a_salt_is_no_login_on_mixed_sides() {
 #[test]
 fn key_of_mytls_is_the_same_for_all_and_a_client_may_have_pinned_it() {
     let (backend, proxy, _folder) = start(Transport::Tls, Server::mysql().plugin(Plugin::Sha256));
-    let mut keys = [(); 2].map(|()| {
+    let [first, second] = [(); 2].map(|()| {
         let mut client = client(Transport::Plaintext, &proxy);
         asked(&mut client, Plugin::Sha256);
         key_of_mytls(&mut client, SHA256_KEY_REQUEST)
     });
-    let [first, second] = &mut keys;
     assert_eq!(first, second);
     let mut client = client(Transport::Plaintext, &proxy);
-    let pinned = ClientPlugin::with_password().pinned(first);
+    let pinned = ClientPlugin::with_password().pinned(&first);
     assert!(client.authenticate(pinned).is_ok());
     let events = backend.wait_for("a login", |events| {
         events.contains(&Event::LoggedIn).then(|| events.to_vec())
