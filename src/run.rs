@@ -20,7 +20,7 @@ use crate::net::ListenAddress;
 use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::rules::{Rules, RulesError};
-use crate::session::{DataPort, Stop};
+use crate::session::{DataPort, PasswordKey, Stop};
 use crate::signals::Signals;
 use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
 
@@ -88,6 +88,7 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         backends,
         config.limits,
         aws_lc_rs::default_provider().secure_random,
+        PasswordKey::new(config.state_dir),
         stop.clone(),
     ));
     for listener in listeners {
@@ -171,7 +172,7 @@ fn load(
     addresses: &[IpAddr],
 ) -> Result<Option<Acceptor>, AcceptorError> {
     match Acceptor::load(settings, state, addresses) {
-        Err(AcceptorError::Auto(error @ AutoError::File { .. })) if state.is_some() => {
+        Err(AcceptorError::Auto(error @ AutoError::File(_))) if state.is_some() => {
             warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
             Acceptor::load(settings, None, addresses)
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustls::pki_types::UnixTime;
+use zeroize::Zeroizing;
 
 use super::DataPort;
 use super::outcome::{Failure, Record};
@@ -47,7 +48,8 @@ pub(super) struct Wishes {
 struct Hello {
     /// Flags and character set that count: those of an `SSLRequest`, if there was one.
     head: LoginHead,
-    packet: Vec<u8>,
+    /// Some clients put their password into it.
+    packet: Zeroizing<Vec<u8>>,
     /// A certificate that is not accepted is told of only now: an error before the login packet was read is lost to a
     /// TCP reset.
     transport: Result<Transport, CertificateRefusal>,
@@ -145,7 +147,7 @@ impl DataPort {
     /// Reads what the client answers to the greeting: a login in plaintext, or an `SSLRequest`, TLS, and the login in it.
     async fn hear(&self, client: &mut Stream, record: &mut Record) -> Result<Hello, Failure> {
         let first = match client.read_packet(LOGIN_BYTES).await {
-            Ok(packet) => packet,
+            Ok(packet) => Zeroizing::new(packet),
             Err(StreamError::Closed(_) | StreamError::Io(..)) => return Err(Failure::Left),
             Err(error) => return Err(Failure::Client(error)),
         };
@@ -174,6 +176,7 @@ impl DataPort {
         let packet = client
             .read_packet(LOGIN_BYTES)
             .await
+            .map(Zeroizing::new)
             .map_err(Failure::Client)?;
         Ok(Hello {
             head,

@@ -8,6 +8,8 @@ mod authenticate;
 mod change_user;
 mod identify;
 mod outcome;
+mod password;
+mod password_key;
 mod registry;
 mod relay;
 
@@ -24,6 +26,7 @@ use tracing::{debug, error};
 use self::authenticate::{Answer, authenticate};
 use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
+pub use self::password_key::PasswordKey;
 use self::registry::Registry;
 use self::relay::{Event, Relay};
 use crate::backend::connect::Connection;
@@ -78,6 +81,7 @@ pub struct DataPort {
     slots_before_login: Arc<Semaphore>,
     registry: Registry,
     random: &'static dyn SecureRandom,
+    password_key: PasswordKey,
     stop: Stop,
 }
 
@@ -106,6 +110,7 @@ impl DataPort {
         backends: Backends,
         limits: Limits,
         random: &'static dyn SecureRandom,
+        password_key: PasswordKey,
         stop: Stop,
     ) -> Self {
         Self {
@@ -117,6 +122,7 @@ impl DataPort {
             limits,
             registry: Registry::new(random),
             random,
+            password_key,
             stop,
         }
     }
@@ -194,18 +200,24 @@ impl DataPort {
         } = self
             .connect(&backend, &user, &wishes, &permit, record)
             .await?;
-        let answer = authenticate(client, &mut backend, record.route, deadline)
-            .await
-            .map_err(|failure| match failure {
-                Failure::Backend {
-                    route,
-                    error: error @ StreamError::Tls(..),
-                } => Failure::Connect {
-                    route,
-                    error: endpoint.tls_failed(error),
-                },
-                other => other,
-            })?;
+        let answer = authenticate(
+            client,
+            &mut backend,
+            record.route,
+            &self.password_key,
+            deadline,
+        )
+        .await
+        .map_err(|failure| match failure {
+            Failure::Backend {
+                route,
+                error: error @ StreamError::Tls(..),
+            } => Failure::Connect {
+                route,
+                error: endpoint.tls_failed(error),
+            },
+            other => other,
+        })?;
         endpoint.answered();
         match answer {
             Answer::Ok(ok) => {
