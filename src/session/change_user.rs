@@ -23,7 +23,7 @@ impl DataPort {
         wishes: &Wishes,
         record: &mut Record,
     ) -> Result<(), End> {
-        let deadline = Instant::now() + self.limits.login_time;
+        let deadline = Instant::now() + self.handles.limits.login_time;
         relay.begin_packets();
         let changed = self
             .try_change_user(relay, identity, wishes, record, deadline)
@@ -78,7 +78,7 @@ impl DataPort {
             &mut relay.client,
             &mut relay.backend,
             record.route,
-            &self.password_key,
+            &self.handles.password_key,
             deadline,
         )
         .await?;

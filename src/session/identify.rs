@@ -64,6 +64,7 @@ impl DataPort {
         record: &mut Record,
     ) -> Result<Identified, Failure> {
         let greeting = self
+            .handles
             .backends
             .routed()
             .greeting()
@@ -111,8 +112,8 @@ impl DataPort {
         greeting: &BackendGreeting,
         id: u32,
     ) -> Result<Capabilities, Failure> {
-        let offered = self.backends.offered();
-        let tls = if self.acceptor.is_some() {
+        let offered = self.handles.backends.offered();
+        let tls = if self.handles.acceptor.is_some() {
             Capabilities::SSL
         } else {
             Capabilities::default()
@@ -135,7 +136,8 @@ impl DataPort {
     /// Random bytes that are neither NUL, which would end the salt, nor `$`, which ends it in stored hashes.
     fn salt(&self) -> Result<[u8; SALT_BYTES], Failure> {
         let mut salt = [0; SALT_BYTES];
-        self.random
+        self.handles
+            .random
             .fill(&mut salt)
             .map_err(|_| Failure::ClientBreaks("the system gives no random bytes"))?;
         Ok(salt.map(|byte| match byte & 0x7F {
@@ -164,7 +166,7 @@ impl DataPort {
                 "an SSLRequest is longer than 32 bytes",
             ));
         }
-        let acceptor = self.acceptor.as_ref().ok_or(Failure::ClientBreaks(
+        let acceptor = self.handles.acceptor.as_ref().ok_or(Failure::ClientBreaks(
             "the client asks for TLS, which it was not offered",
         ))?;
         client
