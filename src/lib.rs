@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
-//! one file each: `identify`, `authenticate`, `relay`, `change_user`), to [`net::stream`] (bytes and TLS) and
+//! one file each: `identify`, `authenticate` with `password`, `relay`, `change_user`), to [`net::stream`] (bytes and TLS) and
 //! [`protocol::tracker`] (where commands start and responses end).
 //!
 //! # Words
@@ -35,7 +35,7 @@
 //! - A backend is dialled for a client only with a [`rules::Permit`], and only [`rules`] can make one.
 //! - What was judged is what is sent: the backend gets the canonical user name, never the client's bytes of it, and
 //!   nothing of the client's first authentication data.
-//! - mytls keeps no password, and reads none.
+//! - mytls keeps no password, and reads one only where it must change its form between a secure and an insecure side.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
 //!   protocol, rules | net, tls | backend | session | config | check, cli, run, main (and the small process, logging,

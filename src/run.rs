@@ -20,7 +20,7 @@ use crate::net::ListenAddress;
 use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::rules::{Rules, RulesError};
-use crate::session::{DataPort, Stop};
+use crate::session::{DataPort, Handles, PasswordKey, Stop};
 use crate::signals::Signals;
 use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
 
@@ -82,14 +82,15 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     if let (Some(listener), Some(acceptor)) = (listeners.first(), &acceptor) {
         info!("try it: {}", shell_line(listener, acceptor));
     }
-    let port = Arc::new(DataPort::new(
+    let port = Arc::new(DataPort::new(Handles {
         acceptor,
-        Rules::new(config.rules)?,
+        rules: Rules::new(config.rules)?,
         backends,
-        config.limits,
-        aws_lc_rs::default_provider().secure_random,
-        stop.clone(),
-    ));
+        limits: config.limits,
+        random: aws_lc_rs::default_provider().secure_random,
+        password_key: PasswordKey::new(config.state_dir),
+        stop: stop.clone(),
+    }));
     for listener in listeners {
         let accepting = Arc::clone(&port).listen(listener, sessions.clone());
         let closing = closing.clone();
@@ -171,7 +172,7 @@ fn load(
     addresses: &[IpAddr],
 ) -> Result<Option<Acceptor>, AcceptorError> {
     match Acceptor::load(settings, state, addresses) {
-        Err(AcceptorError::Auto(error @ AutoError::File { .. })) if state.is_some() => {
+        Err(AcceptorError::Auto(error @ AutoError::File(_))) if state.is_some() => {
             warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
             Acceptor::load(settings, None, addresses)
         }

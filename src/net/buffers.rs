@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use zeroize::Zeroize as _;
+
 /// One read takes at most so much from a socket: eight whole TLS records. Large results cost a tenth less of processor
 /// time than with half of it, and twice as much gains nothing that shows.
 const WIRE_BYTES: usize = 128 * 1024;
@@ -13,6 +15,16 @@ pub struct Buffers {
     pub(super) wire: Box<[u8]>,
     /// Decrypted; with what a record begun earlier adds, up to one record more than `wire` holds.
     pub(super) plain: Vec<u8>,
+}
+
+impl Buffers {
+    /// Forgets what one read brought, `count` bytes in clear.
+    pub(super) fn wipe(&mut self, count: usize) {
+        // in plaintext the clear bytes are the wire's
+        let in_plaintext = count.min(self.wire.len());
+        self.wire[..in_plaintext].zeroize();
+        self.plain.as_mut_slice().zeroize();
+    }
 }
 
 thread_local! {

@@ -13,6 +13,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 use thiserror::Error;
 use tokio::io::ReadBuf;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::buffers::{Buffers, with_buffers};
 use super::socket::{RecordWriter, Socket};
@@ -322,6 +323,9 @@ impl Stream {
     }
 
     // ---- packets, for greeting, login and commands of our own --------------------------------------------------------
+    //
+    // One of them may hold a password, so what they leave behind is wiped: the packet made, the bytes consumed, the
+    // thread's buffers. Out of reach are rustls' buffers, what a Unix socket did not take at once, and the kernel.
 
     /// Reads one packet of at most `limit` bytes of payload.
     ///
@@ -364,6 +368,7 @@ impl Stream {
             return Ok(None);
         }
         let payload = self.received[HEADER_BYTES..end].to_vec();
+        self.received[HEADER_BYTES..end].zeroize();
         self.received.drain(..end);
         if self.received.is_empty() {
             // a large login must not leave its buffer to the session
@@ -388,7 +393,8 @@ impl Stream {
             sequence: self.sequence,
         };
         self.sequence = self.sequence.wrapping_add(1);
-        self.queue(&[&header.encode(), payload].concat())
+        let packet = Zeroizing::new([&header.encode(), payload].concat());
+        self.queue(&packet)
     }
 
     /// Waits until everything that was sent has left. Cancel safe.
@@ -405,6 +411,8 @@ impl Stream {
                     return Poll::Ready(Err(StreamError::Closed(self.side)));
                 }
                 self.received.extend_from_slice(bytes);
+                let count = bytes.len();
+                buffers.wipe(count);
                 Poll::Ready(Ok(()))
             })
         })

@@ -2,10 +2,13 @@
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html>
 
-use super::packet::{EOF, ERR, OK, PayloadReader};
+use super::greeting::SALT_BYTES;
+use super::packet::{EOF, ERR, Malformed, OK, PayloadReader};
 
 /// Length of an answer of `mysql_native_password`, which may also be empty.
 const NATIVE_BYTES: usize = 20;
+/// First byte of an `AuthMoreData` packet.
+const MORE_DATA: u8 = 0x01;
 /// Length of an answer of `client_ed25519`.
 const ED25519_BYTES: usize = 64;
 
@@ -37,6 +40,21 @@ impl AuthPlugin {
             b"mysql_native_password" => Self::Native,
             b"client_ed25519" => Self::Ed25519,
             _ => Self::Opaque,
+        }
+    }
+
+    /// Whether a password may go in clear over a Unix socket. `sha256_password` trusts TLS alone: it encrypts there too
+    /// (run: MySQL 9.7 and its shell).
+    pub fn trusts_unix_sockets(self) -> bool {
+        self != Self::Sha256
+    }
+
+    /// How a client on an insecure side asks for the RSA key to encrypt the password with, where the plugin knows that.
+    pub fn key_request(self) -> Option<u8> {
+        match self {
+            Self::CachingSha2 => Some(0x02),
+            Self::Sha256 => Some(0x01),
+            Self::ClearText | Self::Native | Self::Ed25519 | Self::Opaque => None,
         }
     }
 
@@ -100,6 +118,24 @@ impl LoginReply {
     }
 }
 
+/// The salt in an `AuthSwitchRequest` or `AuthNextFactor`, as the plugins that encrypt a password use it.
+pub fn switch_salt(payload: &[u8]) -> Result<[u8; SALT_BYTES], Malformed> {
+    let mut reader = PayloadReader::new(payload);
+    reader.u8("auth switch")?;
+    reader.until_nul("auth switch: plugin name")?;
+    reader.array("auth switch: salt")
+}
+
+/// The payload of an `AuthMoreData`.
+pub fn more_data(data: &[u8]) -> Vec<u8> {
+    [&[MORE_DATA], data].concat()
+}
+
+/// What an `AuthMoreData` carries, if it is one.
+pub fn read_more_data(payload: &[u8]) -> Option<&[u8]> {
+    payload.strip_prefix(&[MORE_DATA])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +144,7 @@ mod tests {
     #[test]
     fn answers_that_servers_count_as_broken_handshakes_are_replaced() {
         use AuthPlugin::{CachingSha2, Ed25519, Native, Opaque, Sha256};
-        let table: [(AuthPlugin, &[u8], &[u8]); 11] = [
+        let table: [(AuthPlugin, &[u8], &[u8]); 12] = [
             (Native, b"12345", &[0; 20]),
             (Native, &[7; 21], &[0; 20]),
             (Native, &[7; 20], &[7; 20]),
@@ -118,11 +154,22 @@ mod tests {
             (Ed25519, &[7; 64], &[7; 64]),
             (CachingSha2, b"", b"\0"),
             (CachingSha2, &[7; 32], &[7; 32]),
+            (Sha256, b"", b""),
             (Sha256, b"\x01", b"\x01"),
             (Opaque, b"", b""),
         ];
         for (plugin, answer, sent) in table {
             assert_eq!(plugin.presentable(answer), sent, "{plugin:?} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_salt_is_twenty_bytes_behind_the_plugin_name() {
+        let salt = b"twenty-bytes-of-salt";
+        let whole = [b"\xfesha256_password\0", &salt[..], b"\0"].concat();
+        assert_eq!(switch_salt(&whole), Ok(*salt));
+        for broken in [&whole[..35], &whole[..5], b"\xfe", b""] {
+            assert!(switch_salt(broken).is_err(), "{broken:?}");
         }
     }
 

@@ -89,7 +89,8 @@ impl<'a> PayloadReader<'a> {
         Ok(read)
     }
 
-    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Malformed> {
+    /// A fixed number of bytes that is known beforehand.
+    pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Malformed> {
         let (read, rest) = self.rest.split_first_chunk().ok_or(Malformed { field })?;
         self.rest = rest;
         Ok(*read)

@@ -1,6 +1,7 @@
 //! `COM_CHANGE_USER`: judged like a login, on what the client showed when it connected.
 
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use super::DataPort;
 use super::authenticate::{Answer, authenticate};
@@ -22,7 +23,7 @@ impl DataPort {
         wishes: &Wishes,
         record: &mut Record,
     ) -> Result<(), End> {
-        let deadline = Instant::now() + self.limits.login_time;
+        let deadline = Instant::now() + self.handles.limits.login_time;
         relay.begin_packets();
         let changed = self
             .try_change_user(relay, identity, wishes, record, deadline)
@@ -47,7 +48,7 @@ impl DataPort {
         deadline: Instant,
     ) -> Result<(), Failure> {
         let packet = match timeout_at(deadline, relay.client.read_packet(LOGIN_BYTES)).await {
-            Ok(packet) => packet.map_err(Failure::Client)?,
+            Ok(packet) => packet.map(Zeroizing::new).map_err(Failure::Client)?,
             Err(_) => return Err(Failure::TooSlow),
         };
         let command = ChangeUser::decode(&packet, wishes.flags)?;
@@ -77,6 +78,7 @@ impl DataPort {
             &mut relay.client,
             &mut relay.backend,
             record.route,
+            &self.handles.password_key,
             deadline,
         )
         .await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustls::pki_types::UnixTime;
+use zeroize::Zeroizing;
 
 use super::DataPort;
 use super::outcome::{Failure, Record};
@@ -47,7 +48,8 @@ pub(super) struct Wishes {
 struct Hello {
     /// Flags and character set that count: those of an `SSLRequest`, if there was one.
     head: LoginHead,
-    packet: Vec<u8>,
+    /// Some clients put their password into it.
+    packet: Zeroizing<Vec<u8>>,
     /// A certificate that is not accepted is told of only now: an error before the login packet was read is lost to a
     /// TCP reset.
     transport: Result<Transport, CertificateRefusal>,
@@ -62,6 +64,7 @@ impl DataPort {
         record: &mut Record,
     ) -> Result<Identified, Failure> {
         let greeting = self
+            .handles
             .backends
             .routed()
             .greeting()
@@ -109,8 +112,8 @@ impl DataPort {
         greeting: &BackendGreeting,
         id: u32,
     ) -> Result<Capabilities, Failure> {
-        let offered = self.backends.offered();
-        let tls = if self.acceptor.is_some() {
+        let offered = self.handles.backends.offered();
+        let tls = if self.handles.acceptor.is_some() {
             Capabilities::SSL
         } else {
             Capabilities::default()
@@ -133,7 +136,8 @@ impl DataPort {
     /// Random bytes that are neither NUL, which would end the salt, nor `$`, which ends it in stored hashes.
     fn salt(&self) -> Result<[u8; SALT_BYTES], Failure> {
         let mut salt = [0; SALT_BYTES];
-        self.random
+        self.handles
+            .random
             .fill(&mut salt)
             .map_err(|_| Failure::ClientBreaks("the system gives no random bytes"))?;
         Ok(salt.map(|byte| match byte & 0x7F {
@@ -145,7 +149,7 @@ impl DataPort {
     /// Reads what the client answers to the greeting: a login in plaintext, or an `SSLRequest`, TLS, and the login in it.
     async fn hear(&self, client: &mut Stream, record: &mut Record) -> Result<Hello, Failure> {
         let first = match client.read_packet(LOGIN_BYTES).await {
-            Ok(packet) => packet,
+            Ok(packet) => Zeroizing::new(packet),
             Err(StreamError::Closed(_) | StreamError::Io(..)) => return Err(Failure::Left),
             Err(error) => return Err(Failure::Client(error)),
         };
@@ -162,7 +166,7 @@ impl DataPort {
                 "an SSLRequest is longer than 32 bytes",
             ));
         }
-        let acceptor = self.acceptor.as_ref().ok_or(Failure::ClientBreaks(
+        let acceptor = self.handles.acceptor.as_ref().ok_or(Failure::ClientBreaks(
             "the client asks for TLS, which it was not offered",
         ))?;
         client
@@ -175,6 +179,7 @@ impl DataPort {
         let packet = client
             .read_packet(LOGIN_BYTES)
             .await
+            .map(Zeroizing::new)
             .map_err(Failure::Client)?;
         Ok(Hello {
             head,

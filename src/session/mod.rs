@@ -8,6 +8,8 @@ mod authenticate;
 mod change_user;
 mod identify;
 mod outcome;
+mod password;
+mod password_key;
 mod registry;
 mod relay;
 
@@ -24,6 +26,7 @@ use tracing::{debug, error};
 use self::authenticate::{Answer, authenticate};
 use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
+pub use self::password_key::PasswordKey;
 use self::registry::Registry;
 use self::relay::{Event, Relay};
 use crate::backend::connect::Connection;
@@ -67,18 +70,32 @@ pub struct Stop {
     pub now: CancellationToken,
 }
 
+/// What the data port works with; made by `run`.
+#[derive(Debug)]
+pub struct Handles {
+    /// TLS towards clients. Without it there is only plaintext.
+    pub acceptor: Option<Acceptor>,
+    /// Who may pass.
+    pub rules: Rules,
+    /// Where to.
+    pub backends: Backends,
+    /// How many, how long.
+    pub limits: Limits,
+    /// For ids and salts.
+    pub random: &'static dyn SecureRandom,
+    /// For passwords of clients on an insecure side.
+    pub password_key: PasswordKey,
+    /// The end.
+    pub stop: Stop,
+}
+
 /// Everything that the sessions of the data port share.
 #[derive(Debug)]
 pub struct DataPort {
-    acceptor: Option<Acceptor>,
-    rules: Rules,
-    backends: Backends,
-    limits: Limits,
+    handles: Handles,
     slots: Arc<Semaphore>,
     slots_before_login: Arc<Semaphore>,
     registry: Registry,
-    random: &'static dyn SecureRandom,
-    stop: Stop,
 }
 
 /// What a client connection occupies.
@@ -99,25 +116,14 @@ struct Authenticated {
 }
 
 impl DataPort {
-    /// Ready to serve listeners. Without an acceptor there is only plaintext.
-    pub fn new(
-        acceptor: Option<Acceptor>,
-        rules: Rules,
-        backends: Backends,
-        limits: Limits,
-        random: &'static dyn SecureRandom,
-        stop: Stop,
-    ) -> Self {
+    /// Ready to serve listeners.
+    pub fn new(handles: Handles) -> Self {
+        let limits = &handles.limits;
         Self {
-            acceptor,
-            rules,
-            backends,
             slots: Arc::new(Semaphore::new(limits.connections)),
             slots_before_login: Arc::new(Semaphore::new(limits.connections_before_login)),
-            limits,
-            registry: Registry::new(random),
-            random,
-            stop,
+            registry: Registry::new(handles.random),
+            handles,
         }
     }
 
@@ -137,7 +143,7 @@ impl DataPort {
         let Some(id) = self.registry.enter() else {
             return error!("the system gives no random bytes; a client was turned away");
         };
-        let mut record = Record::new(id.get(), address, self.backends.routed().role());
+        let mut record = Record::new(id.get(), address, self.handles.backends.routed().role());
         let Some(Slots {
             _connection,
             before_login,
@@ -174,8 +180,8 @@ impl DataPort {
         address: ClientAddress,
         record: &mut Record,
     ) -> Result<Authenticated, Failure> {
-        let deadline = Instant::now() + self.limits.login_time;
-        let backend = Arc::clone(self.backends.routed());
+        let deadline = Instant::now() + self.handles.limits.login_time;
+        let backend = Arc::clone(self.handles.backends.routed());
         let Identified {
             identity,
             user,
@@ -194,18 +200,24 @@ impl DataPort {
         } = self
             .connect(&backend, &user, &wishes, &permit, record)
             .await?;
-        let answer = authenticate(client, &mut backend, record.route, deadline)
-            .await
-            .map_err(|failure| match failure {
-                Failure::Backend {
-                    route,
-                    error: error @ StreamError::Tls(..),
-                } => Failure::Connect {
-                    route,
-                    error: endpoint.tls_failed(error),
-                },
-                other => other,
-            })?;
+        let answer = authenticate(
+            client,
+            &mut backend,
+            record.route,
+            &self.handles.password_key,
+            deadline,
+        )
+        .await
+        .map_err(|failure| match failure {
+            Failure::Backend {
+                route,
+                error: error @ StreamError::Tls(..),
+            } => Failure::Connect {
+                route,
+                error: endpoint.tls_failed(error),
+            },
+            other => other,
+        })?;
         endpoint.answered();
         match answer {
             Answer::Ok(ok) => {
@@ -235,13 +247,14 @@ impl DataPort {
         user: &UserName,
         using_password: bool,
     ) -> Result<Permit, Failure> {
-        if self.backends.routed().gives_away(user.as_str()) {
+        if self.handles.backends.routed().gives_away(user.as_str()) {
             return Err(Failure::OwnOsUser {
                 user: user.as_str().to_owned(),
                 using_password,
             });
         }
-        self.rules
+        self.handles
+            .rules
             .authorize(identity, user)
             .map_err(|denial| Failure::Denied {
                 denial,
@@ -302,8 +315,8 @@ impl DataPort {
             let event = tokio::select! {
                 biased;
                 event = relay.run() => event,
-                () = self.stop.now.cancelled() => Event::End(End::Cut),
-                () = self.stop.politely.cancelled(), if !relay.ends_between_transactions => {
+                () = self.handles.stop.now.cancelled() => Event::End(End::Cut),
+                () = self.handles.stop.politely.cancelled(), if !relay.ends_between_transactions => {
                     relay.ends_between_transactions = true;
                     continue;
                 }

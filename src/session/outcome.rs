@@ -62,9 +62,9 @@ pub(super) enum Failure {
     #[error("the account's plugin sends the password in clear, and the {0}'s side is insecure")]
     ClearText(Side),
     #[error(
-        "the account's plugin needs the password itself, and only one of the two sides is secure"
+        "the account's plugin needs the password itself, the {0}'s side is insecure, and there is no RSA key to encrypt it with"
     )]
-    MixedSides,
+    NoRsaKey(Side),
     /// The backend's ERR has been handed on.
     #[error("the backend refused the login: {} {}", .0.code, .0.message)]
     RefusedByBackend(ErrPacket),
@@ -153,11 +153,10 @@ impl Failure {
                 "HY000",
                 "Authentication requires secure connection: the account's plugin sends the password in clear",
             ),
-            Self::MixedSides => ErrPacket::new(
-                2061,
-                "HY000",
-                "Authentication requires secure connection: the password is asked for, and TLS is on only one side of \
-                 this proxy",
+            Self::NoRsaKey(_) => ErrPacket::new(
+                1045,
+                "28000",
+                "Access denied: there is no secure way to send the password to the server",
             ),
         })
     }

@@ -4,12 +4,8 @@
 //! files always fit each other, whenever a start was cut off, and whoever trusts `ca.pem` goes on doing so.
 
 use std::{
-    fs, io,
-    io::Write as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    process,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -30,6 +26,7 @@ use rustls::{
 use super::{
     authorities::{Authorities, Usage, verify_name},
     certificate::{Validity, parse, public_key},
+    store::{Store, StoreError},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -54,15 +51,8 @@ pub struct AutoCa {
 #[derive(Debug, thiserror::Error)]
 pub enum AutoError {
     /// A file or folder of the state directory.
-    #[error("auto-tls: {action} {}: {error}", .path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        error: io::Error,
-    },
+    #[error("auto-tls: {0}")]
+    File(#[from] StoreError),
     /// A kept key that is none. It is not replaced: clients may trust it.
     #[error("auto-tls: {} is not a key made by auto-tls; put the right one back, or delete it to have a new one made", .path.display())]
     Key {
@@ -84,17 +74,18 @@ pub(super) fn certificate(
     provider: &CryptoProvider,
     now: UnixTime,
 ) -> Result<(Arc<CertifiedKey>, AutoCa), AutoError> {
-    let (store, desk) = (Store { directory: state }, Desk { provider, now });
-    store.create()?;
-    let ca_key = store.key("ca.key")?;
-    let ca = store.certificate(
+    let (store, desk) = (Store::open(state)?, Desk { provider, now });
+    let ca_key = key(&store, "ca.key")?;
+    let ca = kept_or_issued(
+        &store,
         "ca.pem",
         |kept| desk.is_good_ca(kept, &ca_key),
         || desk.issue_ca(&ca_key),
     )?;
-    let server_key = store.key("server.key")?;
+    let server_key = key(&store, "server.key")?;
     let names = names(listen);
-    let server = store.certificate(
+    let server = kept_or_issued(
+        &store,
         "server.pem",
         |kept| desk.is_good_server(kept, &server_key, &names, &ca),
         || desk.issue_server(&server_key, &names, &ca_key),
@@ -126,99 +117,32 @@ impl From<rcgen::Certificate> for Issued {
     }
 }
 
-/// The state directory, or nothing at all.
-struct Store<'a> {
-    directory: Option<&'a Path>,
+/// The kept key, or one that is made and kept.
+fn key(store: &Store<'_>, name: &str) -> Result<KeyPair, AutoError> {
+    if let Some((path, pem)) = store.read(name)? {
+        return KeyPair::from_pem(&pem).map_err(|_| AutoError::Key { path });
+    }
+    let key = KeyPair::generate()?;
+    store.write(name, &key.serialize_pem(), 0o600)?;
+    Ok(key)
 }
 
-impl Store<'_> {
-    /// Others may pass through, so that clients of other users reach `ca.pem`, but not list it; the keys are 0600.
-    fn create(&self) -> Result<(), AutoError> {
-        let Some(directory) = self.directory else {
-            return Ok(());
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o711)
-            .create(directory)
-            .map_err(|error| AutoError::File {
-                action: "create the state directory",
-                path: directory.to_owned(),
-                error,
-            })
+/// The kept certificate where it is good, else a new one.
+fn kept_or_issued(
+    store: &Store<'_>,
+    name: &str,
+    is_good: impl FnOnce(&CertificateDer<'static>) -> bool,
+    issue: impl FnOnce() -> Result<Issued, AutoError>,
+) -> Result<Issued, AutoError> {
+    if let Some((_, pem)) = store.read(name)?
+        && let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes())
+        && is_good(&der)
+    {
+        return Ok(Issued { pem, der });
     }
-
-    fn key(&self, name: &str) -> Result<KeyPair, AutoError> {
-        if let Some((path, pem)) = self.read(name)? {
-            return KeyPair::from_pem(&pem).map_err(|_| AutoError::Key { path });
-        }
-        let key = KeyPair::generate()?;
-        self.write(name, &key.serialize_pem(), 0o600)?;
-        Ok(key)
-    }
-
-    /// The kept certificate where it is good, else a new one.
-    fn certificate(
-        &self,
-        name: &str,
-        is_good: impl FnOnce(&CertificateDer<'static>) -> bool,
-        issue: impl FnOnce() -> Result<Issued, AutoError>,
-    ) -> Result<Issued, AutoError> {
-        if let Some((_, pem)) = self.read(name)?
-            && let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes())
-            && is_good(&der)
-        {
-            return Ok(Issued { pem, der });
-        }
-        let issued = issue()?;
-        self.write(name, &issued.pem, 0o644)?;
-        Ok(issued)
-    }
-
-    fn read(&self, name: &str) -> Result<Option<(PathBuf, String)>, AutoError> {
-        let Some(path) = self.directory.map(|directory| directory.join(name)) else {
-            return Ok(None);
-        };
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some((path, String::from_utf8_lossy(&bytes).into_owned()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(AutoError::File {
-                action: "read",
-                path,
-                error,
-            }),
-        }
-    }
-
-    /// Whole or not at all: a reader never sees half a file.
-    fn write(&self, name: &str, text: &str, mode: u32) -> Result<(), AutoError> {
-        let Some(directory) = self.directory else {
-            return Ok(());
-        };
-        let path = directory.join(name);
-        let temporary = directory.join(format!(".{name}.{}", process::id()));
-        let write = || {
-            // Left by a start that was cut off.
-            if let Err(error) = fs::remove_file(&temporary)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                return Err(error);
-            }
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(|error| AutoError::File {
-            action: "write",
-            path: path.clone(),
-            error,
-        })
-    }
+    let issued = issue()?;
+    store.write(name, &issued.pem, 0o644)?;
+    Ok(issued)
 }
 
 /// What clients may call us: host name, loopback, and the addresses that we listen on by name.
@@ -358,7 +282,7 @@ fn parameters(common_name: &str, now: UnixTime, lifetime: Duration) -> Certifica
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use tempfile::TempDir;
 

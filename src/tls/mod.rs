@@ -5,7 +5,7 @@
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
 //! checked whole, replaced by another, never changed. Sources become material in `pem` and `material`, or are made in
 //! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
-//! own files in `problem`.
+//! own files in `problem`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
 
 mod acceptor;
 mod authorities;
@@ -21,7 +21,9 @@ mod negotiated;
 mod pem;
 mod problem;
 mod refusal;
+mod rsa;
 mod signature;
+mod store;
 #[cfg(test)]
 mod testing;
 
@@ -44,6 +46,8 @@ pub use self::{
     negotiated::{CIPHERS, Negotiated},
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
+    rsa::{RsaKey, RsaKeyError, RsaPublicKey},
+    store::StoreError,
 };
 
 /// Where one piece of PEM comes from.

@@ -4,14 +4,24 @@
 # A client that waits for ever is a failure, too.
 IN_TIME=(timeout 180)
 
-# client_checks WHERE PORT security|session: all clients. The programs read LAB_SERVER, LAB_PROXY, LAB_USER and LAB_TLS.
+# client_checks WHERE PORT security|session: all clients. The programs read LAB_SERVER, LAB_PROXY, LAB_USER, LAB_TLS and
+# LAB_FORGET: the socket of a MySQL server that forgets the passwords it has cached before each program, and before each
+# check of Python and of the shells.
 client_checks() {
   local where=$1 port=$2 what=$3 programs=$PARTS/clients
   ! have python || count_checks "$where: Python, $what" "${IN_TIME[@]}" "$LAB/python/bin/python" "$programs/python.py" "$what" "$port" "$PKI"
+  forget_passwords
   ! have node || count_checks "$where: Node.js, $what" "${IN_TIME[@]}" node "$programs/node.mjs" "$what" "$port" "$PKI" "$LAB/node"
+  forget_passwords
   ! have java || count_checks "$where: Java, $what" "${IN_TIME[@]}" java -cp "$LAB/java/*" "$programs/Java.java" "$what" "$port" "$PKI"
   count_checks "$where: shells, $what" "${IN_TIME[@]}" "$programs/shells.sh" "$what" "$port" "$PKI"
+  forget_passwords
   [ "$what" = security ] || ! have go || count_checks "$where: Go, $what" goclient "$what" "$port"
+}
+
+# The server behind $LAB_FORGET needs the passwords themselves again.
+forget_passwords() {
+  [ -z "${LAB_FORGET:-}" ] || "$LAB/mysql97/bin/mysql" --no-defaults -uroot -S "$LAB_FORGET" -e 'FLUSH PRIVILEGES'
 }
 
 # goclient COMMAND PORT [options…]

@@ -103,6 +103,7 @@ real_clients() {
     [ -e "$RUN/$name.port" ] || continue
     start_mytls "mytls-$name" < <(mytls_config "$(port_of "$name")")
     LAB_SERVER=${name%%[0-9]*} clients_over_tls "$name" "$(port_of "mytls-$name")"
+    [ "$name" != mysql97 ] || LAB_SERVER=mysql LAB_USER=app clients_in_plaintext "$(port_of mytls-mysql97)"
     [ "$name" != mysql97 ] || endurance_check "$name" "mytls-$name"
     check "mytls before $name ends when asked to" stop "mytls-$name"
     check "mytls before $name never panicked" not_in_log panicked "mytls-$name"
@@ -131,12 +132,18 @@ clients_over_tls() { # SERVER PORT
   sysbench_checks "$1" "$2"
 }
 
-# A backend in plaintext, with clients in plaintext and with TLS. The server's cache of passwords is filled first: full
-# authentication between a side with TLS and one without is not built yet.
+# A backend in plaintext, with clients in plaintext and with TLS. The server's cache of passwords is cold for every client.
 clients_to_plaintext() { # PORT
-  LAB_TLS=no plugin_checks "plaintext to plaintext" "$1" app empty_pw app_sha256
-  LAB_TLS=no client_checks "plaintext to plaintext" "$1" session
-  # These two ask for full authentication after every AuthSwitchRequest.
-  LAB_SKIP+=$'\naiomysql session\nasyncmy session'
-  LAB_TLS=yes client_checks "TLS to plaintext" "$1" session
+  LAB_TLS=no cold_checks "plaintext to plaintext" "$1"
+  LAB_TLS=yes cold_checks "TLS to plaintext" "$1"
+}
+
+# Clients in plaintext before a backend with TLS.
+clients_in_plaintext() { # PORT
+  LAB_TLS=no cold_checks "plaintext to TLS" "$1"
+}
+
+cold_checks() { # WHERE PORT
+  plugin_checks "$1" "$2" app empty_pw app_sha256
+  LAB_FORGET=$RUN/mysql97.sock client_checks "$1" "$2" session
 }

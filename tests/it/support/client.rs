@@ -87,7 +87,7 @@ impl Client {
             if packet.is_ok() || packet.error().is_some() {
                 return packet;
             }
-            if let Some(answer) = plugin.answer(&packet.payload) {
+            if let Some(answer) = plugin.answer(&packet.payload, self.wire.transport()) {
                 self.send(&answer);
             }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::backend::Server;
 use super::handshake::{ChangeUser, Login};
 use super::packet::{Packet, err, message, ok, one_value};
-use super::wire::{End, Socket, TlsPeer, Wire};
+use super::wire::{End, Socket, TlsPeer, Transport, Wire};
 
 /// What a backend saw of one connection, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,6 +210,11 @@ impl Conversation {
     /// Sends bytes with headers of their own.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         io::Write::write_all(&mut self.wire, bytes)
+    }
+
+    /// What the bytes travel in.
+    pub(crate) fn transport(&self) -> Transport {
+        self.wire.transport()
     }
 
     /// The peer's next packet during a login.

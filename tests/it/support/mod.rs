@@ -8,4 +8,5 @@ pub(crate) mod packet;
 pub(crate) mod pki;
 pub(crate) mod plugin;
 pub(crate) mod proxy;
+pub(crate) mod rsa;
 pub(crate) mod wire;

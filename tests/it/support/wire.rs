@@ -95,6 +95,18 @@ pub(crate) struct TlsPeer {
     pub(crate) resumed: bool,
 }
 
+/// What bytes travel in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Plaintext,
+    Tls,
+    UnixSocket,
+}
+
+impl Transport {
+    pub(crate) const ALL: [Self; 3] = [Self::Plaintext, Self::Tls, Self::UnixSocket];
+}
+
 /// How a connection came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -227,6 +239,15 @@ impl Wire {
             stream.conn.protocol_version()?,
             stream.conn.negotiated_cipher_suite()?.suite(),
         ))
+    }
+
+    /// What the bytes travel in.
+    pub(crate) fn transport(&self) -> Transport {
+        match &self.0 {
+            Stream::Plain(Socket::Unix(_)) => Transport::UnixSocket,
+            Stream::Plain(Socket::Tcp(_)) | Stream::Gone => Transport::Plaintext,
+            Stream::TlsClient(_) | Stream::TlsServer(_) => Transport::Tls,
+        }
     }
 
     /// TLS 1.3: asks for new keys both ways.

@@ -22,6 +22,7 @@ TLS = os.environ.get("LAB_TLS", "yes") == "yes"
 AT = {"host": "127.0.0.1", "port": PORT}
 CA, OTHER_CA = f"{PKI}/root-ca.pem", f"{PKI}/other-ca.pem"
 CERT, KEY = f"{PKI}/client-dm-rsa.pem", f"{PKI}/client-dm-rsa.key"
+FORGET = os.environ.get("LAB_FORGET")
 SKIPPED = os.environ.get("LAB_SKIP", "").split("\n")
 BROKEN_SQL = "SELEC 1"
 failed = 0
@@ -33,6 +34,7 @@ def check(name, run, refused=False):
     if name in SKIPPED:
         print("skip", name)
         return
+    forget_passwords(name)
     try:
         good, why = not refused, repr(run())[:110]
     except Exception as error:
@@ -40,6 +42,13 @@ def check(name, run, refused=False):
         why = f"{type(error).__name__}: {str(error)[:160]}"
     failed += not good
     print("ok  " if good else "FAIL", name, "->", why.replace("\n", " "), flush=True)
+
+
+def forget_passwords(client):
+    """The server behind LAB_FORGET needs the passwords themselves again; Connector/Python gives none without TLS."""
+    if FORGET and (TLS or not client.startswith("Connector/Python")):
+        with pymysql.connect(unix_socket=FORGET, user="root") as root:
+            root.cursor().execute("FLUSH PRIVILEGES")
 
 
 def tls(ca=CA, certificate=False):
@@ -231,6 +240,7 @@ def session():
     c = {"ssl": {"ca": CA}} if TLS else {"ssl_mode": "DISABLED"}
     several = pymysql.constants.CLIENT.MULTI_STATEMENTS
 
+    forget_passwords("PyMySQL")
     connection = pymysql_to(database="sbtest", client_flag=several, **py)
     check("PyMySQL transaction", lambda: transaction(connection, "t_pymysql"))
     check("PyMySQL error, then on", lambda: error_then_on(connection, pymysql.err.ProgrammingError))
@@ -238,6 +248,7 @@ def session():
     check("PyMySQL ping, other database", lambda: (connection.ping(), connection.select_db("mysql"), row(connection, "SELECT DATABASE()")[0]))
     check("PyMySQL killed, reconnects", lambda: killed_then_again(lambda: pymysql_to(**py), pymysql.err.MySQLError))
 
+    forget_passwords("Connector/Python")
     pure_connection = connector_to(database="sbtest", **pure)
     check("Connector/Python transaction", lambda: transaction(pure_connection, "t_connector"))
     check("Connector/Python error, then on", lambda: error_then_on(pure_connection, mysql.connector.ProgrammingError))
@@ -247,6 +258,7 @@ def session():
     check("Connector/Python COM_STATISTICS", lambda: pure_connection.cmd_statistics()["Uptime"])
     check("Connector/Python killed, reconnects", lambda: killed_then_again(lambda: connector_to(**pure), mysql.connector.Error))
 
+    forget_passwords("mysqlclient")
     c_connection = mysqlclient_to(database="sbtest", client_flag=several, **c)
     check("mysqlclient transaction", lambda: transaction(c_connection, "t_mysqlclient"))
     check("mysqlclient error, then on", lambda: error_then_on(c_connection, MySQLdb.ProgrammingError))
