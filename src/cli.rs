@@ -1,14 +1,19 @@
 //! The command line: its words, its help, and what a wrong one exits with.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::authorize::{self, Client};
 use crate::config::{self, Config, ConfigError, Environment};
 use crate::net::ListenAddress;
+use crate::protocol::user_name::UserName;
+use crate::rules::ClientAddress;
+use crate::tls::{CIPHERS, TlsVersion};
 
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
 pub const EXIT_USAGE: u8 = 64;
@@ -35,6 +40,12 @@ pub enum Command {
     /// Reads the file, loads its certificates, and connects to its servers. Exits with 0 if mytls could serve, with 1 if
     /// not, and with 64 if the file itself is wrong.
     Check(Check),
+    /// Say whether a client may pass, and which account and rule of a configuration file say so.
+    ///
+    /// Dials nobody and writes nothing: reads the file and `security.ssl-ca`, and judges as a running mytls would (`mytls
+    /// check` says whether it could run). Exits with 0 if the client may pass, with 1 if not, and with 64 if the question
+    /// or the file is wrong.
+    Authorize(Authorize),
 }
 
 /// `mytls serve`.
@@ -75,6 +86,100 @@ pub struct Check {
     /// The configuration file (YAML).
     #[arg(value_name = "CONFIG")]
     pub config: PathBuf,
+}
+
+/// `mytls authorize`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mytls authorize mytls.yaml --user app --from 10.0.0.7 --cert client.pem
+  mytls authorize mytls.yaml --user app --from localhost --plaintext")]
+pub struct Authorize {
+    /// The configuration file (YAML).
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+
+    /// The user that the client logs in as.
+    #[arg(long, value_name = "NAME", value_parser = |text: &str| UserName::new(text))]
+    pub user: UserName,
+
+    /// Where the client comes from: its IP address, or `localhost` (or `unix`) for a Unix socket.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_from)]
+    pub from: ClientAddress,
+
+    /// The client's certificate (PEM), intermediates behind it; without it the client has TLS but no certificate.
+    #[arg(long, value_name = "FILE", conflicts_with = "plaintext")]
+    pub cert: Option<PathBuf>,
+
+    /// The TLS version of the session: TLSv1.2 or TLSv1.3. [default: that of --cipher, or else TLSv1.3]
+    #[arg(long, value_name = "VERSION", value_parser = parse_tls_version, conflicts_with = "plaintext")]
+    pub tls_version: Option<TlsVersion>,
+
+    /// The cipher of the session, by OpenSSL's name; it matters where a rule has CIPHER. [default: a usual one]
+    #[arg(long, value_name = "NAME", value_parser = parse_cipher, conflicts_with = "plaintext")]
+    pub cipher: Option<&'static str>,
+
+    /// The client does no TLS.
+    #[arg(long)]
+    pub plaintext: bool,
+}
+
+/// `--cipher` and `--tls-version` that never meet.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {version} session has the cipher {cipher}")]
+pub struct OtherVersion {
+    cipher: &'static str,
+    version: TlsVersion,
+}
+
+impl Authorize {
+    /// The client that is asked about.
+    pub fn client(&self) -> Result<Client, OtherVersion> {
+        let of_cipher = self.cipher.map(TlsVersion::of_cipher);
+        if let (Some(cipher), Some(version)) = (self.cipher, self.tls_version)
+            && of_cipher != Some(version)
+        {
+            return Err(OtherVersion { cipher, version });
+        }
+        let security = if self.plaintext {
+            authorize::Security::Plaintext
+        } else {
+            authorize::Security::Tls {
+                version: self.tls_version.or(of_cipher).unwrap_or(TlsVersion::Tls13),
+                cipher: self.cipher,
+                certificate: self.cert.clone(),
+            }
+        };
+        Ok(Client {
+            user: self.user.clone(),
+            address: self.from,
+            security,
+        })
+    }
+}
+
+fn parse_from(text: &str) -> Result<ClientAddress, &'static str> {
+    match text {
+        "localhost" | "unix" => Ok(ClientAddress::UnixSocket),
+        _ => text
+            .parse::<IpAddr>()
+            .map(ClientAddress::from)
+            .map_err(|_| "neither an IP address nor `localhost`: mytls resolves no names"),
+    }
+}
+
+fn parse_tls_version(text: &str) -> Result<TlsVersion, &'static str> {
+    [TlsVersion::Tls12, TlsVersion::Tls13]
+        .into_iter()
+        .find(|version| version.to_string().eq_ignore_ascii_case(text))
+        .ok_or("neither TLSv1.2 nor TLSv1.3")
+}
+
+fn parse_cipher(text: &str) -> Result<&'static str, String> {
+    CIPHERS
+        .into_iter()
+        .find(|cipher| *cipher == text)
+        .ok_or_else(|| format!("no session has it; write one of {}", CIPHERS.join(", ")))
 }
 
 impl Cli {
@@ -125,7 +230,14 @@ mod tests {
     fn serve(line: &str) -> Option<Serve> {
         match parse(line).ok()?.command {
             Command::Serve(serve) => Some(serve),
-            Command::Check(_) => None,
+            Command::Check(_) | Command::Authorize(_) => None,
+        }
+    }
+
+    fn client(line: &str) -> Option<Result<Client, OtherVersion>> {
+        match parse(line).ok()?.command {
+            Command::Authorize(authorize) => Some(authorize.client()),
+            Command::Check(_) | Command::Serve(_) => None,
         }
     }
 
@@ -142,6 +254,15 @@ mod tests {
             "mytls serve --backend db --listn 127.0.0.1:3307",
             "mytls check",
             "mytls check a.yaml --backend db",
+            "mytls authorize a.yaml --user app",
+            "mytls authorize a.yaml --from ::1",
+            "mytls authorize a.yaml --user 'app' --from ::1",
+            "mytls authorize a.yaml --user app --from db.test",
+            "mytls authorize a.yaml --user app --from 10.0.0.0/8",
+            "mytls authorize a.yaml --user app --from ::1 --plaintext --cert c.pem",
+            "mytls authorize a.yaml --user app --from ::1 --plaintext --tls-version TLSv1.3",
+            "mytls authorize a.yaml --user app --from ::1 --tls-version TLSv1.1",
+            "mytls authorize a.yaml --user app --from ::1 --cipher AES128-SHA",
         ];
         for line in lines {
             assert_eq!(parse(line).err(), Some(64), "{line}");
@@ -173,6 +294,46 @@ mod tests {
             listen.map(|listen| listen.into_iter().map(Ok).collect()),
             Some(expected.to_vec())
         );
+    }
+
+    #[test]
+    fn cipher_of_another_version_is_wrong() {
+        for (version, cipher) in [
+            (TlsVersion::Tls12, "TLS_AES_128_GCM_SHA256"),
+            (TlsVersion::Tls13, "ECDHE-RSA-AES128-GCM-SHA256"),
+        ] {
+            let line = format!(
+                "mytls authorize a --user u --from ::1 --tls-version {version} --cipher {cipher}"
+            );
+            let wrong = client(&line).expect("read").map(|_| ());
+            assert_eq!(wrong, Err(OtherVersion { cipher, version }));
+        }
+    }
+
+    #[test]
+    fn client_is_asked_about_as_mytls_would_see_it() {
+        for (options, expected) in [
+            (
+                "--from unix --plaintext",
+                "\"u\" on a Unix socket, without TLS",
+            ),
+            (
+                "--from ::ffff:10.0.0.7 --cert c.pem",
+                "\"u\" from 10.0.0.7, TLSv1.3 (TLS_AES_256_GCM_SHA384, assumed) with a certificate",
+            ),
+            (
+                "--from localhost --tls-version tlsv1.2",
+                "\"u\" on a Unix socket, TLSv1.2 (ECDHE-ECDSA-AES256-GCM-SHA384, assumed) without a certificate",
+            ),
+            (
+                "--from ::1 --cipher ECDHE-RSA-AES128-GCM-SHA256",
+                "\"u\" from ::1, TLSv1.2 (ECDHE-RSA-AES128-GCM-SHA256) without a certificate",
+            ),
+        ] {
+            let client = client(&format!("mytls authorize a.yaml --user u {options}"));
+            let client = client.and_then(Result::ok).map(|client| client.to_string());
+            assert_eq!(client.as_deref(), Some(expected));
+        }
     }
 
     #[test]

@@ -38,11 +38,12 @@
 //! - mytls keeps no password, and reads one only where it must change its form between a secure and an insecure side.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | config | check, cli, run, main (and the small process, logging,
+//!   protocol, rules | net, tls | backend | session | config | authorize, check, cli, run, main (and the small process, logging,
 //!   signals).
 
 #![forbid(unsafe_code)]
 
+pub mod authorize;
 pub mod backend;
 pub mod check;
 pub mod cli;

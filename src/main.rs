@@ -7,9 +7,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use mytls::authorize::{AuthorizeError, Client};
 use mytls::cli::{Cli, Command, EXIT_USAGE};
-use mytls::config::{Config, ConfigError, Environment};
-use mytls::{check, logging, run};
+use mytls::config::{Config, Environment};
+use mytls::{authorize, check, logging, run};
 use tracing::{error, warn};
 
 fn main() -> ExitCode {
@@ -23,6 +24,16 @@ fn main() -> ExitCode {
             Ok(config) => self::check(config),
             Err(error) => usage(error),
         },
+        Ok(Command::Authorize(authorize)) => {
+            match (
+                Config::load(&authorize.config, &environment),
+                authorize.client(),
+            ) {
+                (Ok(config), Ok(client)) => self::authorize(&config, &client),
+                (_, Err(error)) => usage(error),
+                (Err(error), _) => usage(error),
+            }
+        }
         Err(exit) => exit,
     }
 }
@@ -49,9 +60,20 @@ fn check(config: Config) -> ExitCode {
     }
 }
 
-fn usage(wrong: ConfigError) -> ExitCode {
+fn authorize(config: &Config, client: &Client) -> ExitCode {
+    match authorize::authorize(config, client, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(AuthorizeError::Output(failure)) => {
+            complain(format_args!("mytls: {failure}"), ExitCode::FAILURE)
+        }
+        Err(wrong @ (AuthorizeError::Certificate(_) | AuthorizeError::Rules(_))) => usage(wrong),
+    }
+}
+
+fn usage(wrong: impl Into<anyhow::Error>) -> ExitCode {
     complain(
-        format_args!("mytls: {:#}", anyhow::Error::from(wrong)),
+        format_args!("mytls: {:#}", wrong.into()),
         ExitCode::from(EXIT_USAGE),
     )
 }

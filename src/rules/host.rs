@@ -212,6 +212,10 @@ impl Client {
         }
     }
 
+    pub(super) fn address(&self) -> ClientAddress {
+        self.address
+    }
+
     fn text(&self) -> &[u8] {
         &self.text[..self.length]
     }

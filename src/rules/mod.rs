@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ptr;
 use std::sync::Arc;
 
 use crate::protocol::user_name::UserName;
@@ -80,9 +81,10 @@ struct Account {
     judgement: Judgement,
 }
 
-/// A requirement with the name it is logged under; shared, so that permitting allocates nothing.
+/// A requirement, and the account that it is of (or `default-require`) by the name it is logged under; that is shared, so
+/// that permitting allocates nothing.
 #[derive(Debug)]
-struct Judgement {
+pub struct Judgement {
     account: Arc<str>,
     requirement: Requirement,
 }
@@ -144,24 +146,62 @@ impl Rules {
         if let Some(names) = &self.client_names {
             names.judge(identity.transport.certificate())?;
         }
-        let named = self.named.get(user).map_or(&[][..], Vec::as_slice);
-        if named.is_empty() && self.anonymous.is_empty() {
-            return self.default.of(&identity.transport);
-        }
         let client = Client::new(identity.address);
-        let accounts = || named.iter().chain(&self.anonymous);
-        let chosen = accounts()
-            .filter(|account| account.host.fit(&client) == Fit::Certain)
-            .min_by_key(|account| account.rank)
-            .ok_or(Denial::NoAccount {
-                address: identity.address,
-            })?;
-        for account in accounts() {
-            if account.rank <= chosen.rank && account.host.fit(&client) != Fit::No {
-                account.judgement.of(&identity.transport)?;
-            }
+        let (chosen, all) = self.counting(&client, user)?;
+        for judgement in all {
+            judgement.of(&identity.transport)?;
         }
-        chosen.judgement.of(&identity.transport)
+        chosen.of(&identity.transport)
+    }
+
+    /// The accounts that [`Rules::authorize`] judges for a client from there, for a person to read.
+    pub fn accounts(
+        &self,
+        address: ClientAddress,
+        user: &UserName,
+    ) -> Result<Vec<&Judgement>, Denial> {
+        let client = Client::new(address);
+        let (chosen, all) = self.counting(&client, user)?;
+        let mut accounts = vec![chosen];
+        accounts.extend(all.filter(|other| !ptr::eq(*other, chosen)));
+        Ok(accounts)
+    }
+
+    /// The account that counts, and all that must permit with it.
+    fn counting<'a>(
+        &'a self,
+        client: &Client,
+        user: &UserName,
+    ) -> Result<(&'a Judgement, impl Iterator<Item = &'a Judgement>), Denial> {
+        let named = self.named.get(user).map_or(&[][..], Vec::as_slice);
+        let accounts = named.iter().chain(&self.anonymous);
+        let best = accounts
+            .clone()
+            .filter(|account| account.host.fit(client) == Fit::Certain)
+            .min_by_key(|account| account.rank);
+        let chosen = match best {
+            Some(account) => &account.judgement,
+            None if named.is_empty() && self.anonymous.is_empty() => &self.default,
+            None => {
+                return Err(Denial::NoAccount {
+                    address: client.address(),
+                });
+            }
+        };
+        let must_permit = move |account: &&Account| {
+            best.is_some_and(|best| account.rank <= best.rank)
+                && account.host.fit(client) != Fit::No
+        };
+        let all = accounts
+            .filter(must_permit)
+            .map(|account| &account.judgement);
+        Ok((chosen, all))
+    }
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} REQUIRE {}", self.account, self.requirement)
     }
 }
 

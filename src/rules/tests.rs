@@ -236,6 +236,48 @@ fn users_from_hosts_without_an_account_are_refused() {
 }
 
 #[test]
+fn accounts_that_judge_a_client_are_told_the_chosen_one_first() {
+    let rules = Rules::new(Settings {
+        default_requirement: Requirement::X509,
+        ..rules(&[
+            ("app@'db.test'", Requirement::X509),
+            ("app@'10.%'", Requirement::Ssl),
+            ("app@'20.0.0.0/8'", Requirement::Ssl),
+            ("app", Requirement::None),
+        ])
+    })
+    .expect("rules");
+    let told = |name, address| {
+        let accounts = rules.accounts(from(address, TLS).address, &user(name))?;
+        Ok(accounts.into_iter().map(ToString::to_string).collect())
+    };
+    let everywhere = "'app'@'%' REQUIRE NONE".to_owned();
+    let by_name = "'app'@'db.test' REQUIRE X509".to_owned();
+    for (name, address, expected) in [
+        (
+            "other",
+            "10.0.0.1",
+            vec!["default-require REQUIRE X509".to_owned()],
+        ),
+        ("app", "socket", vec![everywhere.clone()]),
+        ("app", "::1", vec![everywhere, by_name.clone()]),
+        (
+            "app",
+            "10.0.0.1",
+            vec!["'app'@'10.%' REQUIRE SSL".to_owned(), by_name],
+        ),
+        (
+            "app",
+            "20.0.0.1",
+            vec!["'app'@'20.0.0.0/8' REQUIRE SSL".to_owned()],
+        ),
+    ] {
+        let expected: Result<Vec<String>, Denial> = Ok(expected);
+        assert_eq!(told(name, address), expected, "{name} {address}");
+    }
+}
+
+#[test]
 fn accounts_that_may_be_chosen_by_name_must_permit_too() {
     for strict in [
         "app@localhost",

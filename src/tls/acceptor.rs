@@ -18,7 +18,7 @@ use rustls::{
 };
 
 use super::{
-    ServerSettings,
+    ServerSettings, Sources,
     authorities::{Authorities, Usage},
     auto,
     auto::{AutoCa, AutoError},
@@ -97,6 +97,26 @@ impl Acceptor {
             authorities,
             auto_ca,
         }))
+    }
+
+    /// Only to judge: whoever does not serve need not read our own key. What it would show is made up.
+    pub fn load_to_judge(settings: &ServerSettings) -> Result<Option<Self>, AcceptorError> {
+        let Sources { ca, cert, key } = &settings.sources;
+        let has_tls = settings.auto_tls || cert.is_some() || key.is_some();
+        let without_key = ServerSettings {
+            sources: Sources {
+                ca: ca.clone(),
+                ..Sources::default()
+            },
+            auto_tls: has_tls,
+            ..settings.clone()
+        };
+        Self::load(&without_key, None, &[])
+    }
+
+    /// Whether clients are asked for a certificate: without `ssl-ca` none could be judged.
+    pub fn asks_for_certificate(&self) -> bool {
+        self.authorities.is_some()
     }
 
     /// For the handshake.
@@ -192,8 +212,7 @@ mod tests {
 
     use super::*;
     use crate::tls::{
-        ClientSettings, Connector, Negotiated, Sources, SslMode, TlsVersion, handshake_reason,
-        server_name,
+        ClientSettings, Connector, Negotiated, SslMode, TlsVersion, handshake_reason, server_name,
         testing::{
             Authority, Leaf, TrustAnybody, certified, handshake, inline, mysql_manual_recipe,
             year_3000,

@@ -44,6 +44,7 @@ pub use self::{
     failure::handshake_reason,
     flaw::Flaw,
     negotiated::{CIPHERS, Negotiated},
+    pem::client_chain,
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},
@@ -99,6 +100,15 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
+    /// Of the sessions that have this cipher, one of [`CIPHERS`].
+    pub fn of_cipher(name: &str) -> Self {
+        if name.starts_with("TLS_") {
+            Self::Tls13
+        } else {
+            Self::Tls12
+        }
+    }
+
     /// This version and all that are newer.
     fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
         const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -107,6 +117,16 @@ impl TlsVersion {
             Self::Tls12 => FROM_12,
             Self::Tls13 => FROM_13,
         }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    /// As in `tls-version`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        })
     }
 }
 

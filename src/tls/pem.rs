@@ -3,11 +3,14 @@
 //! The parser itself is rustls'. What stands here is the sniffing before it: its answers to the usual mistakes ("no items
 //! found" for a password, an empty list for a DER file) tell nobody what to do.
 
-use std::{fs::File, io, io::Read as _};
+use std::{fs::File, io, io::Read as _, path::Path};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _};
 
-use super::{PemSource, problem::Problem};
+use super::{
+    PemSource,
+    problem::{MaterialError, Place, Problem},
+};
 
 /// A file that is larger is no certificate file; a limit, because the path may name anything, even `/dev/zero`.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
@@ -30,6 +33,15 @@ pub(super) fn read(source: &PemSource) -> Result<Vec<u8>, Problem> {
         return Err(Problem::TooLarge);
     }
     Ok(bytes)
+}
+
+/// The certificates in a client's file, its own first, for [`Acceptor::judge`](super::Acceptor::judge). Nothing is
+/// verified here.
+pub fn client_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
+    let source = PemSource::File(path.to_owned());
+    read(&source)
+        .and_then(|text| certificates(&text))
+        .map_err(|problem| MaterialError::new(Place::new("--cert", &source), problem))
 }
 
 /// All certificates in the text, at least one, in their order.

@@ -7,6 +7,7 @@
 
 mod access;
 mod auth_relay;
+mod authorize;
 mod backend;
 mod change_user;
 mod common_names;

@@ -380,6 +380,11 @@ pub(crate) fn run_with(subcommand: &str, config: &Config) -> Run {
     finish(&mut config.command(subcommand))
 }
 
+/// Runs `mytls SUBCOMMAND FILE` with more arguments to its end.
+pub(crate) fn run_with_arguments(subcommand: &str, config: &Config, arguments: &[&str]) -> Run {
+    finish(config.command(subcommand).args(arguments))
+}
+
 /// Runs mytls with these arguments to its end.
 pub(crate) fn run(arguments: &[&str]) -> Run {
     finish(mytls(None).args(arguments))

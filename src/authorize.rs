@@ -1,0 +1,247 @@
+//! `mytls authorize`: may this client pass, and which rule says so? Dials nobody, writes nothing.
+//!
+//! No second judgement: what answers are [`Acceptor::judge`] and [`Rules::authorize`], as for a connection.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::UnixTime;
+use thiserror::Error;
+
+use crate::backend::Endpoint;
+use crate::config::Config;
+use crate::protocol::user_name::UserName;
+use crate::rules::{
+    Certificate, ClientAddress, Condition, Identity, Name, Requirement, Rules, RulesError,
+    Transport,
+};
+use crate::tls::{self, Acceptor, MaterialError, TlsVersion};
+
+/// A client that might come.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// As whom.
+    pub user: UserName,
+    /// From where.
+    pub address: ClientAddress,
+    /// What it speaks.
+    pub security: Security,
+}
+
+/// What a client that might come speaks.
+#[derive(Debug, Clone)]
+pub enum Security {
+    /// No TLS.
+    Plaintext,
+    /// TLS.
+    Tls {
+        /// Of the session.
+        version: TlsVersion,
+        /// One of [`tls::CIPHERS`], of that version; a usual one is assumed where none is given.
+        cipher: Option<&'static str>,
+        /// The file of its certificate, intermediates behind it, if it shows one.
+        certificate: Option<PathBuf>,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum AuthorizeError {
+    /// The file of the client's certificate.
+    #[error(transparent)]
+    Certificate(#[from] MaterialError),
+    /// Rules that contradict each other.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// Nobody reads the answer.
+    #[error("{0}")]
+    Output(#[from] io::Error),
+}
+
+/// Prints what is known of the client, the accounts that judge it, and the answer in the last line; true when it may
+/// pass.
+pub fn authorize(
+    config: &Config,
+    client: &Client,
+    out: &mut impl Write,
+) -> Result<bool, AuthorizeError> {
+    line(out, "client", client)?;
+    let rules = Rules::new(config.rules.clone())?;
+    let transport = transport(config, &client.security, out)?;
+    // Without any, the answer says so.
+    for account in rules
+        .accounts(client.address, &client.user)
+        .unwrap_or_default()
+    {
+        line(out, "account", account)?;
+    }
+    let transport = match transport {
+        Ok(transport) => transport,
+        Err(refusal) => return refused(out, refusal),
+    };
+    let identity = Identity {
+        address: client.address,
+        transport,
+    };
+    match rules.authorize(&identity, &client.user) {
+        Err(denial) => refused(out, denial),
+        Ok(permit) => {
+            if is_on_unix_socket(config) {
+                let note = "the server is on a Unix socket: the name of mytls' own OS user is refused all the same";
+                line(out, "note", note)?;
+            }
+            let text = format!("as {}; the server asks for the password", permit.account());
+            line(out, "MAY PASS", text)?;
+            Ok(true)
+        }
+    }
+}
+
+/// What the rules hear of the client's side, or why they are not asked: by then a connection is refused already.
+fn transport(
+    config: &Config,
+    security: &Security,
+    out: &mut impl Write,
+) -> Result<Result<Transport, String>, AuthorizeError> {
+    let Security::Tls {
+        version,
+        cipher,
+        certificate,
+    } = security
+    else {
+        return Ok(Ok(Transport::Plaintext));
+    };
+    let shown = certificate.as_deref().map(tls::client_chain).transpose()?;
+    if let Some(leaf) = shown.as_ref().and_then(|chain| chain.first()) {
+        line(out, "certificate", tls::describe(leaf))?;
+    }
+    let settings = &config.client_tls;
+    let lowest = settings.lowest_version;
+    if *version < lowest {
+        return Ok(Err(format!("security.tls-version is {lowest}")));
+    }
+    let acceptor = match Acceptor::load_to_judge(settings) {
+        Ok(Some(acceptor)) => acceptor,
+        Ok(None) => {
+            let text = "mytls does no TLS with clients: no ssl-cert, and auto-tls is off";
+            return Ok(Err(text.to_owned()));
+        }
+        Err(error) => return Ok(Err(format!("mytls does no TLS with clients: {error}"))),
+    };
+    let shown = shown.filter(|_| acceptor.asks_for_certificate());
+    if !acceptor.asks_for_certificate() {
+        let note = "security has no ssl-ca: no certificate can be verified, and clients are not asked for one";
+        line(out, "note", note)?;
+    }
+    let certificate = match acceptor.judge(shown.as_deref(), UnixTime::now()) {
+        Ok(certificate) => certificate.map(Arc::new),
+        Err(refusal) => return Ok(Err(refusal.to_string())),
+    };
+    if let Some(certificate) = &certificate {
+        line(out, "for a rule", for_a_rule(certificate))?;
+    }
+    Ok(Ok(Transport::Tls {
+        cipher: cipher.unwrap_or_else(|| usual_cipher(*version)),
+        certificate,
+    }))
+}
+
+/// What most sessions have.
+fn usual_cipher(version: TlsVersion) -> &'static str {
+    match version {
+        TlsVersion::Tls12 => "ECDHE-ECDSA-AES256-GCM-SHA384",
+        TlsVersion::Tls13 => "TLS_AES_256_GCM_SHA384",
+    }
+}
+
+/// A certificate's names, ready to paste behind `REQUIRE` or `require:`.
+fn for_a_rule(certificate: &Certificate) -> String {
+    let written = |name: &Name| Some(name.to_string()).filter(|text| name.is_written(text));
+    let conditions: Vec<_> = [
+        written(&certificate.subject).map(Condition::Subject),
+        written(&certificate.issuer).map(Condition::Issuer),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if conditions.is_empty() {
+        "X509 (no rule can name its subject or issuer: other names print so too)".to_owned()
+    } else {
+        Requirement::Specified(conditions).to_string()
+    }
+}
+
+fn is_on_unix_socket(config: &Config) -> bool {
+    config
+        .backends
+        .iter()
+        .filter(|backend| backend.role == config.route)
+        .flat_map(|backend| &backend.endpoints)
+        .any(|endpoint| matches!(endpoint, Endpoint::Unix(_)))
+}
+
+fn refused(out: &mut impl Write, why: impl fmt::Display) -> Result<bool, AuthorizeError> {
+    line(out, "REFUSED", why)?;
+    Ok(false)
+}
+
+fn line(out: &mut impl Write, what: &str, text: impl fmt::Display) -> io::Result<()> {
+    writeln!(out, "{what:<11}  {text}")
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ", self.user.as_str())?;
+        match self.address {
+            ClientAddress::Ip(ip) => write!(f, "from {ip}")?,
+            ClientAddress::UnixSocket => f.write_str("on a Unix socket")?,
+        }
+        match &self.security {
+            Security::Plaintext => f.write_str(", without TLS"),
+            Security::Tls {
+                version,
+                cipher,
+                certificate,
+            } => {
+                match cipher {
+                    Some(cipher) => write!(f, ", {version} ({cipher})")?,
+                    None => write!(f, ", {version} ({}, assumed)", usual_cipher(*version))?,
+                }
+                f.write_str(match certificate {
+                    Some(_) => " with a certificate",
+                    None => " without a certificate",
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::AlternativeNames;
+
+    #[test]
+    fn only_names_that_a_rule_can_name_are_printed_for_one() {
+        for (subject, issuer, expected) in [
+            (
+                r"a\",
+                r"b\",
+                "X509 (no rule can name its subject or issuer: other names print so too)",
+            ),
+            (r"a\", "ca", "ISSUER '/CN=ca'"),
+            ("O'Hara", r"b\", "SUBJECT '/CN=O''Hara'"),
+            ("a/b", "ca", r"SUBJECT '/CN=a\\/b' AND ISSUER '/CN=ca'"),
+        ] {
+            let certificate = Certificate {
+                subject: Name::of(&[("CN", subject)]),
+                issuer: Name::of(&[("CN", issuer)]),
+                common_name: None,
+                alternative_names: AlternativeNames::default(),
+            };
+            assert_eq!(for_a_rule(&certificate), expected);
+        }
+    }
+}
