@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use thiserror::Error;
 
 use crate::backend::Endpoint;
@@ -17,7 +17,12 @@ use crate::rules::{
     Certificate, ClientAddress, Condition, Identity, Name, Requirement, Rules, RulesError,
     Transport,
 };
-use crate::tls::{self, Acceptor, MaterialError, TlsVersion};
+use crate::tls::{self, Acceptor, MaterialError, ServerSettings, TlsVersion};
+
+const NO_AUTHORITY: &str =
+    "security has no ssl-ca: no certificate can be verified, and clients are not asked for one";
+const OWN_OS_USER: &str =
+    "the server is on a Unix socket: there the name of mytls' own OS user is refused all the same";
 
 /// A client that might come.
 #[derive(Debug, Clone)]
@@ -67,85 +72,82 @@ pub fn authorize(
     client: &Client,
     out: &mut impl Write,
 ) -> Result<bool, AuthorizeError> {
-    line(out, "client", client)?;
     let rules = Rules::new(config.rules.clone())?;
-    let transport = transport(config, &client.security, out)?;
-    // Without any, the answer says so.
+    let chain = client.security.chain()?;
+    line(out, "client", client)?;
+    if let Some(leaf) = chain.first() {
+        line(out, "certificate", tls::describe(leaf))?;
+    }
+    let transport = transport(&config.client_tls, &client.security, &chain);
+    if let Ok(Transport::Tls { certificate, .. }) = &transport {
+        match certificate {
+            Some(certificate) => line(out, "for a rule", for_a_rule(certificate))?,
+            None if config.client_tls.sources.ca.is_none() => line(out, "note", NO_AUTHORITY)?,
+            None => {}
+        }
+    }
+    // Where there are none, the answer says so.
     for account in rules
         .accounts(client.address, &client.user)
         .unwrap_or_default()
     {
         line(out, "account", account)?;
     }
-    let transport = match transport {
-        Ok(transport) => transport,
-        Err(refusal) => return refused(out, refusal),
-    };
-    let identity = Identity {
-        address: client.address,
-        transport,
-    };
-    match rules.authorize(&identity, &client.user) {
-        Err(denial) => refused(out, denial),
+    let permitted = transport.and_then(|transport| {
+        let identity = Identity {
+            address: client.address,
+            transport,
+        };
+        rules
+            .authorize(&identity, &client.user)
+            .map_err(|denial| denial.to_string())
+    });
+    match &permitted {
+        Err(why) => line(out, "REFUSED", why)?,
         Ok(permit) => {
             if is_on_unix_socket(config) {
-                let note = "the server is on a Unix socket: the name of mytls' own OS user is refused all the same";
-                line(out, "note", note)?;
+                line(out, "note", OWN_OS_USER)?;
             }
-            let text = format!("as {}; the server asks for the password", permit.account());
-            line(out, "MAY PASS", text)?;
-            Ok(true)
+            let account = permit.account();
+            line(
+                out,
+                "MAY PASS",
+                format_args!("as {account}; the server asks for the password"),
+            )?;
         }
     }
+    Ok(permitted.is_ok())
 }
 
 /// What the rules hear of the client's side, or why they are not asked: by then a connection is refused already.
 fn transport(
-    config: &Config,
+    settings: &ServerSettings,
     security: &Security,
-    out: &mut impl Write,
-) -> Result<Result<Transport, String>, AuthorizeError> {
+    chain: &[CertificateDer<'_>],
+) -> Result<Transport, String> {
     let Security::Tls {
-        version,
-        cipher,
-        certificate,
+        version, cipher, ..
     } = security
     else {
-        return Ok(Ok(Transport::Plaintext));
+        return Ok(Transport::Plaintext);
     };
-    let shown = certificate.as_deref().map(tls::client_chain).transpose()?;
-    if let Some(leaf) = shown.as_ref().and_then(|chain| chain.first()) {
-        line(out, "certificate", tls::describe(leaf))?;
-    }
-    let settings = &config.client_tls;
     let lowest = settings.lowest_version;
     if *version < lowest {
-        return Ok(Err(format!("security.tls-version is {lowest}")));
+        return Err(format!("security.tls-version is {lowest}"));
     }
-    let acceptor = match Acceptor::load_to_judge(settings) {
-        Ok(Some(acceptor)) => acceptor,
-        Ok(None) => {
-            let text = "mytls does no TLS with clients: no ssl-cert, and auto-tls is off";
-            return Ok(Err(text.to_owned()));
-        }
-        Err(error) => return Ok(Err(format!("mytls does no TLS with clients: {error}"))),
-    };
-    let shown = shown.filter(|_| acceptor.asks_for_certificate());
-    if !acceptor.asks_for_certificate() {
-        let note = "security has no ssl-ca: no certificate can be verified, and clients are not asked for one";
-        line(out, "note", note)?;
-    }
-    let certificate = match acceptor.judge(shown.as_deref(), UnixTime::now()) {
-        Ok(certificate) => certificate.map(Arc::new),
-        Err(refusal) => return Ok(Err(refusal.to_string())),
-    };
-    if let Some(certificate) = &certificate {
-        line(out, "for a rule", for_a_rule(certificate))?;
-    }
-    Ok(Ok(Transport::Tls {
+    let acceptor = Acceptor::load_to_judge(settings)
+        .map_err(|error| format!("mytls does no TLS with clients: {error}"))?
+        .ok_or("mytls does no TLS with clients: no ssl-cert, and auto-tls is off")?;
+    // Without `ssl-ca`, clients are not asked for a certificate.
+    let shown = settings.sources.ca.is_some().then_some(chain);
+    let certificate = acceptor
+        .judge(shown, UnixTime::now())
+        .map_err(|refusal| refusal.to_string())?
+        .map(Arc::new);
+    Ok(Transport::Tls {
         cipher: cipher.unwrap_or_else(|| usual_cipher(*version)),
         certificate,
-    }))
+    })
 }
 
 /// What most sessions have.
@@ -182,13 +184,24 @@ fn is_on_unix_socket(config: &Config) -> bool {
         .any(|endpoint| matches!(endpoint, Endpoint::Unix(_)))
 }
 
-fn refused(out: &mut impl Write, why: impl fmt::Display) -> Result<bool, AuthorizeError> {
-    line(out, "REFUSED", why)?;
-    Ok(false)
-}
-
 fn line(out: &mut impl Write, what: &str, text: impl fmt::Display) -> io::Result<()> {
     writeln!(out, "{what:<11}  {text}")
+}
+
+impl Security {
+    /// The certificates that are shown; none without a file.
+    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
+        match self {
+            Self::Tls {
+                certificate: Some(path),
+                ..
+            } => tls::client_chain(path),
+            Self::Tls {
+                certificate: None, ..
+            }
+            | Self::Plaintext => Ok(Vec::new()),
+        }
+    }
 }
 
 impl fmt::Display for Client {

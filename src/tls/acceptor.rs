@@ -114,11 +114,6 @@ impl Acceptor {
         Self::load(&without_key, None, &[])
     }
 
-    /// Whether clients are asked for a certificate: without `ssl-ca` none could be judged.
-    pub fn asks_for_certificate(&self) -> bool {
-        self.authorities.is_some()
-    }
-
     /// For the handshake.
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.config
