@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::rules::Rules;
 use crate::tls::{self, Acceptor, Negotiated};
 
-/// Prints one line for each thing that was checked; true when mytls could serve.
+/// Prints one line for each thing that was checked; true when all is well.
 pub fn check(config: Config, out: &mut impl Write) -> io::Result<bool> {
     let mut good = true;
     for warning in &config.warnings {
@@ -47,7 +47,13 @@ pub fn check(config: Config, out: &mut impl Write) -> io::Result<bool> {
 fn describe_acceptor(acceptor: Option<&Acceptor>) -> String {
     match acceptor {
         Some(acceptor) if acceptor.auto_ca().is_some() => "auto-tls makes a certificate".to_owned(),
-        Some(_) => "certificate, key and CA fit together".to_owned(),
+        Some(acceptor) if acceptor.verifies_clients() => {
+            "certificate, key and CA are good".to_owned()
+        }
+        Some(_) => {
+            "certificate and key are good; no ssl-ca: client certificates cannot be verified"
+                .to_owned()
+        }
         None => "no ssl-cert, and auto-tls is off: plaintext only".to_owned(),
     }
 }

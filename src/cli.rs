@@ -21,7 +21,7 @@ pub const EXIT_USAGE: u8 = 64;
 /// A TLS proxy in front of a MySQL-protocol server.
 ///
 /// Clients connect to mytls with TLS and, where a rule demands it, with a certificate; only who may pass reaches the
-/// server. Passwords stay between client and server.
+/// server. mytls keeps no password.
 #[derive(Debug, Parser)]
 #[command(name = "mytls", version)]
 pub struct Cli {
@@ -37,7 +37,7 @@ pub enum Command {
     Serve(Serve),
     /// Say whether a configuration file is right, without serving anybody.
     ///
-    /// Reads the file, loads its certificates, and connects to its servers. Exits with 0 if mytls could serve, with 1 if
+    /// Reads the file, loads its certificates, and connects to its servers. Exits with 0 if all of that works, with 1 if
     /// not, and with 64 if the file itself is wrong.
     Check(Check),
     /// Say whether a client may pass, and which account and rule of a configuration file say so.

@@ -61,6 +61,7 @@ pub fn serve(config: Config) -> Result<(), RunError> {
 async fn serve_async(config: Config) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Runtime)?;
     let acceptor = acceptor(&config)?;
+    let rules = Rules::new(config.rules)?;
     let backends = backends(config.backends, config.route)?;
     let listeners = config
         .listen
@@ -80,11 +81,13 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         info!(channel = "mysql_main", address = %listener, "listening");
     }
     if let (Some(listener), Some(acceptor)) = (listeners.first(), &acceptor) {
-        info!("try it: {}", shell_line(listener, acceptor));
+        for line in shell_lines(listener, acceptor) {
+            info!("try it: {line}");
+        }
     }
     let port = Arc::new(DataPort::new(Handles {
         acceptor,
-        rules: Rules::new(config.rules)?,
+        rules,
         backends,
         limits: config.limits,
         random: aws_lc_rs::default_provider().secure_random,
@@ -122,7 +125,7 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, signals: &mu
     if !sessions.is_empty() {
         warn!(
             sessions = sessions.len(),
-            "drain is over: cutting the sessions that are left"
+            "cutting the sessions that are left"
         );
         stop.now.cancel();
         if timeout(CUT, sessions.wait()).await.is_err() {
@@ -190,8 +193,8 @@ fn listen_addresses(listen: &[ListenAddress]) -> Vec<IpAddr> {
         .collect()
 }
 
-/// A command line that works when it is pasted.
-fn shell_line(listener: &Listener, acceptor: &Acceptor) -> String {
+/// Command lines that work when they are pasted: for MySQL's shell, and for MariaDB's, which is `mysql` in Debian.
+fn shell_lines(listener: &Listener, acceptor: &Acceptor) -> [String; 2] {
     let target = match listener.tcp_address() {
         Some(address) => {
             let host = if address.ip().is_unspecified() {
@@ -203,14 +206,34 @@ fn shell_line(listener: &Listener, acceptor: &Acceptor) -> String {
         }
         None => format!(
             "--socket={}",
-            listener.to_string().trim_start_matches("unix:")
+            pasted(Path::new(listener.to_string().trim_start_matches("unix:")))
         ),
     };
     match acceptor.auto_ca().and_then(|ca| ca.path.as_deref()) {
-        Some(ca) => format!(
-            "mysql {target} --ssl-mode=VERIFY_CA --ssl-ca={} --user=USER -p",
-            ca.display()
-        ),
-        None => format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
+        Some(ca) => {
+            let ca = pasted(ca);
+            [
+                format!("mysql {target} --ssl-mode=VERIFY_CA --ssl-ca={ca} --user=USER -p"),
+                format!("mariadb {target} --ssl-verify-server-cert --ssl-ca={ca} --user=USER -p"),
+            ]
+        }
+        None => [
+            format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
+            format!("mariadb {target} --ssl --user=USER -p"),
+        ],
+    }
+}
+
+/// A path as a shell takes it from any folder.
+fn pasted(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let text = absolute.display().to_string();
+    if text
+        .chars()
+        .all(|each| each.is_ascii_alphanumeric() || "/._-".contains(each))
+    {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

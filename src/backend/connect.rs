@@ -111,14 +111,19 @@ impl Backend {
     /// Not cancel safe: a connection that is dropped here counts towards the server's `max_connect_errors`.
     pub async fn connect(&self, head: LoginHead) -> Result<Connection, Arc<ConnectError>> {
         let deadline = Instant::now() + self.connect_time;
-        let mut last = None;
+        let mut last: Option<Arc<ConnectError>> = None;
         for (index, dialled) in self.endpoints.iter().enumerate() {
             // one that is silent leaves time for the others
             let now = Instant::now();
             let left = u32::try_from(self.endpoints.len() - index).unwrap_or(u32::MAX);
             let until = now + deadline.saturating_duration_since(now) / left;
             match self.connect_to(dialled, head, until).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    if let Some(error) = last {
+                        warn!(route = %self.role, error = error.to_string(), "an endpoint was passed over");
+                    }
+                    return Ok(connection);
+                }
                 Err(error) => last = Some(error),
             }
         }
@@ -151,8 +156,8 @@ impl Backend {
                 endpoint: Arc::clone(dialled),
             }),
             Err(error) => {
-                // quoted: a hostile server's text must not make lines of its own
-                warn!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
+                // whoever asked for the connection logs the failure
+                debug!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
                 let error = Arc::new(error);
                 if error.may_be_counted() {
                     dialled

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Backend;
 use super::connect::{ConnectError, Connection};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::login::LoginHead;
+use crate::tls::Negotiated;
 
 /// A server that refuses our certificate under TLS 1.3 says so only behind the handshake. One that takes it is silent
 /// until our login comes, so it is given a moment.
@@ -43,17 +44,27 @@ impl Backend {
 
     /// Dials until the greeting is learnt, by this or by a session. Cancel safe.
     pub async fn learn_greeting(&self) {
+        let mut last = String::new();
         while self.greeting().is_none() {
             match self.probe().await {
                 Ok(connection) => {
-                    let tls = connection
-                        .stream
-                        .tls()
-                        .and_then(|tls| tls.protocol_version());
-                    info!(route = %self.role, ?tls, "backend is reachable");
+                    let tls = connection.stream.tls().and_then(|tls| Negotiated::of(tls));
+                    info!(
+                        route = %self.role,
+                        backend_tls = tls.map(|tls| tls.version),
+                        "backend is reachable"
+                    );
                     connection.stream.close().await;
                 }
-                Err(_) => tokio::time::sleep(RETRY).await,
+                Err(error) => {
+                    let error = error.to_string();
+                    if error != last {
+                        // quoted: a hostile server's text must not make lines of its own
+                        warn!(route = %self.role, error, "backend is not reachable; trying again");
+                        last = error;
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
             }
         }
     }

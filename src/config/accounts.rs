@@ -19,7 +19,7 @@ pub(super) fn settings(
     remarks: &mut Vec<Remark>,
 ) -> Result<Settings, Fault> {
     let mut accounts: Vec<AccountRule> = Vec::new();
-    let mut asks_for_certificate = None;
+    let (mut asks_for_tls, mut asks_for_certificate) = (None, None);
     let entries = file.accounts.written().map(|written| &written.value);
     for entry in entries.into_iter().flatten() {
         let (user, require) = account(entry)?;
@@ -27,6 +27,9 @@ pub(super) fn settings(
         let requirement: Requirement = parse(require)?;
         if accounts.iter().any(|rule| rule.name == name) {
             return Err(Fault::value(user, Wrong::Twice));
+        }
+        if requirement != Requirement::None {
+            asks_for_tls.get_or_insert(require);
         }
         if requirement.needs_certificate() {
             asks_for_certificate.get_or_insert(require);
@@ -36,12 +39,20 @@ pub(super) fn settings(
     }
     let default_requirement = parsed(&file.default_require, Requirement::None)?;
     if let Some(require) = file.default_require.written() {
+        if default_requirement != Requirement::None {
+            asks_for_tls.get_or_insert(require);
+        }
         if default_requirement.needs_certificate() {
             asks_for_certificate.get_or_insert(require);
         }
         remark_cipher(&default_requirement, require, remarks);
     }
-    if let Some(require) = asks_for_certificate
+    let has_tls = tls.auto_tls || tls.sources.cert.is_some();
+    if let Some(require) = asks_for_tls
+        && !has_tls
+    {
+        remarks.push(Remark::key(require, Notice::NoTls));
+    } else if let Some(require) = asks_for_certificate
         && tls.sources.ca.is_none()
     {
         remarks.push(Remark::key(require, Notice::AdmitsNobody));

@@ -286,6 +286,10 @@ fn what_weakens_or_admits_nobody_is_a_warning() {
             "accounts: [{user: a, require: SUBJECT '/CN=a'}]",
             format!("2: accounts[0].require: {nobody}"),
         ),
+        (
+            "default-require: SSL\nsecurity: {auto-tls: false}",
+            "2: default-require: admits nobody: there is no `security.ssl-cert`, and `auto-tls` is off".to_owned(),
+        ),
         ("security: {cert-allowed-cn: [a]}", format!("2: security.cert-allowed-cn: {nobody}")),
         (
             "security: {ssl-ca: ca.pem, cert-allowed-cn: }",

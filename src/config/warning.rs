@@ -46,6 +46,9 @@ pub enum Notice {
     /// `ssl-ca` beside `ssl-mode: REQUIRED`.
     #[error("ssl-mode is REQUIRED, which verifies nothing: `ssl-ca` has no effect")]
     UnusedCa,
+    /// A rule asks for TLS, and there is none towards clients.
+    #[error("admits nobody: there is no `security.ssl-cert`, and `auto-tls` is off")]
+    NoTls,
     /// A rule asks for a client certificate and none can be verified.
     #[error("admits nobody: no client certificate can be verified without `security.ssl-ca`")]
     AdmitsNobody,

@@ -120,11 +120,6 @@ impl Stream {
         self.tls.as_deref()
     }
 
-    /// Sequence number of the packet that was read last.
-    pub fn last_sequence(&self) -> u8 {
-        self.sequence.wrapping_sub(1)
-    }
-
     /// Sets the sequence number of the next packet, either way.
     pub fn set_next_sequence(&mut self, sequence: u8) {
         self.sequence = sequence;

@@ -4,7 +4,7 @@
 
 use super::attributes::Attributes;
 use super::capabilities::Capabilities;
-use super::login::{UNKNOWN_AUTH_PLUGIN, filler_auth_data};
+use super::login::{UNKNOWN_AUTH_PLUGIN, filler_auth_data, is_password};
 use super::packet::{Malformed, PayloadReader, put_length_encoded_bytes, put_nul_terminated};
 
 /// The command's byte.
@@ -42,7 +42,7 @@ impl<'a> ChangeUser<'a> {
         reader.until_nul_or_end();
         Ok(Self {
             user,
-            using_password: !auth_data.is_empty(),
+            using_password: is_password(auth_data),
             database,
             collation,
             attributes: Attributes::read(&mut reader, flags)?,

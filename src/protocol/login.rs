@@ -28,6 +28,11 @@ pub(super) fn filler_auth_data(using_password: bool) -> &'static [u8] {
     }
 }
 
+/// Whether authentication data says that there is a password. MySQL's shell sends one NUL for an empty one.
+pub(super) fn is_password(auth_data: &[u8]) -> bool {
+    !matches!(auth_data, [] | [0])
+}
+
 /// The first 32 bytes of a login, which are the whole of an `SSLRequest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoginHead {
@@ -111,7 +116,7 @@ impl<'a> Login<'a> {
         Ok(Self {
             head,
             user,
-            using_password: !auth_data.is_empty(),
+            using_password: is_password(auth_data),
             database,
             attributes: Attributes::read(&mut reader, flags)?,
         })

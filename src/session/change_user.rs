@@ -1,6 +1,7 @@
 //! `COM_CHANGE_USER`: judged like a login, on what the client showed when it connected.
 
 use tokio::time::{Instant, timeout_at};
+use tracing::info;
 use zeroize::Zeroizing;
 
 use super::DataPort;
@@ -9,6 +10,7 @@ use super::identify::{LOGIN_BYTES, Wishes, own_attributes};
 use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
 use crate::protocol::change_user::{BackendChangeUser, ChangeUser};
+use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::ok_packet::status_of_ok;
 use crate::protocol::user_name::UserName;
 use crate::rules::Identity;
@@ -89,7 +91,18 @@ impl DataPort {
                 relay.user_changed(status_of_ok(ok)?);
                 ok
             }
-            Answer::Err(err) => err,
+            Answer::Err(err) => {
+                let error = ErrPacket::decode(err)?;
+                // MySQL closes the connection then, which alone would say nothing
+                info!(
+                    id = record.id,
+                    user = ?user,
+                    error = error.message,
+                    code = error.code,
+                    "the backend refused a change of user"
+                );
+                err
+            }
         };
         relay
             .client

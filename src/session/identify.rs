@@ -139,7 +139,7 @@ impl DataPort {
         self.handles
             .random
             .fill(&mut salt)
-            .map_err(|_| Failure::ClientBreaks("the system gives no random bytes"))?;
+            .map_err(|_| Failure::NoRandom)?;
         Ok(salt.map(|byte| match byte & 0x7F {
             0 | b'$' => b'x',
             other => other,

@@ -144,13 +144,12 @@ impl DataPort {
             return error!("the system gives no random bytes; a client was turned away");
         };
         let mut record = Record::new(id.get(), address, self.handles.backends.routed().role());
-        let Some(Slots {
+        let Slots {
             _connection,
             before_login,
-        }) = self.slots()
-        else {
-            return refuse_in_place_of_greeting(client, &record, &Failure::TooManyConnections)
-                .await;
+        } = match self.slots() {
+            Ok(slots) => slots,
+            Err(full) => return refuse_in_place_of_greeting(client, &record, &full).await,
         };
         // boxed, so that what only a login needs is given back before the relay
         let authenticated = Box::pin(self.login(&mut client, address, &mut record)).await;
@@ -164,12 +163,15 @@ impl DataPort {
         }
     }
 
-    fn slots(&self) -> Option<Slots> {
-        Some(Slots {
-            _connection: Arc::clone(&self.slots).try_acquire_owned().ok()?,
-            before_login: Arc::clone(&self.slots_before_login)
+    fn slots(&self) -> Result<Slots, Failure> {
+        let take = |slots: &Arc<Semaphore>, limit| {
+            Arc::clone(slots)
                 .try_acquire_owned()
-                .ok()?,
+                .map_err(|_| Failure::TooManyConnections { limit })
+        };
+        Ok(Slots {
+            _connection: take(&self.slots, "limits.connections")?,
+            before_login: take(&self.slots_before_login, "limits.connections-before-login")?,
         })
     }
 

@@ -22,8 +22,8 @@ use crate::tls::{CertificateRefusal, Negotiated};
 pub(super) enum Failure {
     #[error("the client left before it logged in")]
     Left,
-    #[error("too many connections")]
-    TooManyConnections,
+    #[error("too many connections: {limit}")]
+    TooManyConnections { limit: &'static str },
     #[error("no greeting of the {0} was ever seen")]
     BackendNotSeen(Role),
     #[error("{}", .0.in_words())]
@@ -32,6 +32,8 @@ pub(super) enum Failure {
     Malformed(#[from] Malformed),
     #[error("{0}")]
     ClientBreaks(&'static str),
+    #[error("the system gives no random bytes")]
+    NoRandom,
     #[error("the client speaks a protocol without authentication plugins")]
     OldClient,
     #[error("the login took longer than limits.login-time")]
@@ -94,8 +96,12 @@ impl Failure {
             | Self::ClientBreaks(_)
             | Self::NotAsked => bad_handshake(),
             // nobody is left to read it, TLS never came to be, or the backend's own word was handed on
-            Self::Client(_) | Self::Left | Self::RefusedByBackend(_) => return None,
-            Self::TooManyConnections => ErrPacket::new(1040, "08004", "Too many connections"),
+            Self::Client(_) | Self::Left | Self::NoRandom | Self::RefusedByBackend(_) => {
+                return None;
+            }
+            Self::TooManyConnections { .. } => {
+                ErrPacket::new(1040, "08004", "Too many connections")
+            }
             Self::BackendNotSeen(route) => cannot_connect(*route),
             Self::OldClient | Self::OldPassword => ErrPacket::new(
                 1251,
@@ -130,19 +136,7 @@ impl Failure {
                 user,
                 using_password,
             } => access_denied(user, address, *using_password),
-            Self::Connect { route, error } => match &**error {
-                ConnectError::Lacking(_) => bad_handshake(),
-                ConnectError::NoTls | ConnectError::Tls(_) | ConnectError::Certificate(_) => {
-                    ErrPacket::new(
-                        2026,
-                        "HY000",
-                        format!(
-                            "SSL connection error: no trusted TLS connection to the MySQL server of route '{route}'"
-                        ),
-                    )
-                }
-                _ => cannot_connect(*route),
-            },
+            Self::Connect { route, error } => connect_reply(*route, error),
             Self::Backend { route, .. } => ErrPacket::new(
                 2013,
                 "HY000",
@@ -159,6 +153,27 @@ impl Failure {
                 "Access denied: there is no secure way to send the password to the server",
             ),
         })
+    }
+}
+
+/// What a client reads when no backend could be used.
+fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
+    match error {
+        ConnectError::Lacking(_) => bad_handshake(),
+        ConnectError::NoTls | ConnectError::Tls(_) | ConnectError::Certificate(_) => {
+            ErrPacket::new(
+                2026,
+                "HY000",
+                format!(
+                    "SSL connection error: no trusted TLS connection to the MySQL server of route '{route}'"
+                ),
+            )
+        }
+        ConnectError::Dial { .. }
+        | ConnectError::TooSlow { .. }
+        | ConnectError::Refused(_)
+        | ConnectError::Greeting(_)
+        | ConnectError::Stream(_) => cannot_connect(route),
     }
 }
 
@@ -197,7 +212,7 @@ pub(super) enum End {
     ChangeUser(Failure),
     #[error("ended between transactions, for the drain")]
     Drained,
-    #[error("cut at drain.max")]
+    #[error("cut by the drain")]
     Cut,
 }
 

@@ -32,8 +32,8 @@ use super::{
 };
 use crate::rules::Certificate;
 
-/// One generation of TLS towards clients. Never changed: a reload makes another, with ticket keys of its own, so no client
-/// resumes what an earlier generation let in.
+/// One generation of TLS towards clients. Never changed. It has ticket keys of its own, so no client resumes what
+/// another generation let in.
 #[derive(Debug)]
 pub struct Acceptor {
     config: Arc<ServerConfig>,
@@ -117,6 +117,11 @@ impl Acceptor {
     /// For the handshake.
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.config
+    }
+
+    /// Whether client certificates are asked for.
+    pub fn verifies_clients(&self) -> bool {
+        self.authorities.is_some()
     }
 
     /// The CA that auto-tls made, if it made one.

@@ -335,6 +335,24 @@ mod tests {
     }
 
     #[test]
+    fn starts_at_the_same_time_agree_on_one_ca() {
+        let state = TempDir::new().expect("a folder");
+        let starts: Vec<_> = std::thread::scope(|scope| {
+            let start = || make(Some(state.path()), &[], UnixTime::now()).expect("made or found");
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .collect()
+        });
+        let (certificate, ca) = &starts[0];
+        for (other_certificate, other_ca) in &starts {
+            assert_eq!(other_ca, ca);
+            assert_eq!(other_certificate.cert, certificate.cert);
+        }
+    }
+
+    #[test]
     fn without_a_state_directory_each_start_has_its_own_ca() {
         let (_, first) = make(None, &[], UnixTime::now()).expect("made");
         let (_, second) = make(None, &[], UnixTime::now()).expect("made");
@@ -353,12 +371,13 @@ mod tests {
             ("server.key", 0o600),
             ("ca.pem", 0o644),
             ("server.pem", 0o644),
+            ("lock", 0o600),
         ] {
             assert_eq!(mode(&directory.join(name)), expected, "{name}");
         }
         assert_eq!(mode(&directory), 0o711);
         let left: Vec<_> = fs::read_dir(&directory).expect("listed").collect();
-        assert_eq!(left.len(), 4, "no temporary file is left: {left:?}");
+        assert_eq!(left.len(), 5, "no temporary file is left: {left:?}");
     }
 
     #[test]

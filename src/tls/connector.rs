@@ -28,7 +28,7 @@ use super::{
 /// A backend has a few endpoints, each a server of its own to the session store.
 const RESUMED_SERVERS: usize = 16;
 
-/// One generation of TLS towards a backend, with a session store of its own. Never changed: a reload makes another.
+/// One generation of TLS towards a backend, with a session store of its own. Never changed.
 #[derive(Debug)]
 pub struct Connector {
     config: Arc<ClientConfig>,

@@ -3,7 +3,7 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, replaced by another, never changed. Sources become material in `pem` and `material`, or are made in
+//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in
 //! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
 //! own files in `problem`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
 
@@ -78,7 +78,7 @@ impl fmt::Debug for PemSource {
     }
 }
 
-/// The PEM sources of one place. Each subset is legal.
+/// The PEM sources of one place: with or without a CA, certificate and key both or neither.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Who may sign the peer's certificate.
@@ -146,9 +146,9 @@ pub struct ServerSettings {
 pub enum SslMode {
     /// Encrypted, certificate not verified.
     Required,
-    /// The chain leads to `ssl-ca`; names are not compared.
+    /// The chain leads to `ssl-ca` (without one it is refused at load); names are not compared.
     VerifyCa,
-    /// The chain leads to `ssl-ca` (or, without one, is refused at load) and the certificate names the host.
+    /// The same, and the certificate names the host.
     VerifyIdentity,
 }
 

@@ -21,27 +21,23 @@ pub struct StoreError {
     error: io::Error,
 }
 
-/// The state directory, or nothing at all.
+/// The state directory, or nothing at all. While it is open, no other mytls has it open: two that start at once would
+/// write over each other's files.
 pub(super) struct Store<'a> {
     directory: Option<&'a Path>,
+    /// Locked; the lock ends with it.
+    _lock: Option<fs::File>,
 }
 
 impl<'a> Store<'a> {
     /// Makes the directory if there is none. Others may pass through, so that clients of other users reach `ca.pem`, but
     /// not list it; the keys are 0600.
     pub(super) fn open(directory: Option<&'a Path>) -> Result<Self, StoreError> {
-        if let Some(directory) = directory {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o711)
-                .create(directory)
-                .map_err(|error| StoreError {
-                    action: "create the state directory",
-                    path: directory.to_owned(),
-                    error,
-                })?;
-        }
-        Ok(Self { directory })
+        let locked = directory.map(lock).transpose()?.flatten();
+        Ok(Self {
+            directory,
+            _lock: locked,
+        })
     }
 
     /// A file's path and text, if it is there.
@@ -88,5 +84,44 @@ impl<'a> Store<'a> {
             path: path.clone(),
             error,
         })
+    }
+}
+
+/// None where nothing can be written: what is kept there is only read then.
+fn lock(directory: &Path) -> Result<Option<fs::File>, StoreError> {
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |error| StoreError {
+            action,
+            path,
+            error,
+        }
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(directory)
+        .map_err(failed("create the state directory", directory))?;
+    let path = directory.join("lock");
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
+    match opened {
+        Ok(file) => {
+            file.lock().map_err(failed("lock", &path))?;
+            Ok(Some(file))
+        }
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(failed("open", &path)(error)),
     }
 }

@@ -1,4 +1,4 @@
-//! One connection of the scripted backend: the helpers that scripts are written with, and the record of what it saw.
+//! One connection of the scripted backend: what scripts are written with, and the record of what it saw.
 
 use std::fmt;
 use std::io;
