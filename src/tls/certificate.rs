@@ -8,8 +8,7 @@ use x509_parser::{
     x509::X509Version,
 };
 
-use super::flaw::{Flaw, timestamp};
-use super::names::name;
+use super::flaw::Flaw;
 
 pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Flaw> {
     match X509Certificate::from_der(der.as_ref()) {
@@ -64,8 +63,8 @@ pub(super) fn ip_address(octets: &[u8]) -> Option<IpAddr> {
 /// First and last moment of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validity {
-    not_before: UnixTime,
-    not_after: UnixTime,
+    pub(super) not_before: UnixTime,
+    pub(super) not_after: UnixTime,
 }
 
 impl Validity {
@@ -92,20 +91,6 @@ impl Validity {
     }
 }
 
-/// What a certificate says, in one line for a person.
-pub fn describe(der: &CertificateDer<'_>) -> String {
-    match parse(der) {
-        Ok(certificate) => format!(
-            "subject {}, issuer {}, valid from {} until {}",
-            name(certificate.subject()),
-            name(certificate.issuer()),
-            timestamp(Validity::of(&certificate).not_before),
-            timestamp(Validity::of(&certificate).not_after),
-        ),
-        Err(flaw) => flaw.to_string(),
-    }
-}
-
 /// Before 1970 is as good as 1970.
 fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(
@@ -122,12 +107,5 @@ mod tests {
         let der = CertificateDer::from(b"0\x03abc".as_slice());
         assert_eq!(parse(&der).map(|_| ()), Err(Flaw::Malformed));
         assert_eq!(public_key(&der).map(|_| ()), Err(Flaw::Malformed));
-    }
-
-    #[test]
-    fn times_are_printed_in_utc_and_never_fail() {
-        let at = |seconds| timestamp(UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
-        assert_eq!(at(1_609_459_200), "2021-01-01T00:00:00Z");
-        assert_eq!(at(u64::MAX), "9999-12-31T23:59:59Z");
     }
 }

@@ -79,3 +79,15 @@ pub(super) fn timestamp(time: UnixTime) -> String {
     let seconds = time.as_secs().min(END_OF_YEAR_9999);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_printed_in_utc_and_never_fail() {
+        let at = |seconds| timestamp(UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
+        assert_eq!(at(1_609_459_200), "2021-01-01T00:00:00Z");
+        assert_eq!(at(u64::MAX), "9999-12-31T23:59:59Z");
+    }
+}

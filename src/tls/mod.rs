@@ -13,6 +13,7 @@ mod auto;
 mod backend_names;
 mod certificate;
 mod connector;
+mod description;
 mod failure;
 mod flaw;
 mod material;
@@ -39,8 +40,8 @@ pub use self::{
     acceptor::{Acceptor, AcceptorError},
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
-    certificate::describe,
     connector::{Connector, ConnectorError, server_name},
+    description::describe,
     failure::handshake_reason,
     flaw::Flaw,
     negotiated::{CIPHERS, Negotiated},
