@@ -47,9 +47,8 @@ pub(super) fn settings(
         }
         remark_cipher(&default_requirement, require, remarks);
     }
-    let has_tls = tls.auto_tls || tls.sources.cert.is_some();
     if let Some(require) = asks_for_tls
-        && !has_tls
+        && !tls.wants_tls()
     {
         remarks.push(Remark::key(require, Notice::NoTls));
     } else if let Some(require) = asks_for_certificate
@@ -110,12 +109,11 @@ fn refuse_unreachable(
     tls: &ServerSettings,
     listen: &[ListenAddress],
 ) -> Result<(), Fault> {
-    let has_tls = tls.auto_tls || tls.sources.cert.is_some();
     let has_socket = listen
         .iter()
         .any(|address| matches!(address, ListenAddress::Unix(_)));
     match required.written() {
-        Some(written) if written.value && !has_tls && !has_socket => Err(Fault::value(
+        Some(written) if written.value && !tls.wants_tls() && !has_socket => Err(Fault::value(
             written,
             Wrong::Forbidden(
                 "would refuse everybody: there is no certificate, `auto-tls` is off, and no Unix socket",

@@ -12,6 +12,11 @@ const MORE_DATA: u8 = 0x01;
 /// Length of an answer of `client_ed25519`.
 const ED25519_BYTES: usize = 64;
 
+/// Whether authentication data says that there is a password. MySQL's shell sends one NUL for an empty one.
+pub fn is_password(auth_data: &[u8]) -> bool {
+    !matches!(auth_data, [] | [0])
+}
+
 /// How a plugin treats the password once the scramble is not enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthPlugin {

@@ -3,8 +3,9 @@
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html>
 
 use super::attributes::Attributes;
+use super::auth_plugin::is_password;
 use super::capabilities::Capabilities;
-use super::login::{UNKNOWN_AUTH_PLUGIN, filler_auth_data, is_password};
+use super::login::{UNKNOWN_AUTH_PLUGIN, filler_auth_data};
 use super::packet::{Malformed, PayloadReader, put_length_encoded_bytes, put_nul_terminated};
 
 /// The command's byte.

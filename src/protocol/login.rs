@@ -3,6 +3,7 @@
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html>
 
 use super::attributes::Attributes;
+use super::auth_plugin::is_password;
 use super::capabilities::Capabilities;
 use super::packet::{Malformed, PayloadReader, put_length_encoded_bytes, put_nul_terminated};
 
@@ -26,11 +27,6 @@ pub(super) fn filler_auth_data(using_password: bool) -> &'static [u8] {
     } else {
         &[]
     }
-}
-
-/// Whether authentication data says that there is a password. MySQL's shell sends one NUL for an empty one.
-pub(super) fn is_password(auth_data: &[u8]) -> bool {
-    !matches!(auth_data, [] | [0])
 }
 
 /// The first 32 bytes of a login, which are the whole of an `SSLRequest`.

@@ -16,7 +16,7 @@ use crate::backend::Role;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
 use crate::protocol::auth_plugin::{
-    AuthPlugin, LoginReply, more_data, read_more_data, switch_salt,
+    AuthPlugin, LoginReply, is_password, more_data, read_more_data, switch_salt,
 };
 use crate::protocol::greeting::SALT_BYTES;
 use crate::protocol::packet::{Malformed, OK};
@@ -167,13 +167,14 @@ impl Exchange<'_> {
         let in_clear = |side: &Stream| {
             side.tls().is_some() || side.is_unix_socket() && self.plugin.trusts_unix_sockets()
         };
+        // "no password" needs no protection
         match Way::between(in_clear(self.client), in_clear(self.backend)) {
-            Way::Decrypt if !is_no_password(&answer) => {
+            Way::Decrypt if is_password(&answer) => {
                 let password = self.decrypt_from_client(answer, key_request).await?;
                 self.tell_backend(password.as_clear()).await?;
                 Ok(None)
             }
-            Way::Encrypt if !is_no_password(&answer) => {
+            Way::Encrypt if is_password(&answer) => {
                 let password = Password::from_clear(&answer);
                 self.encrypt_for_backend(&password, key_request).await
             }
@@ -299,9 +300,4 @@ impl Exchange<'_> {
         self.backend.set_next_sequence(0);
         self.backend.write_packet(COM_QUIT).await
     }
-}
-
-/// "No password", which needs no protection.
-fn is_no_password(answer: &[u8]) -> bool {
-    matches!(answer, [] | [0])
 }

@@ -142,6 +142,13 @@ pub struct ServerSettings {
     pub lowest_version: TlsVersion,
 }
 
+impl ServerSettings {
+    /// Whether clients are to be offered TLS at all.
+    pub fn wants_tls(&self) -> bool {
+        self.auto_tls || self.sources.cert.is_some()
+    }
+}
+
 /// How far a backend's certificate is checked; MySQL's `--ssl-mode` without the modes that fall back to plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SslMode {

@@ -7,7 +7,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error,
     client::danger::HandshakeSignatureValid,
     crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key},
-    pki_types::CertificateDer,
+    pki_types::{CertificateDer, SubjectPublicKeyInfoDer},
 };
 use webpki::RawPublicKeyEntity;
 
@@ -20,8 +20,7 @@ pub(super) fn verify_tls12(
     signed: &DigitallySignedStruct,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
-    let key =
-        public_key(certificate).map_err(|flaw| CertificateRefusal::new(Some(certificate), flaw))?;
+    let key = shown_key(certificate)?;
     let entity = RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
     algorithms
         .mapping
@@ -44,7 +43,10 @@ pub(super) fn verify_tls13(
     signed: &DigitallySignedStruct,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
-    let key =
-        public_key(certificate).map_err(|flaw| CertificateRefusal::new(Some(certificate), flaw))?;
+    let key = shown_key(certificate)?;
     verify_tls13_signature_with_raw_key(message, &key, signed, algorithms)
+}
+
+fn shown_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    public_key(certificate).map_err(|flaw| CertificateRefusal::new(Some(certificate), flaw).into())
 }
