@@ -28,6 +28,7 @@ pub(crate) struct Config {
     security: String,
     from: String,
     rest: String,
+    binary: PathBuf,
     /// Whom mytls runs as, if not as the tests do.
     os_user: Option<u32>,
     /// The limit of its open files, if not that of the tests.
@@ -35,6 +36,9 @@ pub(crate) struct Config {
     /// The server, for `serve --backend` and no file.
     backend_alone: Option<String>,
 }
+
+/// The mytls that was built with these tests.
+const BINARY: &str = env!("CARGO_BIN_EXE_mytls");
 
 /// The OS user `nobody`.
 const NOBODY: u32 = 65534;
@@ -63,6 +67,7 @@ impl Config {
             security: "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key }".to_owned(),
             from: from.to_owned(),
             rest: "state-dir: state\n".to_owned(),
+            binary: BINARY.into(),
             os_user: None,
             open_files: None,
             backend_alone: None,
@@ -99,8 +104,12 @@ impl Config {
     /// Where the tests run as root, mytls runs as `nobody`: as root it refuses some backends.
     pub(crate) fn never_as_root(mut self) -> Self {
         if geteuid().is_root() {
+            // The build folder may be where `nobody` cannot get to, below root's home say.
+            let binary = self.path("mytls");
+            std::fs::copy(BINARY, &binary).expect("copy mytls");
             std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY))
                 .expect("give the folder away");
+            self.binary = binary;
             self.os_user = Some(NOBODY);
         }
         self
@@ -136,7 +145,7 @@ impl Config {
 
     /// mytls with this configuration, its environment empty.
     fn command(&self, subcommand: &str) -> Command {
-        let mut command = mytls(self.open_files);
+        let mut command = mytls(&self.binary, self.open_files);
         command.arg(subcommand);
         if let Some(backend) = &self.backend_alone {
             command.args(["--backend", backend, "--listen", &self.listen]);
@@ -387,7 +396,7 @@ pub(crate) fn run_with_arguments(subcommand: &str, config: &Config, arguments: &
 
 /// Runs mytls with these arguments to its end.
 pub(crate) fn run(arguments: &[&str]) -> Run {
-    finish(mytls(None).args(arguments))
+    finish(mytls(BINARY.as_ref(), None).args(arguments))
 }
 
 fn finish(command: &mut Command) -> Run {
@@ -400,17 +409,13 @@ fn finish(command: &mut Command) -> Run {
 }
 
 /// mytls with nothing of this process' environment.
-fn mytls(open_files: Option<u32>) -> Command {
-    let binary = env!("CARGO_BIN_EXE_mytls");
+fn mytls(binary: &Path, open_files: Option<u32>) -> Command {
     let mut command = match open_files {
         None => Command::new(binary),
         Some(limit) => {
             let mut shell = Command::new("/bin/sh");
-            shell.args([
-                "-c",
-                &format!("ulimit -n {limit} && exec \"$0\" \"$@\""),
-                binary,
-            ]);
+            shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+            shell.arg(binary);
             shell
         }
     };
