@@ -13,6 +13,7 @@ mod account;
 mod alternative_names;
 mod clause;
 mod client_names;
+mod denial;
 mod host;
 mod identity;
 mod name;
@@ -23,6 +24,7 @@ pub use account::{AccountName, AccountNameError};
 pub use alternative_names::{AlternativeNames, AlternativeNamesError};
 pub use clause::{Clause, RequirementError};
 pub use client_names::ClientNames;
+pub use denial::Denial;
 pub use host::{Host, HostError, Notation};
 pub use identity::{Certificate, ClientAddress, Identity, Transport};
 pub use name::{Attribute, Name};
@@ -231,66 +233,6 @@ impl Permit {
     /// user. For the log.
     pub fn account(&self) -> &str {
         &self.account
-    }
-}
-
-/// Why the rules do not let this client pass. For the operator: a client hears only an error code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Denial {
-    /// Plaintext over TCP although `require-secure-transport` is on (3159).
-    InsecureTransport,
-    /// `cert-allowed-cn` is written and does not have this client's common name (1045).
-    CommonName {
-        /// Its certificate, if it sent one.
-        shown: Option<Arc<Certificate>>,
-    },
-    /// The user has accounts, but none that surely admits this address (1045).
-    NoAccount {
-        /// Where the client came from.
-        address: ClientAddress,
-    },
-    /// The client has not shown what an account requires (1045).
-    Requirement {
-        /// The account, as [`Permit::account`] prints it.
-        account: Arc<str>,
-        /// What it requires.
-        requirement: Requirement,
-        /// What of it is missing.
-        lacking: Lacking,
-    },
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InsecureTransport => f.write_str(
-                "require-secure-transport is on, and the client speaks plaintext over TCP",
-            ),
-            Self::CommonName { shown: None } => f.write_str(
-                "cert-allowed-cn is set, and the client has not shown a client certificate",
-            ),
-            Self::CommonName { shown: Some(shown) } => write!(
-                f,
-                "the certificate {} has not exactly one common name that is in cert-allowed-cn",
-                shown.subject
-            ),
-            Self::NoAccount { address } => {
-                write!(
-                    f,
-                    "no account of this user admits {address} (host names are not resolved)"
-                )
-            }
-            Self::Requirement {
-                account,
-                requirement,
-                lacking,
-            } => {
-                write!(
-                    f,
-                    "{account} has REQUIRE {requirement}, and the client has not shown {lacking}"
-                )
-            }
-        }
     }
 }
 
