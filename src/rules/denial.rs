@@ -21,6 +21,23 @@ pub enum Denial {
         /// Where the client came from.
         address: ClientAddress,
     },
+    /// The server's grant tables, as last read, have no account of this user (1045).
+    NotImported,
+    /// The user has accounts in the server's grant tables, but none that surely admits this address (1045).
+    NoImportedAccount {
+        /// Where the client came from.
+        address: ClientAddress,
+    },
+    /// The server's grant tables, as last read, do not have the account that the server has chosen (1045).
+    UnknownAccount {
+        /// As MySQL prints it.
+        account: String,
+    },
+    /// On a Unix socket, the server would take the client for mytls' own OS user (1045).
+    PeerCredential {
+        /// The account that is authenticated by OS user.
+        account: Arc<str>,
+    },
     /// The client has not shown what an account requires (1045).
     Requirement {
         /// The account, as [`Permit::account`](super::Permit::account) prints it.
@@ -52,6 +69,21 @@ impl fmt::Display for Denial {
                     "no account of this user admits {address} (host names are not resolved)"
                 )
             }
+            Self::NotImported => {
+                f.write_str("the server's grant tables, as last read, have no account of this user")
+            }
+            Self::NoImportedAccount { address } => write!(
+                f,
+                "no imported account of this user admits {address} (host names are not resolved)"
+            ),
+            Self::UnknownAccount { account } => write!(
+                f,
+                "the server took the client for {account}, which its grant tables, as last read, do not have"
+            ),
+            Self::PeerCredential { account } => write!(
+                f,
+                "the backend is on a Unix socket and authenticates {account} by OS user, which would be mytls' own"
+            ),
             Self::Requirement {
                 account,
                 requirement,
