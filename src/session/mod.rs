@@ -256,7 +256,7 @@ impl DataPort {
         }
         self.handles
             .rules
-            .authorize(identity, user)
+            .authorize(identity, user, None)
             .map_err(|denial| Failure::Denied {
                 denial,
                 user: user.as_str().to_owned(),
