@@ -8,12 +8,14 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
+use crate::backend::import::NotImported;
+use crate::backend::query::QueryError;
 use crate::net::stream::StreamError;
 use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
 use crate::protocol::tracker::Violation;
-use crate::protocol::user_name::UserNameError;
+use crate::protocol::user_name::{UserName, UserNameError};
 use crate::rules::{ClientAddress, Denial};
 use crate::tls::{CertificateRefusal, Negotiated};
 
@@ -48,6 +50,12 @@ pub(super) enum Failure {
         user: String,
         using_password: bool,
     },
+    #[error("{error}")]
+    NotImported {
+        error: NotImported,
+        user: String,
+        using_password: bool,
+    },
     #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
     OwnOsUser { user: String, using_password: bool },
     #[error("{error}")]
@@ -67,6 +75,13 @@ pub(super) enum Failure {
         "the account's plugin needs the password itself, the {0}'s side is insecure, and there is no RSA key to encrypt it with"
     )]
     NoRsaKey(Side),
+    /// It logged the client in. The client gets its ERR in place of the OK.
+    #[error("the backend does not say which account it chose: {} {}", .0.code, .0.message)]
+    NotConfirmed(ErrPacket),
+    #[error("ask the backend which account it chose: {error}")]
+    Confirm { route: Role, error: QueryError },
+    #[error("the backend does not say which account it chose")]
+    NoAccountNamed { user: String, using_password: bool },
     /// The backend's ERR has been handed on.
     #[error("the backend refused the login: {} {}", .0.code, .0.message)]
     RefusedByBackend(ErrPacket),
@@ -83,6 +98,14 @@ pub(super) fn access_denied(user: &str, address: ClientAddress, using_password: 
 }
 
 impl Failure {
+    pub(super) fn denied(denial: Denial, user: &UserName, using_password: bool) -> Self {
+        Self::Denied {
+            denial,
+            user: user.as_str().to_owned(),
+            using_password,
+        }
+    }
+
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
     pub(super) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
@@ -135,9 +158,19 @@ impl Failure {
             | Self::OwnOsUser {
                 user,
                 using_password,
+            }
+            | Self::NotImported {
+                user,
+                using_password,
+                ..
+            }
+            | Self::NoAccountNamed {
+                user,
+                using_password,
             } => access_denied(user, address, *using_password),
             Self::Connect { route, error } => connect_reply(*route, error),
-            Self::Backend { route, .. } => ErrPacket::new(
+            Self::NotConfirmed(error) => error.clone(),
+            Self::Backend { route, .. } | Self::Confirm { route, .. } => ErrPacket::new(
                 2013,
                 "HY000",
                 format!("Lost connection to the MySQL server of route '{route}'"),
@@ -208,6 +241,9 @@ pub(super) enum End {
     },
     #[error("{}", .0.in_words())]
     Stream(#[from] StreamError),
+    /// The server at last told its account.
+    #[error("after a new password: {0}")]
+    NotConfirmed(Failure),
     #[error("change of user: {0}")]
     ChangeUser(Failure),
     #[error("ended between transactions, for the drain")]
