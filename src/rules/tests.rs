@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn rules(accounts: &[(&str, Requirement)]) -> Settings {
+pub(super) fn rules(accounts: &[(&str, Requirement)]) -> Settings {
     let rule = |(name, requirement): &(&str, Requirement)| AccountRule {
         name: name.parse().expect("an account name"),
         requirement: requirement.clone(),
@@ -17,12 +17,12 @@ fn rules(accounts: &[(&str, Requirement)]) -> Settings {
     }
 }
 
-fn user(name: &str) -> UserName {
+pub(super) fn user(name: &str) -> UserName {
     UserName::new(name).expect("a user name")
 }
 
 /// `socket`, or an IP address.
-fn from(address: &str, transport: Transport) -> Identity {
+pub(super) fn from(address: &str, transport: Transport) -> Identity {
     let address = match address.parse::<IpAddr>() {
         Ok(ip) => ip.into(),
         Err(_) => ClientAddress::UnixSocket,
@@ -32,12 +32,12 @@ fn from(address: &str, transport: Transport) -> Identity {
 
 const CIPHER: &str = "TLS_AES_256_GCM_SHA384";
 
-const TLS: Transport = Transport::Tls {
+pub(super) const TLS: Transport = Transport::Tls {
     cipher: CIPHER,
     certificate: None,
 };
 
-fn x509() -> Transport {
+pub(super) fn x509() -> Transport {
     of_common_name(Some("dm"))
 }
 
@@ -450,7 +450,7 @@ fn slow_choice(
     firsts.map(|rule| rule.requirement.clone()).collect()
 }
 
-fn slow_match(pattern: &str, text: &str) -> bool {
+pub(super) fn slow_match(pattern: &str, text: &str) -> bool {
     match pattern.chars().next() {
         None => text.is_empty(),
         Some('%') => (0..=text.len()).any(|skip| slow_match(&pattern[1..], &text[skip..])),
