@@ -55,7 +55,7 @@ impl DataPort {
         };
         let command = ChangeUser::decode(&packet, wishes.flags)?;
         let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
-        let permit = self.authorize(identity, &user, command.using_password)?;
+        let permit = self.authorize(identity, &user, command.using_password, record)?;
 
         let payload = BackendChangeUser {
             user: &user.encode(command.collation, wishes.server)?,

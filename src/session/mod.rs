@@ -192,7 +192,7 @@ impl DataPort {
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
 
-        let permit = self.authorize(&identity, &user, wishes.using_password)?;
+        let permit = self.authorize(&identity, &user, wishes.using_password, record)?;
         record.account = Some(permit.account().to_owned());
 
         let Connection {
@@ -248,6 +248,7 @@ impl DataPort {
         identity: &Identity,
         user: &UserName,
         using_password: bool,
+        record: &Record,
     ) -> Result<Permit, Failure> {
         if self.handles.backends.routed().gives_away(user.as_str()) {
             return Err(Failure::OwnOsUser {
@@ -255,14 +256,19 @@ impl DataPort {
                 using_password,
             });
         }
-        self.handles
+        let permit = self
+            .handles
             .rules
             .authorize(identity, user, None)
             .map_err(|denial| Failure::Denied {
                 denial,
                 user: user.as_str().to_owned(),
                 using_password,
-            })
+            })?;
+        for denial in permit.reported() {
+            record.log_reported(user, permit.account(), denial);
+        }
+        Ok(permit)
     }
 
     /// Dials the backend for a client that may pass, and hands its login on.

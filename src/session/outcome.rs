@@ -13,7 +13,7 @@ use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
 use crate::protocol::tracker::Violation;
-use crate::protocol::user_name::UserNameError;
+use crate::protocol::user_name::{UserName, UserNameError};
 use crate::rules::{ClientAddress, Denial};
 use crate::tls::{CertificateRefusal, Negotiated};
 
@@ -273,6 +273,21 @@ impl Record {
             from_backend: 0,
             started: Instant::now(),
         }
+    }
+
+    /// Tells of a client that is let pass, but would be refused were rules not only reported. `user` and `account` are
+    /// those that it asks for, at login or in `COM_CHANGE_USER`.
+    pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
+        warn!(
+            id = self.id,
+            ?user,
+            account,
+            client = %self.client,
+            client_tls = self.client_tls.map(|tls| tls.version),
+            client_subject = self.subject,
+            reason = denial.to_string(),
+            "would be refused"
+        );
     }
 
     /// Writes the line of a session that logged in.
