@@ -108,11 +108,19 @@ pub fn authorize(
             if is_on_unix_socket(config) {
                 line(out, "note", OWN_OS_USER)?;
             }
+            for denial in permit.reported() {
+                line(out, "reported", format_args!("would be refused: {denial}"))?;
+            }
+            let only_reported = if permit.reported().is_empty() {
+                ""
+            } else {
+                ", because enforcement is report"
+            };
             let account = permit.account();
             line(
                 out,
                 "MAY PASS",
-                format_args!("as {account}; the server asks for the password"),
+                format_args!("as {account}{only_reported}; the server asks for the password"),
             )?;
         }
     }

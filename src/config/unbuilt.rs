@@ -30,16 +30,6 @@ fn refuse_restrictions(file: &File) -> Result<(), Fault> {
         &file.import_accounts,
         "rules in the backend's grant tables would not be enforced",
     )?;
-    if choice(
-        &file.enforcement,
-        &[("enforce", false), ("report", true)],
-        false,
-    )? {
-        refuse(
-            &file.enforcement,
-            "clients would be refused, not only reported",
-        )?;
-    }
     let per_client = &file.limits.or_empty().connections_per_client;
     if per_client.or(0) > 0 {
         refuse(per_client, "one client could take every connection")?;

@@ -61,6 +61,11 @@ pub enum Notice {
         CIPHERS.join(", ")
     )]
     UnknownCipher,
+    /// `enforcement: report`.
+    #[error(
+        "accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: whom they would refuse is only logged"
+    )]
+    OnlyReports,
     /// `state-dir` is written nowhere.
     #[error(
         "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME, $HOME): the certificate is made anew at each start, and clients that trust the old one must be told"

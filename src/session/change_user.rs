@@ -57,9 +57,13 @@ impl DataPort {
         };
         let command = ChangeUser::decode(&packet, wishes.flags)?;
         let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
-        let permit = self
-            .authorize(backend, identity, &user, command.using_password, deadline)
-            .await?;
+        let login = Login {
+            identity,
+            user: &user,
+            using_password: command.using_password,
+            granted: wishes.granted,
+        };
+        let permit = self.authorize(backend, login, deadline, record).await?;
 
         let payload = BackendChangeUser {
             user: &user.encode(command.collation, wishes.server)?,
@@ -90,13 +94,9 @@ impl DataPort {
         .await?;
         let last_word = match &answer {
             Answer::Ok(ok) => {
-                let login = Login {
-                    identity,
-                    user: &user,
-                    using_password: command.using_password,
-                    granted: wishes.granted,
-                };
-                let confirmed = login.confirm(backend, &mut relay.backend, deadline).await?;
+                let confirmed = login
+                    .confirm(backend, &mut relay.backend, deadline, record)
+                    .await?;
                 record.user = Some(user.as_str().to_owned());
                 record.account = Some(permit.account().to_owned());
                 relay.user_changed(status_of_ok(ok)?);

@@ -5,12 +5,12 @@
 //! tables are imported.
 
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
 
-use super::outcome::{End, Failure};
+use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
 use super::{DataPort, Session};
 use crate::backend::Backend;
+use crate::backend::import::NotImported;
 use crate::backend::query::{QueryError, Row, query};
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
@@ -32,7 +32,7 @@ const UNKNOWN_SYSTEM_VARIABLE: u16 = 1193;
 /// `ER_MUST_CHANGE_PASSWORD`
 const MUST_CHANGE_PASSWORD: u16 = 1820;
 
-/// A login that the backend has answered with OK.
+/// A login, or a `COM_CHANGE_USER`, to be judged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Login<'a> {
     pub(super) identity: &'a Identity,
@@ -83,6 +83,7 @@ impl DataPort {
         &self,
         relay: &mut Relay,
         session: &Session,
+        record: &Record,
     ) -> Result<(), End> {
         let Some(user) = relay.unconfirmed.take() else {
             return Ok(());
@@ -95,7 +96,7 @@ impl DataPort {
             granted: session.wishes.granted,
         };
         let confirmed = login
-            .confirm(&session.backend, &mut relay.backend, deadline)
+            .confirm(&session.backend, &mut relay.backend, deadline, record)
             .await
             .map_err(End::NotConfirmed)?;
         relay.unconfirmed = confirmed.unless_certain(user);
@@ -112,6 +113,7 @@ impl Login<'_> {
         backend: &Backend,
         stream: &mut Stream,
         deadline: Instant,
+        record: &Record,
     ) -> Result<Certainty, Failure> {
         let Some(import) = backend.import() else {
             return Ok(Certainty::Certain);
@@ -129,20 +131,36 @@ impl Login<'_> {
             }
         };
         let mut judged = match import.latest() {
-            Some(imported) => self.judge(&imported, &answer),
+            Some(imported) => self.judge(&imported, &answer, record),
             None => Err(Denial::NotImported),
         };
         // made since the last import
         if matches!(judged, Err(Denial::UnknownAccount { .. })) {
             let imported = timeout_at(deadline, import.next()).await;
-            let imported = imported.map_err(|_| Failure::TooSlow)??;
-            judged = self.judge(&imported, &answer);
+            let imported = imported.map_err(|_| Failure::TooSlow)?.map_err(|error| self.not_imported(error))?;
+            judged = self.judge(&imported, &answer, record);
         }
-        judged.map_err(|denial| Failure::denied(denial, self.user, self.using_password))?;
+        judged.map_err(|denial| self.denied(denial))?;
         Ok(match answer {
             Answer::Accounts(_) => Certainty::Certain,
             Answer::PasswordExpired => Certainty::PasswordExpired,
         })
+    }
+
+    pub(super) fn denied(self, denial: Denial) -> Failure {
+        Failure::Denied {
+            denial,
+            user: self.user.as_str().to_owned(),
+            using_password: self.using_password,
+        }
+    }
+
+    pub(super) fn not_imported(self, error: NotImported) -> Failure {
+        Failure::NotImported {
+            error,
+            user: self.user.as_str().to_owned(),
+            using_password: self.using_password,
+        }
     }
 
     fn no_account_named(self) -> Failure {
@@ -152,7 +170,12 @@ impl Login<'_> {
         }
     }
 
-    fn judge(self, imported: &ImportedAccounts, answer: &Answer) -> Result<(), Denial> {
+    fn judge(
+        self,
+        imported: &ImportedAccounts,
+        answer: &Answer,
+        record: &Record,
+    ) -> Result<(), Denial> {
         let confirmed = match answer {
             Answer::PasswordExpired => vec![imported.confirm_expired(self.identity, self.user)?],
             Answer::Accounts(accounts) => accounts
@@ -160,8 +183,8 @@ impl Login<'_> {
                 .map(|account| imported.confirm(self.identity, &account.user, &account.host))
                 .collect::<Result<_, _>>()?,
         };
-        for reported in confirmed.iter().filter_map(Confirmed::reported) {
-            warn!(user = ?self.user, "would be refused: {reported}");
+        for denial in confirmed.iter().filter_map(Confirmed::reported) {
+            record.log_reported(self.user, "the server's choice", denial);
         }
         Ok(())
     }

@@ -205,9 +205,13 @@ impl DataPort {
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
 
-        let permit = self
-            .authorize(&backend, &identity, &user, wishes.using_password, deadline)
-            .await?;
+        let login = Login {
+            identity: &identity,
+            user: &user,
+            using_password: wishes.using_password,
+            granted: wishes.granted,
+        };
+        let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
 
         let Connection {
@@ -238,13 +242,7 @@ impl DataPort {
         endpoint.answered();
         match answer {
             Answer::Ok(ok) => {
-                let login = Login {
-                    identity: &identity,
-                    user: &user,
-                    using_password: wishes.using_password,
-                    granted: wishes.granted,
-                };
-                let confirmed = match login.confirm(&backend, &mut stream, deadline).await {
+                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
                     Ok(confirmed) => confirmed,
                     Err(failure) => {
                         quit(stream).await;
@@ -278,11 +276,16 @@ impl DataPort {
     async fn authorize(
         &self,
         backend: &Backend,
-        identity: &Identity,
-        user: &UserName,
-        using_password: bool,
+        login: Login<'_>,
         deadline: Instant,
+        record: &Record,
     ) -> Result<Permit, Failure> {
+        let Login {
+            identity,
+            user,
+            using_password,
+            ..
+        } = login;
         if backend.gives_away(user.as_str()) {
             return Err(Failure::OwnOsUser {
                 user: user.as_str().to_owned(),
@@ -295,17 +298,18 @@ impl DataPort {
                 timeout_at(deadline, import.accounts_for(user))
                     .await
                     .map_err(|_| Failure::TooSlow)?
-                    .map_err(|error| Failure::NotImported {
-                        error,
-                        user: user.as_str().to_owned(),
-                        using_password,
-                    })?,
+                    .map_err(|error| login.not_imported(error))?,
             ),
         };
-        self.handles
+        let permit = self
+            .handles
             .rules
             .authorize(identity, user, imported.as_deref())
-            .map_err(|denial| Failure::denied(denial, user, using_password))
+            .map_err(|denial| login.denied(denial))?;
+        for denial in permit.reported() {
+            record.log_reported(user, permit.account(), denial);
+        }
+        Ok(permit)
     }
 
     /// Dials the backend for a client that may pass, and hands its login on.
@@ -371,7 +375,7 @@ impl DataPort {
                 Event::ChangeUser => {
                     Box::pin(self.change_user(&mut relay, &session, record)).await
                 }
-                Event::Answered => Box::pin(self.confirm_again(&mut relay, &session)).await,
+                Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");
                     relay.answer(sequence, &unknown_command())

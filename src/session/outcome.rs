@@ -98,14 +98,6 @@ pub(super) fn access_denied(user: &str, address: ClientAddress, using_password: 
 }
 
 impl Failure {
-    pub(super) fn denied(denial: Denial, user: &UserName, using_password: bool) -> Self {
-        Self::Denied {
-            denial,
-            user: user.as_str().to_owned(),
-            using_password,
-        }
-    }
-
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
     pub(super) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
@@ -309,6 +301,21 @@ impl Record {
             from_backend: 0,
             started: Instant::now(),
         }
+    }
+
+    /// Tells of a client that is let pass, but would be refused were rules not only reported. `user` and `account` are
+    /// those that it asks for, at login or in `COM_CHANGE_USER`.
+    pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
+        warn!(
+            id = self.id,
+            ?user,
+            account,
+            client = %self.client,
+            client_tls = self.client_tls.map(|tls| tls.version),
+            client_subject = self.subject,
+            reason = denial.to_string(),
+            "would be refused"
+        );
     }
 
     /// Writes the line of a session that logged in.
