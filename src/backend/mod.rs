@@ -1,8 +1,11 @@
 //! The servers behind mytls: where they are, how they are reached, what they said when last greeted.
 
 mod back_off;
+pub mod client;
 pub mod connect;
+pub mod own_account;
 pub mod probe;
+mod proof;
 pub mod query;
 
 use std::fmt;
