@@ -26,9 +26,7 @@ impl DataPort {
     ) -> Result<(), End> {
         let deadline = Instant::now() + self.handles.limits.login_time;
         relay.begin_packets();
-        let changed = self
-            .try_change_user(relay, session, record, deadline)
-            .await;
+        let changed = self.try_change_user(relay, session, record, deadline).await;
         if let Err(failure) = changed {
             if let Some(reply) = failure.reply(session.identity.address) {
                 // the session ends either way

@@ -137,7 +137,9 @@ impl Login<'_> {
         // made since the last import
         if matches!(judged, Err(Denial::UnknownAccount { .. })) {
             let imported = timeout_at(deadline, import.next()).await;
-            let imported = imported.map_err(|_| Failure::TooSlow)?.map_err(|error| self.not_imported(error))?;
+            let imported = imported
+                .map_err(|_| Failure::TooSlow)?
+                .map_err(|error| self.not_imported(error))?;
             judged = self.judge(&imported, &answer, record);
         }
         judged.map_err(|denial| self.denied(denial))?;

@@ -372,9 +372,7 @@ impl DataPort {
                 }
             };
             let carried_on = match event {
-                Event::ChangeUser => {
-                    Box::pin(self.change_user(&mut relay, &session, record)).await
-                }
+                Event::ChangeUser => Box::pin(self.change_user(&mut relay, &session, record)).await,
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");

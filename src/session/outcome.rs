@@ -328,7 +328,11 @@ impl Record {
             | End::Drained => {
                 session_line!(info, self, end);
             }
-            End::Violation { .. } | End::Stream(_) | End::ChangeUser(_) | End::Cut => {
+            End::Violation { .. }
+            | End::Stream(_)
+            | End::NotConfirmed(_)
+            | End::ChangeUser(_)
+            | End::Cut => {
                 session_line!(warn, self, end);
             }
         }
