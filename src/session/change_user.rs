@@ -92,11 +92,11 @@ impl DataPort {
         .await?;
         let last_word = match &answer {
             Answer::Ok(ok) => {
+                record.user = Some(user.as_str().to_owned());
+                record.account = Some(permit.account().to_owned());
                 let confirmed = login
                     .confirm(backend, &mut relay.backend, deadline, record)
                     .await?;
-                record.user = Some(user.as_str().to_owned());
-                record.account = Some(permit.account().to_owned());
                 relay.user_changed(status_of_ok(ok)?);
                 relay.unconfirmed = confirmed.unless_certain(user);
                 ok

@@ -4,6 +4,8 @@
 //! another account than the one that the client is now, and that one's requirement must be met too. Only where grant
 //! tables are imported.
 
+use std::fmt;
+
 use tokio::time::{Instant, timeout_at};
 
 use super::outcome::{End, Failure, Record};
@@ -58,6 +60,13 @@ struct AccountText {
     host: String,
 }
 
+/// As servers print it.
+impl fmt::Display for AccountText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'@'{}'", self.user, self.host)
+    }
+}
+
 /// How sure it is which account the server chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Certainty {
@@ -83,7 +92,7 @@ impl DataPort {
         &self,
         relay: &mut Relay,
         session: &Session,
-        record: &Record,
+        record: &mut Record,
     ) -> Result<(), End> {
         let Some(user) = relay.unconfirmed.take() else {
             return Ok(());
@@ -113,7 +122,7 @@ impl Login<'_> {
         backend: &Backend,
         stream: &mut Stream,
         deadline: Instant,
-        record: &Record,
+        record: &mut Record,
     ) -> Result<Certainty, Failure> {
         let Some(import) = backend.import() else {
             return Ok(Certainty::Certain);
@@ -144,7 +153,10 @@ impl Login<'_> {
         }
         judged.map_err(|denial| self.denied(denial))?;
         Ok(match answer {
-            Answer::Accounts(_) => Certainty::Certain,
+            Answer::Accounts(accounts) => {
+                record.account = accounts.last().map(AccountText::to_string);
+                Certainty::Certain
+            }
             Answer::PasswordExpired => Certainty::PasswordExpired,
         })
     }

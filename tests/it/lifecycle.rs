@@ -55,8 +55,8 @@ fn wrong_value_is_shown_with_its_place() {
 #[test]
 fn restricting_key_that_is_not_built_yet_is_an_error() {
     check_wrong(
-        "import-accounts: { user: mytls, password-file: secret }",
-        &["import-accounts"],
+        "limits: { connections-per-client: 10 }",
+        &["connections-per-client"],
     );
 }
 
