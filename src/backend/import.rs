@@ -356,3 +356,6 @@ impl Progress {
             .map(Arc::clone)
     }
 }
+
+#[cfg(test)]
+mod tests;
