@@ -100,7 +100,7 @@ pub fn authorize(
             transport,
         };
         rules
-            .authorize(&identity, &client.user)
+            .authorize(&identity, &client.user, None)
             .map_err(|denial| denial.to_string())
     });
     match &permitted {
@@ -116,11 +116,19 @@ pub fn authorize(
             {
                 line(out, "note", IMPORTED)?;
             }
+            for denial in permit.reported() {
+                line(out, "reported", format_args!("would be refused: {denial}"))?;
+            }
+            let only_reported = if permit.reported().is_empty() {
+                ""
+            } else {
+                ", because enforcement is report"
+            };
             let account = permit.account();
             line(
                 out,
                 "MAY PASS",
-                format_args!("as {account}; the server asks for the password"),
+                format_args!("as {account}{only_reported}; the server asks for the password"),
             )?;
         }
     }

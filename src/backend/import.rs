@@ -80,8 +80,9 @@ pub enum NotImported {
     /// No import ever went well.
     #[error("the server's accounts were never imported: {0}")]
     Never(Arc<str>),
-    /// The user is not among the accounts of the last import that went well, and the one that was waited for failed.
-    #[error("the last import does not have this user, and the next one failed: {0}")]
+    /// What is asked for is not among the accounts of the last import that went well, and the one that was waited for
+    /// failed.
+    #[error("the last import does not have this account, and the next one failed: {0}")]
     Failed(Arc<str>),
     /// mytls is ending and imports no more.
     #[error("mytls is ending: nothing is imported any more")]
@@ -153,22 +154,22 @@ impl Import {
         &self,
         user: &UserName,
     ) -> Result<Arc<ImportedAccounts>, NotImported> {
+        let held = self.progress.borrow().holding(user);
+        match held {
+            Some(accounts) => Ok(accounts),
+            None => self.next().await,
+        }
+    }
+
+    /// The accounts of the next import to start. Cancel safe. Not bounded: the caller has a deadline.
+    pub async fn next(&self) -> Result<Arc<ImportedAccounts>, NotImported> {
         let mut progress = self.progress.subscribe();
-        let next = {
-            let now = progress.borrow();
-            if let Some(accounts) = now.holding(user) {
-                return Ok(accounts);
-            }
-            now.started + 1
-        };
+        let next = progress.borrow().started + 1;
         self.ask_for(next);
         let now = progress
             .wait_for(|now| now.finished >= next || now.ended)
             .await
             .map_err(|_| NotImported::Ended)?;
-        if let Some(accounts) = now.holding(user) {
-            return Ok(accounts);
-        }
         match (&now.latest, &now.failure) {
             _ if now.finished < next => Err(NotImported::Ended),
             (Some(accounts), None) => Ok(Arc::clone(accounts)),

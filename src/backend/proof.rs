@@ -92,7 +92,9 @@ mod tests {
     const SALT: &[u8; SALT_BYTES] = b"\x0a/JoKI\"0XLrJ%\x0d\x03PR\x02\x17\x15";
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }
 
     // As a server checks it, by what MariaDB 10.11 keeps of the password `app-pw`.

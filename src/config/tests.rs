@@ -9,7 +9,7 @@ use super::*;
 use crate::backend::own_account::{OwnAccount, PasswordSource};
 use crate::backend::{Endpoint, Security};
 use crate::protocol::user_name::UserName;
-use crate::rules::{AccountName, AccountRule, Requirement};
+use crate::rules::{AccountName, AccountRule, Enforcement, Requirement};
 
 const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
 
@@ -130,6 +130,7 @@ fn defaults_are_what_the_design_says() {
             default_requirement: Requirement::None,
             require_secure_transport: false,
             client_names: None,
+            enforcement: Enforcement::Enforce,
         },
         backends: vec![backend::Settings {
             role: Role::Source,
@@ -347,6 +348,14 @@ fn what_weakens_or_admits_nobody_is_a_warning() {
     for (text, expected) in cases {
         assert_eq!(warnings(&format!("{LEAST}{text}\n")), [expected], "{text}");
     }
+    let only_reported = warnings(&format!("{LEAST}enforcement: report\n"));
+    assert_eq!(
+        only_reported,
+        [
+            "2: enforcement: accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: \
+             whom they would refuse is only logged"
+        ]
+    );
     let with_ca = format!("{LEAST}default-require: X509\nsecurity: {{ssl-ca: ca.pem}}\n");
     assert_eq!(warnings(&with_ca), [""; 0]);
 }

@@ -26,16 +26,6 @@ pub(super) fn check(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
 }
 
 fn refuse_restrictions(file: &File) -> Result<(), Fault> {
-    if choice(
-        &file.enforcement,
-        &[("enforce", false), ("report", true)],
-        false,
-    )? {
-        refuse(
-            &file.enforcement,
-            "clients would be refused, not only reported",
-        )?;
-    }
     let per_client = &file.limits.or_empty().connections_per_client;
     if per_client.or(0) > 0 {
         refuse(per_client, "one client could take every connection")?;

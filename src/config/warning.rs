@@ -61,6 +61,11 @@ pub enum Notice {
         CIPHERS.join(", ")
     )]
     UnknownCipher,
+    /// `enforcement: report`.
+    #[error(
+        "accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: whom they would refuse is only logged"
+    )]
+    OnlyReports,
     /// `import-accounts.hosts: ignore`.
     #[error("users are not refused for coming from an address that none of their accounts admits")]
     HostsIgnored,

@@ -22,6 +22,7 @@ mod mysql_async_client;
 mod password;
 mod password_servers;
 mod relay;
+mod report;
 mod requirements;
 mod responses;
 mod scripted;
