@@ -21,6 +21,7 @@ use crate::tls::{self, Acceptor, MaterialError, ServerSettings, TlsVersion};
 
 const NO_AUTHORITY: &str =
     "security has no ssl-ca: no certificate can be verified, and clients are not asked for one";
+const IMPORTED: &str = "import-accounts: the server's own accounts judge too, and they are not known without asking it";
 const OWN_OS_USER: &str =
     "the server is on a Unix socket: there the name of mytls' own OS user is refused all the same";
 
@@ -107,6 +108,13 @@ pub fn authorize(
         Ok(permit) => {
             if is_on_unix_socket(config) {
                 line(out, "note", OWN_OS_USER)?;
+            }
+            if config
+                .backends
+                .iter()
+                .any(|backend| backend.import.is_some())
+            {
+                line(out, "note", IMPORTED)?;
             }
             for denial in permit.reported() {
                 line(out, "reported", format_args!("would be refused: {denial}"))?;

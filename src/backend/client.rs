@@ -260,7 +260,9 @@ impl Exchange<'_> {
             key.and_then(|key| self.clear().encrypt(&key, salt))
                 .ok_or(LoginError::NoRsaKey)?
         } else if self.plugin == AuthPlugin::Parsec {
-            proof::parsec(self.password.as_bytes(), &self.data, packet)?
+            // MariaDB 11.8 puts it into an AuthMoreData (run)
+            let salt = read_more_data(packet).unwrap_or(packet);
+            proof::parsec(self.password.as_bytes(), &self.data, salt)?
         } else {
             return Err(Malformed {
                 field: "authentication data",

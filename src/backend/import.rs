@@ -357,3 +357,6 @@ impl Progress {
             .map(Arc::clone)
     }
 }
+
+#[cfg(test)]
+mod tests;
