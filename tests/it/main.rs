@@ -11,6 +11,7 @@ mod authorize;
 mod backend;
 mod change_user;
 mod common_names;
+mod confirm;
 mod greeting;
 mod handed_on;
 mod import;
