@@ -85,6 +85,7 @@ impl Client {
     ///
     /// Not cancel safe: a connection that is dropped here counts towards the server's `max_connect_errors`.
     pub async fn log_in(backend: &Backend, account: &OwnAccount) -> Result<Self, LoginError> {
+        // a small file of this machine's: it is not worth a thread of its own
         let password = account.password.read()?;
         let granted =
             Capabilities::REQUIRED | Capabilities::CLIENT_MYSQL | Capabilities::CONNECT_ATTRS;
