@@ -47,7 +47,7 @@ impl Status {
     }
 }
 
-/// What the capabilities of a session change in the form of its responses.
+/// What the capabilities of a session change in the form of its responses, and of one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Form {
     /// `CLIENT_DEPRECATE_EOF`: no EOF after definitions, and an OK in place of the EOF after rows.
@@ -58,6 +58,8 @@ pub struct Form {
     /// `MARIADB_CLIENT_CACHE_METADATA` (MariaDB, extended): a byte after a column count says whether definitions
     /// follow.
     pub cache_metadata: bool,
+    /// `CLIENT_QUERY_ATTRIBUTES` (MySQL): the text of a `COM_QUERY` stands behind parameters.
+    pub query_attributes: bool,
 }
 
 /// The first packet of a result.

@@ -350,6 +350,7 @@ fn form(granted: Capabilities) -> Form {
         deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
         optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
         cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
+        query_attributes: granted.contains(Capabilities::QUERY_ATTRIBUTES),
     }
 }
 
