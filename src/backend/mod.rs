@@ -3,6 +3,7 @@
 mod back_off;
 pub mod connect;
 pub mod probe;
+mod server;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tracing::info;
 
 use self::back_off::BackOff;
 use self::connect::ConnectError;
+pub use self::server::Server;
 use crate::net::stream::StreamError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;

@@ -64,13 +64,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
             remark(key.location());
         }
     }
-    if choice(
-        &file.tls_status,
-        &[("client", true), ("backend", false)],
-        false,
-    )? {
-        remark(file.tls_status.location());
-    }
     let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
     for key in [&limits.idle_time, &limits.life_time, &drain.min] {
         if !duration(key, Duration::ZERO, Zero::Allowed)?.is_zero() {

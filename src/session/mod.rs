@@ -12,6 +12,8 @@ mod password;
 mod password_key;
 mod registry;
 mod relay;
+mod rewrite;
+mod tls_status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +29,9 @@ use self::authenticate::{Answer, authenticate};
 use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
 pub use self::password_key::PasswordKey;
-use self::registry::Registry;
+use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
+pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
@@ -81,6 +84,8 @@ pub struct Handles {
     pub backends: Backends,
     /// How many, how long.
     pub limits: Limits,
+    /// Whose TLS the status variables of a session tell of.
+    pub tls_status: TlsStatus,
     /// For ids and salts.
     pub random: &'static dyn SecureRandom,
     /// For passwords of clients on an insecure side.
@@ -111,6 +116,7 @@ struct Slots {
 #[derive(Debug)]
 struct Authenticated {
     backend: Stream,
+    place: Place,
     identity: Identity,
     wishes: Wishes,
 }
@@ -155,7 +161,7 @@ impl DataPort {
         let authenticated = Box::pin(self.login(&mut client, address, &mut record)).await;
         drop(before_login);
         match authenticated {
-            Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
+            Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
             Err(failure @ Failure::BackendNotSeen(_)) => {
                 refuse_in_place_of_greeting(client, &record, &failure).await;
             }
@@ -198,6 +204,8 @@ impl DataPort {
         let Connection {
             stream: mut backend,
             endpoint,
+            server,
+            connection_id,
             ..
         } = self
             .connect(&backend, &user, &wishes, &permit, record)
@@ -226,6 +234,10 @@ impl DataPort {
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
                 Ok(Authenticated {
                     backend,
+                    place: Place {
+                        server,
+                        id: connection_id,
+                    },
                     identity,
                     // a change of user brings its own
                     wishes: Wishes {
@@ -306,12 +318,20 @@ impl DataPort {
     }
 
     /// From the backend's OK to the close of both connections.
-    async fn relay(&self, client: Stream, authenticated: Authenticated, record: &mut Record) {
+    async fn relay(
+        &self,
+        client: Stream,
+        authenticated: Authenticated,
+        id: &SessionId,
+        record: &mut Record,
+    ) {
         let Authenticated {
             backend,
+            place,
             identity,
             wishes,
         } = authenticated;
+        let reachable = id.reachable_at(place);
         let mut relay = Relay::new(client, backend, Tracker::new(form(wishes.granted)));
         let end = loop {
             let event = tokio::select! {
@@ -327,6 +347,12 @@ impl DataPort {
                 Event::ChangeUser => {
                     Box::pin(self.change_user(&mut relay, &identity, &wishes, record)).await
                 }
+                Event::Read => {
+                    relay.change_command(|payload, client| {
+                        self.rewritten(payload, client, &wishes, &reachable.place)
+                    });
+                    Ok(())
+                }
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");
                     relay.answer(sequence, &unknown_command())
@@ -338,6 +364,8 @@ impl DataPort {
                 break end;
             }
         };
+        // whoever names it now must not hit what a server that starts again calls the same
+        drop(reachable);
         (record.from_client, record.from_backend) = (relay.from_client, relay.from_backend);
         record.log_end(&end);
         relay.close(&end).await;

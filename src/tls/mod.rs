@@ -13,6 +13,7 @@ mod auto;
 mod backend_names;
 mod certificate;
 mod connector;
+mod dates;
 mod description;
 mod failure;
 mod flaw;
@@ -41,6 +42,7 @@ pub use self::{
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
     connector::{Connector, ConnectorError, server_name},
+    dates::CertificateDates,
     description::describe,
     failure::handshake_reason,
     flaw::Flaw,
