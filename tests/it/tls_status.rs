@@ -117,7 +117,7 @@ fn each_kind_of_server_is_asked_in_its_own_way() {
         (Greeting::mysql(), "FROM performance_schema.session_status)"),
         (
             Greeting::mariadb(),
-            "FROM information_schema.SESSION_STATUS)",
+            "FROM information_schema.session_status)",
         ),
         (Greeting::tidb(), "SELECT _utf8mb4'Ssl_version' COLLATE"),
     ] {

@@ -2,7 +2,8 @@
 //!
 //! The question stays what it was, and the server answers it; only the table that it is put to is replaced by one in
 //! which the values of this session's TLS are those of the client's side. So which names a pattern fits, in which order
-//! they come, and whatever else the statement says is the server's to decide.
+//! they come, and whatever else the statement says is the server's to decide. Of what `SHOW STATUS` shows, MySQL's tables
+//! lack the `Com_…` counters.
 //!
 //! <https://dev.mysql.com/doc/refman/9.7/en/show-status.html>, <https://mariadb.com/kb/en/show-status/>
 
@@ -92,9 +93,10 @@ fn with_values(
 
 /// `SHOW [GLOBAL | SESSION | LOCAL] STATUS {LIKE 'pattern' | WHERE condition} [;]`
 fn show(text: &str, tokens: &[Token<'_>], server: ServerKind, values: &Values) -> Option<String> {
-    let rest = match tokens {
-        [_show, scope, rest @ ..] if scope.is_any(&["GLOBAL", "SESSION", "LOCAL"]) => rest,
-        [_show, rest @ ..] => rest,
+    let (scope, rest) = match tokens {
+        [_show, global, rest @ ..] if global.is_any(&["GLOBAL"]) => ("global", rest),
+        [_show, session, rest @ ..] if session.is_any(&["SESSION", "LOCAL"]) => ("session", rest),
+        [_show, rest @ ..] => ("session", rest),
         [] => return None,
     };
     let [status, filter, rest @ ..] = rest else {
@@ -117,18 +119,18 @@ fn show(text: &str, tokens: &[Token<'_>], server: ServerKind, values: &Values) -
     };
     let rows = match server {
         ServerKind::MySql => format!(
-            "SELECT VARIABLE_NAME AS Variable_name, {} AS Value FROM performance_schema.session_status",
+            "SELECT VARIABLE_NAME AS Variable_name, {} AS Value FROM performance_schema.{scope}_status",
             case(values)
         ),
         ServerKind::MariaDb => format!(
-            "SELECT {MARIADB_NAME} AS Variable_name, {} AS Value FROM information_schema.SESSION_STATUS",
+            "SELECT {MARIADB_NAME} AS Variable_name, {} AS Value FROM information_schema.{scope}_status",
             case(values)
         ),
         ServerKind::TiDb => literal_rows(values),
         ServerKind::OldMySql => return None,
     };
     Some(format!(
-        "SELECT * FROM ({rows}) AS session_status WHERE {condition}"
+        "SELECT * FROM ({rows}) AS {scope}_status WHERE {condition}"
     ))
 }
 
@@ -325,37 +327,46 @@ mod tests {
     /// What the servers answer to these is in `tests/lab`: here it is what they are asked.
     #[test]
     fn show_status_asks_the_table_that_it_shows() {
-        let mysql = |condition: &str| {
+        let mysql = |scope: &str, condition: &str| {
             format!(
                 "SELECT * FROM (SELECT VARIABLE_NAME AS Variable_name, CASE VARIABLE_NAME WHEN 'Ssl_cipher' THEN 'C' \
                  WHEN 'Ssl_version' THEN 'V' ELSE VARIABLE_VALUE END AS Value \
-                 FROM performance_schema.session_status) AS session_status WHERE {condition}"
+                 FROM performance_schema.{scope}_status) AS {scope}_status WHERE {condition}"
             )
         };
-        for (text, condition) in [
-            ("SHOW STATUS LIKE 'ssl%'", "Variable_name LIKE 'ssl%'"),
+        for (text, scope, condition) in [
+            (
+                "SHOW STATUS LIKE 'ssl%'",
+                "session",
+                "Variable_name LIKE 'ssl%'",
+            ),
             (
                 "show global status like 'Ssl_cipher';",
+                "global",
                 "Variable_name LIKE 'Ssl_cipher'",
             ),
             (
-                "SHOW SESSION STATUS LIKE \"ssl\\_%\" -- x",
-                "Variable_name LIKE \"ssl\\_%\"",
+                r#"SHOW SESSION STATUS LIKE "ssl\_%" -- x"#,
+                "session",
+                r#"Variable_name LIKE "ssl\_%""#,
             ),
             (
                 "/* app */ SHOW LOCAL STATUS LIKE 'it''s ssl'",
+                "session",
                 "Variable_name LIKE 'it''s ssl'",
             ),
             (
-                "SHOW STATUS WHERE Variable_name IN ('Ssl_cipher', 'Uptime') AND Value <> '' ;",
+                "SHOW GLOBAL STATUS WHERE Variable_name IN ('Ssl_cipher', 'Uptime') AND Value <> '' ;",
+                "global",
                 "Variable_name IN ('Ssl_cipher', 'Uptime') AND Value <> ''",
             ),
             (
                 "SHOW STATUS WHERE `Variable_name` = ?",
+                "session",
                 "`Variable_name` = ?",
             ),
         ] {
-            assert_eq!(asked(text, MySql), Some(mysql(condition)), "{text}");
+            assert_eq!(asked(text, MySql), Some(mysql(scope, condition)), "{text}");
         }
         assert_eq!(
             asked("SHOW STATUS LIKE 'ssl%'", MariaDb).as_deref(),
@@ -363,7 +374,7 @@ mod tests {
                 "SELECT * FROM (SELECT IF(VARIABLE_NAME LIKE 'WSREP%', LOWER(VARIABLE_NAME), \
                  CONCAT(LEFT(VARIABLE_NAME, 1), LOWER(SUBSTRING(VARIABLE_NAME, 2)))) AS Variable_name, \
                  CASE VARIABLE_NAME WHEN 'Ssl_cipher' THEN 'C' WHEN 'Ssl_version' THEN 'V' ELSE VARIABLE_VALUE END AS Value \
-                 FROM information_schema.SESSION_STATUS) AS session_status WHERE Variable_name LIKE 'ssl%'"
+                 FROM information_schema.session_status) AS session_status WHERE Variable_name LIKE 'ssl%'"
             )
         );
         assert_eq!(
