@@ -11,11 +11,15 @@ mod acceptor;
 mod authorities;
 mod auto;
 mod backend_names;
+mod ca;
 mod certificate;
 mod connector;
 mod description;
 mod failure;
 mod flaw;
+mod inventory;
+mod issuing;
+mod key_kind;
 mod material;
 mod names;
 mod negotiated;
@@ -40,10 +44,14 @@ pub use self::{
     acceptor::{Acceptor, AcceptorError},
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
+    ca::{NewIdentity, Request, SigningCa, SigningCaError},
     connector::{Connector, ConnectorError, server_name},
-    description::describe,
+    description::{Description, Part, describe},
     failure::handshake_reason,
     flaw::Flaw,
+    inventory::{Item, PublicHalf, RevocationSummary, Signer, certificates_in, inventory},
+    issuing::{HostName, IssueError, NewKey, NoHostName},
+    key_kind::KeyKind,
     negotiated::{CIPHERS, Negotiated},
     pem::client_chain,
     problem::{MaterialError, Problem},
