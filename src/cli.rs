@@ -139,7 +139,7 @@ pub struct New {
     #[arg(long = "cn", value_name = "NAME")]
     pub clients: Vec<CommonName>,
 
-    /// A host name or IP address of the server, beside localhost, 127.0.0.1 and ::1. May be repeated. [default: this
+    /// A host name or IP address of the server, beside `localhost`, `127.0.0.1` and `::1`. May be repeated. [default: this
     /// machine's name]
     #[arg(long = "san", value_name = "HOST")]
     pub hosts: Vec<HostName>,

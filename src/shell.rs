@@ -17,3 +17,31 @@ pub fn quoted(text: &str) -> String {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn shell_reads_a_word_as_it_was() {
+        for text in [
+            "",
+            "plain/a-b_c.1",
+            "a b",
+            "O'Hara",
+            "$HOME",
+            "a\\",
+            "`id`",
+            "~",
+            "\u{eb}",
+        ] {
+            let output = Command::new("/bin/sh")
+                .args(["-c", &format!("printf %s {}", quoted(text))])
+                .output()
+                .expect("a shell");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), text);
+        }
+    }
+}

@@ -39,7 +39,7 @@ pub fn print(
     if detail == Detail::Full {
         let key = format!(
             "{}; signed with {}",
-            description.key.name, description.signature
+            description.key.name, description.signature.name
         );
         line(out, "key", &key)?;
         line(out, "for", &purpose(&description))?;
@@ -115,6 +115,9 @@ mod tests {
     #[test]
     fn nothing_moves_the_cursor_or_turns_the_line_round() {
         let hostile = "a\u{1b}[2Jb\nc\u{202e}d\u{7f}\u{9b}\\\u{eb}…";
-        assert_eq!(printable(hostile), "a\\u{1b}[2Jb\\nc\\u{202e}d\\u{7f}\\u{9b}\\\u{eb}…");
+        assert_eq!(
+            printable(hostile),
+            "a\\u{1b}[2Jb\\nc\\u{202e}d\\u{7f}\\u{9b}\\\u{eb}…"
+        );
     }
 }

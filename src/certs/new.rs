@@ -155,9 +155,10 @@ pub fn new(order: &Order, out: &mut impl Write) -> Result<(), NewError> {
         writeln!(out, "(--cn NAME makes one for another client)")?;
         return Ok(());
     }
+    let longest = files.iter().map(|file| file.name.len()).max().unwrap_or(0);
+    writeln!(out, "made in {}:", order.directory.display())?;
     for file in &files {
-        let path = folder.path(&file.name);
-        writeln!(out, "made {:<24} {}", path.display(), file.purpose)?;
+        writeln!(out, "  {:<longest$}  {}", file.name, file.purpose)?;
     }
     let ready = Ready {
         folder: &order.directory,
@@ -329,4 +330,48 @@ fn create(path: &Path, file: &File) -> Result<(), (bool, io::Error)> {
         .write_all(&file.text)
         .and_then(|()| opened.sync_all())
         .map_err(|error| (true, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Another process has been faster, or the disk is full.
+    #[test]
+    fn what_was_written_before_a_failure_is_taken_away_and_nothing_else() {
+        let directory = TempDir::new().expect("a folder");
+        let theirs = directory.path().join("b");
+        fs::write(&theirs, "theirs").expect("written");
+        let files = ["a", "b", "c"].map(|name| File::key(name, b"ours"));
+        let error = Folder(directory.path()).write(&files).expect_err("refused");
+        assert!(
+            matches!(&error, NewError::Write { path, .. } if *path == theirs),
+            "{error}"
+        );
+        assert_eq!(fs::read(&theirs).expect("there"), b"theirs");
+        assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn link_that_leads_nowhere_is_not_written_through() {
+        let directory = TempDir::new().expect("a folder");
+        let outside = directory.path().join("outside");
+        std::os::unix::fs::symlink(&outside, directory.path().join("ca.pem")).expect("linked");
+        let folder = Folder(directory.path());
+        assert!(matches!(folder.has(&CA), Err(NewError::Half { .. })));
+        folder
+            .write(&[File::key("ca.pem", b"")])
+            .expect_err("refused");
+        assert!(!outside.exists());
+    }
+
+    #[test]
+    fn text_that_is_no_common_name_is_refused() {
+        for text in ["", "a\nb", "a\0", &"a".repeat(65)] {
+            assert_eq!(text.parse::<CommonName>(), Err(NoCommonName), "{text:?}");
+        }
+        assert!("\u{eb}".repeat(64).parse::<CommonName>().is_ok());
+    }
 }

@@ -140,3 +140,28 @@ fn yaml(text: &str) -> String {
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Read by a parser of YAML that is not ours.
+    #[test]
+    fn scalars_mean_the_same_to_a_parser() {
+        for text in [
+            "/etc/mytls/ca.pem",
+            "'app'@'%'",
+            "SUBJECT '/CN=a: b #c'",
+            "SUBJECT '/CN=a'",
+            r#"a\"b"#,
+            "a:",
+            "- a",
+            "",
+            "/Zo\u{eb}",
+        ] {
+            let read: String = serde_saphyr::from_str(&yaml(text)).expect(text);
+            assert_eq!(read, text);
+        }
+        assert_eq!(yaml("/etc/ca.pem"), "/etc/ca.pem");
+    }
+}

@@ -63,7 +63,7 @@ pub fn show(targets: &[String], out: &mut impl Write) -> Result<bool, ShowError>
         writeln!(out, "{}", printable(target))?;
         good &= match each {
             Shown::File(items) => print_file(out, items, &all, now)?,
-            Shown::Server(server) => server.print(out, now)?,
+            Shown::Server(server) => server.print(out, &all, now)?,
         };
     }
     Ok(good)
@@ -128,7 +128,7 @@ fn print_file(
     now: UnixTime,
 ) -> io::Result<bool> {
     let chain: Vec<_> = certificates(items).cloned().collect();
-    let good = print_chain(out, &chain, Part::Unknown, now)?;
+    let good = print_chain(out, &chain, all, Part::Unknown, now)?;
     for item in items {
         match item {
             Item::Certificate(_) => {}
@@ -144,6 +144,7 @@ fn print_file(
 fn print_chain(
     out: &mut impl Write,
     chain: &[CertificateDer<'_>],
+    all: &[CertificateDer<'_>],
     first: Part,
     now: UnixTime,
 ) -> io::Result<bool> {
@@ -161,7 +162,7 @@ fn print_chain(
         };
         let is_valid = block::print(out, certificate, part, Detail::Full, now)?;
         good &= is_valid || position > 0;
-        line(out, "signer", &signer(certificate, chain).to_string())?;
+        line(out, "signer", &signer(certificate, chain, all).to_string())?;
     }
     Ok(good)
 }
@@ -171,19 +172,32 @@ enum SignedBy {
     Itself,
     Number(usize),
     Namesake(usize),
+    Another,
     Nobody,
 }
 
-fn signer(certificate: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> SignedBy {
+/// Looked for in its own file or chain first, then in all that is shown.
+fn signer(
+    certificate: &CertificateDer<'_>,
+    chain: &[CertificateDer<'_>],
+    all: &[CertificateDer<'_>],
+) -> SignedBy {
     if Signer::of(certificate, certificate) == Signer::Signed {
         return SignedBy::Itself;
     }
-    let mut found = SignedBy::Nobody;
+    let signed = |issuer| Signer::of(certificate, issuer) == Signer::Signed;
+    let mut found = if all.iter().any(signed) {
+        SignedBy::Another
+    } else {
+        SignedBy::Nobody
+    };
     for (position, issuer) in chain.iter().enumerate() {
         match Signer::of(certificate, issuer) {
             Signer::Signed => return SignedBy::Number(position + 1),
-            Signer::NameOnly => found = SignedBy::Namesake(position + 1),
-            Signer::Other => {}
+            Signer::NameOnly if matches!(found, SignedBy::Nobody) => {
+                found = SignedBy::Namesake(position + 1);
+            }
+            Signer::NameOnly | Signer::Other => {}
         }
     }
     found
@@ -198,7 +212,8 @@ impl fmt::Display for SignedBy {
                 f,
                 "certificate {number} by its name, but not by its key (or the algorithm is not supported)"
             ),
-            Self::Nobody => f.write_str("not here"),
+            Self::Another => f.write_str("another certificate that is shown here"),
+            Self::Nobody => f.write_str("not shown here"),
         }
     }
 }
@@ -270,14 +285,19 @@ impl Server {
             })
     }
 
-    fn print(&self, out: &mut impl Write, now: UnixTime) -> io::Result<bool> {
+    fn print(
+        &self,
+        out: &mut impl Write,
+        all: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> io::Result<bool> {
         line(out, "version", &self.version)?;
         let Some(tls) = &self.tls else {
             line(out, "TLS", "none: the server does not offer it")?;
             return Ok(false);
         };
         line(out, "TLS", &tls.negotiated)?;
-        print_chain(out, &tls.chain, Part::Server, now)
+        print_chain(out, &tls.chain, all, Part::Server, now)
     }
 }
 

@@ -1,15 +1,16 @@
 //! What a certificate says, for a person.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use x509_parser::{certificate::X509Certificate, extensions::ExtendedKeyUsage};
+use x509_parser::{asn1_rs::Oid, certificate::X509Certificate, extensions::ExtendedKeyUsage};
 
-use super::certificate::{Validity, host_names, is_version_1, parse};
+use super::algorithm::Algorithm;
+use super::certificate::{Validity, is_version_1, parse};
 use super::flaw::{Flaw, timestamp};
 use super::issuing::DAY;
-use super::key_kind::{KeyKind, signature};
 use super::names::{name, names};
 use crate::rules::Certificate;
 
@@ -52,9 +53,9 @@ pub struct Description {
     /// Last moment.
     pub not_after: UnixTime,
     /// Its key.
-    pub key: KeyKind,
-    /// OpenSSL's name of the algorithm that it was signed with.
-    pub signature: String,
+    pub key: Algorithm,
+    /// How it was signed.
+    pub signature: Algorithm,
     /// SHA-256 over all of it, in hexadecimal.
     pub fingerprint: String,
     /// Whether it may sign others.
@@ -62,9 +63,6 @@ pub struct Description {
     /// `serverAuth`, `clientAuth` and other extended key usages; none written is none here.
     pub purposes: Vec<String>,
     is_version_1: bool,
-    is_signature_sound: bool,
-    is_self_issued: bool,
-    names_hosts: bool,
 }
 
 impl Description {
@@ -72,21 +70,17 @@ impl Description {
     pub fn of(der: &CertificateDer<'_>) -> Result<Self, Flaw> {
         let certificate = parse(der)?;
         let validity = Validity::of(&certificate);
-        let (signature, is_signature_sound) = signature(&certificate.signature_algorithm.algorithm);
         Ok(Self {
             names: names(der)?,
             serial: hexadecimal(certificate.raw_serial()),
             not_before: validity.not_before,
             not_after: validity.not_after,
-            key: KeyKind::of(certificate.public_key()),
-            signature,
+            key: Algorithm::of_key(certificate.public_key()),
+            signature: Algorithm::of_signature(&certificate.signature_algorithm.algorithm),
             fingerprint: hexadecimal(digest(&SHA256, der).as_ref()),
             is_ca: certificate.is_ca(),
             purposes: purposes(&certificate),
             is_version_1: is_version_1(&certificate),
-            is_signature_sound,
-            is_self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
-            names_hosts: !host_names(&certificate).is_empty(),
         })
     }
 
@@ -117,7 +111,7 @@ impl Description {
             State::Over => warnings.push("it has expired; renew it".to_owned()),
             State::Later => warnings.push("it is not valid yet; is the clock right?".to_owned()),
             State::Now(days) if days < SOON_DAYS => {
-                warnings.push(format!("it expires in less than {} days", days + 1));
+                warnings.push("it expires soon; renew it".to_owned());
             }
             State::Now(_) => {}
         }
@@ -128,8 +122,8 @@ impl Description {
             ));
         }
         // nobody checks what a root says of itself
-        if !self.is_signature_sound && !self.is_self_issued {
-            let name = &self.signature;
+        if !self.signature.is_sound && !self.is_self_issued() {
+            let name = &self.signature.name;
             warnings.push(format!(
                 "its signature ({name}) is too weak, or not supported"
             ));
@@ -148,7 +142,7 @@ impl Description {
                     .any(|purpose| purpose == needed || purpose == ANY)
         };
         let part = match part {
-            Part::Unknown if self.is_ca || (self.is_version_1 && self.is_self_issued) => {
+            Part::Unknown if self.is_ca || (self.is_version_1 && self.is_self_issued()) => {
                 Part::Authority
             }
             Part::Unknown if self.purposes.iter().any(|purpose| purpose == SERVER) => Part::Server,
@@ -157,16 +151,24 @@ impl Description {
         match part {
             Part::Authority if self.is_ca || self.is_version_1 => None,
             Part::Authority => Some(Flaw::NotACa),
-            Part::Unknown | Part::Server | Part::Client if self.is_version_1 => {
+            Part::Server | Part::Client | Part::Unknown if self.is_version_1 => {
                 Some(Flaw::Version1)
             }
-            Part::Unknown => None,
             Part::Server | Part::Client if self.is_ca => Some(Flaw::CaAsLeaf),
             Part::Server if !allows(SERVER) => Some(Flaw::WrongPurpose { needed: SERVER }),
             Part::Client if !allows(CLIENT) => Some(Flaw::WrongPurpose { needed: CLIENT }),
-            Part::Server if !self.names_hosts => Some(Flaw::NoName),
-            Part::Server | Part::Client => None,
+            Part::Server if !self.names_hosts() => Some(Flaw::NoName),
+            Part::Server | Part::Client | Part::Unknown => None,
         }
+    }
+
+    fn is_self_issued(&self) -> bool {
+        self.names.subject == self.names.issuer
+    }
+
+    fn names_hosts(&self) -> bool {
+        let names = &self.names.alternative_names;
+        !names.dns.is_empty() || !names.addresses.is_empty()
     }
 
     fn state(&self, now: UnixTime) -> State {
@@ -222,12 +224,129 @@ fn purposes(certificate: &X509Certificate<'_>) -> Vec<String> {
     ];
     let known = known
         .into_iter()
-        .filter_map(|(is_there, name)| is_there.then(|| name.to_owned()));
-    known
-        .chain(other.iter().map(|purpose| purpose.to_id_string()))
-        .collect()
+        .filter(|(is_there, _)| *is_there)
+        .map(|(_, name)| name.to_owned());
+    known.chain(other.iter().map(Oid::to_id_string)).collect()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        // a string takes all
+        let _ = write!(text, "{byte:02X}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
+    use rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+    use crate::tls::issuing::later;
+    use crate::tls::testing::{Authority, Leaf};
+
+    fn description(change: impl FnOnce(&mut CertificateParams)) -> Description {
+        let leaf = Leaf::self_signed("db", change);
+        let der = CertificateDer::from_pem_slice(leaf.chain.as_bytes()).expect("a certificate");
+        Description::of(&der).expect("readable")
+    }
+
+    fn at(year: i32, month: u8, day: u8) -> UnixTime {
+        let seconds = date_time_ymd(year, month, day).unix_timestamp();
+        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).expect("later")))
+    }
+
+    #[test]
+    fn days_left_are_whole_days() {
+        let description = description(|leaf| {
+            leaf.not_before = date_time_ymd(2030, 1, 1);
+            leaf.not_after = date_time_ymd(2030, 3, 2);
+        });
+        let second = Duration::from_secs(1);
+        let end = at(2030, 3, 2);
+        for (now, left, is_valid) in [
+            (at(2029, 12, 31), "not yet valid", false),
+            (at(2030, 1, 1), "60 days left", true),
+            (at(2030, 2, 28), "2 days left", true),
+            (later(at(2030, 2, 28), second), "1 day left", true),
+            (end, "0 days left", true),
+            (later(end, second), "EXPIRED", false),
+        ] {
+            let validity = format!("2030-01-01T00:00:00Z until 2030-03-02T00:00:00Z ({left})");
+            assert_eq!(description.validity(now), validity);
+            assert_eq!(description.is_valid(now), is_valid);
+        }
+        let soon = "it expires soon; renew it".to_owned();
+        assert!(
+            !description
+                .warnings(Part::Client, at(2030, 1, 31))
+                .contains(&soon)
+        );
+        assert!(
+            description
+                .warnings(Part::Client, at(2030, 2, 1))
+                .contains(&soon)
+        );
+    }
+
+    #[test]
+    fn certificate_is_warned_of_as_what_it_is_looked_at_as() {
+        let purpose = |purpose| description(move |leaf| leaf.extended_key_usages = vec![purpose]);
+        let server = || {
+            description(|leaf| {
+                leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+                leaf.subject_alt_names = vec![SanType::IpAddress([10, 0, 0, 1].into())];
+            })
+        };
+        let ca = || {
+            let ca = Authority::new("CA");
+            let der = CertificateDer::from_pem_slice(ca.pem.as_bytes()).expect("a certificate");
+            Description::of(&der).expect("readable")
+        };
+        for (description, part, expected) in [
+            (description(|_| {}), Part::Client, None),
+            (description(|_| {}), Part::Unknown, None),
+            (description(|_| {}), Part::Server, Some(Flaw::NoName)),
+            (description(|_| {}), Part::Authority, Some(Flaw::NotACa)),
+            (server(), Part::Server, None),
+            (server(), Part::Unknown, None),
+            (
+                server(),
+                Part::Client,
+                Some(Flaw::WrongPurpose {
+                    needed: "clientAuth",
+                }),
+            ),
+            (
+                purpose(ExtendedKeyUsagePurpose::ServerAuth),
+                Part::Unknown,
+                Some(Flaw::NoName),
+            ),
+            (
+                purpose(ExtendedKeyUsagePurpose::ClientAuth),
+                Part::Unknown,
+                None,
+            ),
+            (purpose(ExtendedKeyUsagePurpose::Any), Part::Client, None),
+            (
+                purpose(ExtendedKeyUsagePurpose::ClientAuth),
+                Part::Server,
+                Some(Flaw::WrongPurpose {
+                    needed: "serverAuth",
+                }),
+            ),
+            (ca(), Part::Unknown, None),
+            (ca(), Part::Authority, None),
+            (ca(), Part::Server, Some(Flaw::CaAsLeaf)),
+            (ca(), Part::Client, Some(Flaw::CaAsLeaf)),
+        ] {
+            assert_eq!(
+                description.unfit(part),
+                expected,
+                "{part:?} {description:?}"
+            );
+        }
+    }
 }

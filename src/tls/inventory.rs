@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 
 use super::{
     PemSource,
+    algorithm::Algorithm,
     authorities::signed_by,
     certificate::{parse, unix_time},
     flaw::timestamp,
-    key_kind::KeyKind,
     names::name,
     pem::{private_key, problem, read, refuse_other_formats, sections},
     problem::{MaterialError, Place, Problem},
@@ -40,7 +40,7 @@ pub enum Item {
 #[derive(Debug)]
 pub struct PublicHalf {
     /// Its kind.
-    pub kind: KeyKind,
+    pub kind: Algorithm,
     public_key: SubjectPublicKeyInfoDer<'static>,
 }
 
@@ -131,7 +131,7 @@ fn items(text: &[u8]) -> Result<Vec<Item>, Problem> {
     let mut items = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text) {
         match section {
-            Ok((kind, der)) => items.push(item(kind, Zeroizing::new(der))),
+            Ok((kind, der)) => items.push(item(kind, &Zeroizing::new(der))),
             Err(_) if encrypted_key => break,
             Err(error) => return Err(problem(&error)),
         }
@@ -150,15 +150,15 @@ fn items(text: &[u8]) -> Result<Vec<Item>, Problem> {
 }
 
 /// What cannot be read is still something that lies there.
-fn item(kind: SectionKind, der: Zeroizing<Vec<u8>>) -> Item {
+fn item(kind: SectionKind, der: &[u8]) -> Item {
     match kind {
         SectionKind::Certificate => Item::Certificate(CertificateDer::from(der.to_vec())),
-        SectionKind::Crl => revocation_list(&der).map_or(
+        SectionKind::Crl => revocation_list(der).map_or(
             Item::Other("revocation list, damaged"),
             Item::RevocationList,
         ),
         SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey => {
-            public_half(kind, &der).map_or(
+            public_half(kind, der).map_or(
                 Item::Other("private key, damaged or of a kind that is not supported"),
                 Item::Key,
             )
@@ -175,7 +175,7 @@ fn public_half(kind: SectionKind, der: &[u8]) -> Option<PublicHalf> {
     let public_key = key.public_key()?.into_owned();
     let (_, parsed) = SubjectPublicKeyInfo::from_der(&public_key).ok()?;
     Some(PublicHalf {
-        kind: KeyKind::of(&parsed),
+        kind: Algorithm::of_key(&parsed),
         public_key: public_key.clone(),
     })
 }

@@ -8,6 +8,7 @@
 //! own files in `problem`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
 
 mod acceptor;
+mod algorithm;
 mod authorities;
 mod auto;
 mod backend_names;
@@ -19,7 +20,6 @@ mod failure;
 mod flaw;
 mod inventory;
 mod issuing;
-mod key_kind;
 mod material;
 mod names;
 mod negotiated;
@@ -42,6 +42,7 @@ use rustls::{
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
+    algorithm::Algorithm,
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
     ca::{NewIdentity, Request, SigningCa, SigningCaError},
@@ -51,7 +52,6 @@ pub use self::{
     flaw::Flaw,
     inventory::{Item, PublicHalf, RevocationSummary, Signer, certificates_in, inventory},
     issuing::{HostName, IssueError, NewKey, NoHostName},
-    key_kind::KeyKind,
     negotiated::{CIPHERS, Negotiated},
     pem::client_chain,
     problem::{MaterialError, Problem},
