@@ -72,7 +72,7 @@ impl Description {
         let validity = Validity::of(&certificate);
         Ok(Self {
             names: names(der)?,
-            serial: hexadecimal(certificate.raw_serial()),
+            serial: hexadecimal(number(certificate.raw_serial())),
             not_before: validity.not_before,
             not_after: validity.not_after,
             key: Algorithm::of_key(certificate.public_key()),
@@ -227,6 +227,14 @@ fn purposes(certificate: &X509Certificate<'_>) -> Vec<String> {
         .filter(|(is_there, _)| *is_there)
         .map(|(_, name)| name.to_owned());
     known.chain(other.iter().map(Oid::to_id_string)).collect()
+}
+
+/// Without the zero that only says "positive".
+fn number(serial: &[u8]) -> &[u8] {
+    match serial {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        other => other,
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
