@@ -85,17 +85,29 @@ fn describe_acceptor(acceptor: Option<&Acceptor>) -> String {
 /// A backend's own section, before anybody is dialled.
 fn load_backend(out: &mut impl Write, settings: &Settings) -> io::Result<bool> {
     let name = settings.role.to_string();
-    if let Err(error) = Backend::new(settings.clone()) {
-        return report(out, &name, Err(error.to_string()));
-    }
-    match &settings.security {
-        Security::Plaintext => report(out, &name, Ok("plaintext".to_owned())),
-        Security::AsOffered(tls) | Security::Tls(tls) => {
-            report(out, &name, Ok("its certificates are good".to_owned()))?;
-            print_sources(out, &tls.sources, Part::Client)?;
-            Ok(true)
+    let loaded = Backend::new(settings.clone());
+    let (says, sources) = match &settings.security {
+        Security::Plaintext => ("plaintext", None),
+        Security::AsOffered(tls) | Security::Tls(tls) if has_files(&tls.sources) => {
+            ("its certificates are good", Some(&tls.sources))
         }
+        Security::AsOffered(_) | Security::Tls(_) => ("TLS without certificates", None),
+    };
+    let good = report(
+        out,
+        &name,
+        loaded
+            .map(|_| says.to_owned())
+            .map_err(|error| error.to_string()),
+    )?;
+    if let Some(sources) = sources {
+        print_sources(out, sources, Part::Client)?;
     }
+    Ok(good)
+}
+
+fn has_files(sources: &Sources) -> bool {
+    sources.ca.is_some() || sources.cert.is_some()
 }
 
 async fn dial(out: &mut impl Write, backend: &Backend, endpoint: &Endpoint) -> io::Result<bool> {

@@ -128,7 +128,7 @@ Examples:
   mytls certs new certs --san db.example --cn app --cn report
   mytls certs new certs --cn another      # later, signed by the CA in certs
 
-The files have the names of MySQL's manual: ca.pem, ca-key.pem, server-cert.pem, server-key.pem, client-cert.pem and
+The files have the names of MySQL's manual: ca.pem, ca-key.pem, server-cert.pem, server-key.pem, client-cert.pem and \
 client-key.pem; of several clients, and of those that come later, client-NAME-cert.pem and client-NAME-key.pem.")]
 pub struct New {
     /// The folder, made if it is not there. A CA in it (ca.pem, ca-key.pem) is used; nothing in it is overwritten.
@@ -174,7 +174,7 @@ Examples:
   mytls certs show server-cert.pem server-key.pem
   mytls certs show db.example:3306
 
-A server is greeted, asked for TLS, and left; nobody logs in. It counts that as an unfinished handshake of this machine
+A server is greeted, asked for TLS, and left; nobody logs in. It counts that as an unfinished handshake of this machine \
 (max_connect_errors), so do not do it every minute.")]
 pub struct Show {
     /// A PEM file, or HOST:PORT of a MySQL server.

@@ -5,6 +5,7 @@
 mod block;
 mod new;
 mod paste;
+mod server;
 mod show;
 
 pub use block::{Detail, print, printable};

@@ -1,18 +1,17 @@
-//! `mytls certs show`: what is in certificate files, or what a server shows.
+//! `mytls certs show`: what is in certificate files, or what a server shows, and how the parts fit together.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
-use tokio::runtime;
 
 use super::block::{self, Detail, line, printable};
-use crate::backend::{Backend, BackendError};
-use crate::config::{self, AddressError};
-use crate::net::stream::Stream;
+use super::server::Server;
+use crate::backend::BackendError;
+use crate::config::AddressError;
 use crate::tls::{
-    Item, MaterialError, Negotiated, Part, PublicHalf, RevocationSummary, Signer, inventory,
+    Item, MaterialError, Part, PublicHalf, RevocationSummary, Signer, Signers, inventory,
 };
 
 /// Why something could not be shown.
@@ -45,16 +44,17 @@ pub enum ShowError {
 
 /// Shows each target, a file or `HOST:PORT`; true when all could be read and the first certificate of each is valid now.
 pub fn show(targets: &[String], out: &mut impl Write) -> Result<bool, ShowError> {
-    let now = UnixTime::now();
     let shown = targets
         .iter()
         .map(|target| Shown::get(target))
         .collect::<Result<Vec<_>, _>>()?;
-    let all: Vec<_> = shown
-        .iter()
-        .flat_map(Shown::certificates)
-        .cloned()
-        .collect();
+    let whole = Whole::new(
+        shown
+            .iter()
+            .flat_map(Shown::certificates)
+            .cloned()
+            .collect(),
+    );
     let mut good = true;
     for (position, (target, each)) in targets.iter().zip(&shown).enumerate() {
         if position > 0 {
@@ -62,28 +62,34 @@ pub fn show(targets: &[String], out: &mut impl Write) -> Result<bool, ShowError>
         }
         writeln!(out, "{}", printable(target))?;
         good &= match each {
-            Shown::File(items) => print_file(out, items, &all, now)?,
-            Shown::Server(server) => server.print(out, &all, now)?,
+            Shown::File(items) => print_file(out, items, &whole)?,
+            Shown::Server(server) => print_server(out, server, &whole)?,
         };
     }
     Ok(good)
+}
+
+/// Everything that is shown, for what one part says of another.
+struct Whole {
+    certificates: Vec<CertificateDer<'static>>,
+    signers: Signers,
+    now: UnixTime,
+}
+
+impl Whole {
+    fn new(certificates: Vec<CertificateDer<'static>>) -> Self {
+        Self {
+            signers: Signers::new(&certificates),
+            certificates,
+            now: UnixTime::now(),
+        }
+    }
 }
 
 /// What there is behind a target.
 enum Shown {
     File(Vec<Item>),
     Server(Server),
-}
-
-/// What a server has shown.
-struct Server {
-    version: String,
-    tls: Option<Session>,
-}
-
-struct Session {
-    negotiated: String,
-    chain: Vec<CertificateDer<'static>>,
 }
 
 impl Shown {
@@ -121,33 +127,39 @@ fn certificates(items: &[Item]) -> impl Iterator<Item = &CertificateDer<'static>
     })
 }
 
-fn print_file(
-    out: &mut impl Write,
-    items: &[Item],
-    all: &[CertificateDer<'static>],
-    now: UnixTime,
-) -> io::Result<bool> {
+fn print_file(out: &mut impl Write, items: &[Item], whole: &Whole) -> io::Result<bool> {
     let chain: Vec<_> = certificates(items).cloned().collect();
-    let good = print_chain(out, &chain, all, Part::Unknown, now)?;
+    let good = print_chain(out, &chain, Part::Unknown, whole)?;
     for item in items {
         match item {
             Item::Certificate(_) => {}
-            Item::Key(key) => print_key(out, key, all)?,
-            Item::RevocationList(list) => print_list(out, list, now)?,
+            Item::Key(key) => print_key(out, key, whole)?,
+            Item::RevocationList(list) => print_list(out, list, whole.now)?,
             Item::Other(what) => writeln!(out, "{what}")?,
         }
     }
     Ok(good)
 }
 
+/// A server without TLS is no good answer to this question.
+fn print_server(out: &mut impl Write, server: &Server, whole: &Whole) -> io::Result<bool> {
+    line(out, "version", &server.version)?;
+    let Some(tls) = &server.tls else {
+        line(out, "TLS", "none: the server does not offer it")?;
+        return Ok(false);
+    };
+    line(out, "TLS", &tls.negotiated)?;
+    print_chain(out, &tls.chain, Part::Server, whole)
+}
+
 /// A server's certificate, or the first of a file, and those behind it.
 fn print_chain(
     out: &mut impl Write,
     chain: &[CertificateDer<'_>],
-    all: &[CertificateDer<'_>],
     first: Part,
-    now: UnixTime,
+    whole: &Whole,
 ) -> io::Result<bool> {
+    let signers = Signers::new(chain);
     let mut good = true;
     for (position, certificate) in chain.iter().enumerate() {
         if chain.len() > 1 {
@@ -160,9 +172,10 @@ fn print_chain(
             (_, Part::Unknown) => Part::Unknown,
             (_, Part::Server | Part::Client | Part::Authority) => Part::Authority,
         };
-        let is_valid = block::print(out, certificate, part, Detail::Full, now)?;
+        let is_valid = block::print(out, certificate, part, Detail::Full, whole.now)?;
         good &= is_valid || position > 0;
-        line(out, "signer", &signer(certificate, chain, all).to_string())?;
+        let signer = SignedBy::of(certificate, position, &signers, &whole.signers);
+        line(out, "signer", &signer.to_string())?;
     }
     Ok(good)
 }
@@ -176,31 +189,28 @@ enum SignedBy {
     Nobody,
 }
 
-/// Looked for in its own file or chain first, then in all that is shown.
-fn signer(
-    certificate: &CertificateDer<'_>,
-    chain: &[CertificateDer<'_>],
-    all: &[CertificateDer<'_>],
-) -> SignedBy {
-    if Signer::of(certificate, certificate) == Signer::Signed {
-        return SignedBy::Itself;
-    }
-    let signed = |issuer| Signer::of(certificate, issuer) == Signer::Signed;
-    let mut found = if all.iter().any(signed) {
-        SignedBy::Another
-    } else {
-        SignedBy::Nobody
-    };
-    for (position, issuer) in chain.iter().enumerate() {
-        match Signer::of(certificate, issuer) {
-            Signer::Signed => return SignedBy::Number(position + 1),
-            Signer::NameOnly if matches!(found, SignedBy::Nobody) => {
-                found = SignedBy::Namesake(position + 1);
-            }
-            Signer::NameOnly | Signer::Other => {}
+impl SignedBy {
+    /// Looked for in its own file or chain first, where it has a position counted from 0, then in all that is shown.
+    fn of(
+        certificate: &CertificateDer<'_>,
+        position: usize,
+        chain: &Signers,
+        all: &Signers,
+    ) -> Self {
+        let beside = chain.of(certificate);
+        let first = |wanted| beside.iter().position(|signer| *signer == wanted);
+        if beside.get(position) == Some(&Signer::Signed) {
+            Self::Itself
+        } else if let Some(number) = first(Signer::Signed) {
+            Self::Number(number + 1)
+        } else if all.of(certificate).contains(&Signer::Signed) {
+            Self::Another
+        } else if let Some(number) = first(Signer::NameOnly) {
+            Self::Namesake(number + 1)
+        } else {
+            Self::Nobody
         }
     }
-    found
 }
 
 impl fmt::Display for SignedBy {
@@ -218,15 +228,14 @@ impl fmt::Display for SignedBy {
     }
 }
 
-fn print_key(
-    out: &mut impl Write,
-    key: &PublicHalf,
-    all: &[CertificateDer<'static>],
-) -> io::Result<()> {
+fn print_key(out: &mut impl Write, key: &PublicHalf, whole: &Whole) -> io::Result<()> {
     writeln!(out, "private key")?;
     line(out, "key", &key.kind.name)?;
-    if !all.is_empty() {
-        let fitting = all.iter().any(|certificate| key.fits(certificate));
+    if !whole.certificates.is_empty() {
+        let fitting = whole
+            .certificates
+            .iter()
+            .any(|certificate| key.fits(certificate));
         let text = if fitting {
             "a certificate that is shown here"
         } else {
@@ -257,66 +266,4 @@ fn print_list(out: &mut impl Write, list: &RevocationSummary, now: UnixTime) -> 
         )?;
     }
     Ok(())
-}
-
-impl Server {
-    /// Greeting and TLS, and away again.
-    fn look_at(target: &str) -> Result<Self, ShowError> {
-        let settings = config::server_to_look_at(target)
-            .map_err(|error| ShowError::Address(printable(target), error))?;
-        let backend = Backend::new(settings)?;
-        runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(async {
-                let connection = backend.look().await.map_err(|error| ShowError::Connect {
-                    server: printable(target),
-                    error: printable(&error.to_string()),
-                })?;
-                let version = backend
-                    .greeting()
-                    .map(|greeting| String::from_utf8_lossy(&greeting.version).into_owned());
-                let tls = Session::of(&connection.stream);
-                connection.stream.close().await;
-                Ok(Self {
-                    version: version.unwrap_or_default(),
-                    tls,
-                })
-            })
-    }
-
-    fn print(
-        &self,
-        out: &mut impl Write,
-        all: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> io::Result<bool> {
-        line(out, "version", &self.version)?;
-        let Some(tls) = &self.tls else {
-            line(out, "TLS", "none: the server does not offer it")?;
-            return Ok(false);
-        };
-        line(out, "TLS", &tls.negotiated)?;
-        print_chain(out, &tls.chain, all, Part::Server, now)
-    }
-}
-
-impl Session {
-    fn of(stream: &Stream) -> Option<Self> {
-        let tls = stream.tls()?;
-        let Negotiated { version, cipher } = Negotiated::of(tls)?;
-        let group = tls
-            .negotiated_key_exchange_group()
-            .map(|group| format!(", {:?}", group.name()))
-            .unwrap_or_default();
-        Some(Self {
-            negotiated: format!("{version}, {cipher}{group}"),
-            chain: tls
-                .peer_certificates()
-                .unwrap_or_default()
-                .iter()
-                .map(|certificate| certificate.clone().into_owned())
-                .collect(),
-        })
-    }
 }

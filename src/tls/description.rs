@@ -357,4 +357,28 @@ mod tests {
             );
         }
     }
+
+    /// Every byte of a certificate changed, and every length cut.
+    #[test]
+    fn damaged_certificates_are_described_or_refused() {
+        let leaf = Leaf::self_signed("db", |leaf| {
+            leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            leaf.subject_alt_names = vec![SanType::IpAddress([10, 0, 0, 1].into())];
+        });
+        let der = CertificateDer::from_pem_slice(leaf.chain.as_bytes()).expect("a certificate");
+        let mut refused = 0;
+        let mut describe = |bytes: &[u8]| match Description::of(&CertificateDer::from(bytes)) {
+            Ok(description) => drop(description.warnings(Part::Unknown, at(2030, 1, 1))),
+            Err(_) => refused += 1,
+        };
+        for position in 0..der.len() {
+            describe(&der[..position]);
+            for value in [0, 0x7F, 0x80, 0xFF, der[position].wrapping_add(1)] {
+                let mut bytes = der.to_vec();
+                bytes[position] = value;
+                describe(&bytes);
+            }
+        }
+        assert!(refused > der.len(), "{refused}");
+    }
 }

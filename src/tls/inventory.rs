@@ -86,22 +86,44 @@ pub enum Signer {
     Other,
 }
 
-impl Signer {
-    /// What `issuer` is to `certificate`. What cannot be read signs nothing.
-    pub fn of(certificate: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> Self {
-        let (Ok(certificate), Ok(issuer)) = (parse(certificate), parse(issuer)) else {
-            return Self::Other;
+/// Certificates that may have signed others, each read once.
+#[derive(Debug)]
+pub struct Signers(Vec<Option<Signatory>>);
+
+#[derive(Debug)]
+struct Signatory {
+    subject: Vec<u8>,
+    key: SubjectPublicKeyInfoDer<'static>,
+}
+
+impl Signers {
+    /// These, in their order.
+    pub fn new(certificates: &[CertificateDer<'_>]) -> Self {
+        let signatory = |der| {
+            let certificate = parse(der).ok()?;
+            Some(Signatory {
+                subject: certificate.subject().as_raw().to_vec(),
+                key: SubjectPublicKeyInfoDer::from(certificate.public_key().raw.to_vec()),
+            })
         };
-        if certificate.issuer().as_raw() != issuer.subject().as_raw() {
-            return Self::Other;
-        }
-        let key = SubjectPublicKeyInfoDer::from(issuer.public_key().raw);
+        Self(certificates.iter().map(signatory).collect())
+    }
+
+    /// What each of them is to this certificate. What cannot be read signs nothing.
+    pub fn of(&self, certificate: &CertificateDer<'_>) -> Vec<Signer> {
+        let parsed = parse(certificate).ok();
         let algorithms = provider().signature_verification_algorithms.all;
-        if signed_by(&certificate, &key, algorithms) {
-            Self::Signed
-        } else {
-            Self::NameOnly
-        }
+        let relation = |signatory: &Option<Signatory>| match (signatory, &parsed) {
+            (Some(signatory), Some(parsed)) if signatory.subject == parsed.issuer().as_raw() => {
+                if signed_by(parsed, &signatory.key, algorithms) {
+                    Signer::Signed
+                } else {
+                    Signer::NameOnly
+                }
+            }
+            _ => Signer::Other,
+        };
+        self.0.iter().map(relation).collect()
     }
 }
 
@@ -188,4 +210,68 @@ fn revocation_list(der: &[u8]) -> Option<RevocationSummary> {
         next_update: list.next_update().map(unix_time),
         revoked: list.iter_revoked_certificates().count(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tls::testing::{Authority, Leaf};
+
+    fn der(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
+    }
+
+    #[test]
+    fn namesake_of_an_issuer_has_signed_nothing() {
+        let (ca, namesake) = (Authority::new("CA"), Authority::new("CA"));
+        let intermediate = ca.intermediate("Intermediate");
+        let leaf = intermediate.leaf("db", |_| {});
+        let all = [&leaf.chain, &intermediate.pem, &namesake.pem, &ca.pem].map(|pem| der(pem));
+        let signers = Signers::new(&all);
+        let relations = |position: usize| signers.of(&all[position]);
+        use Signer::{NameOnly, Other, Signed};
+        assert_eq!(relations(0), [Other, Signed, Other, Other]);
+        assert_eq!(relations(1), [Other, Other, NameOnly, Signed]);
+        assert_eq!(relations(3), [Other, Other, NameOnly, Signed]);
+    }
+
+    #[test]
+    fn key_fits_its_own_certificate_only() {
+        let [one, other] = ["db", "db"].map(|name| Leaf::self_signed(name, |_| {}));
+        let items = items(format!("{}{}", one.key, one.chain).as_bytes()).expect("read");
+        let [Item::Key(key), Item::Certificate(certificate)] = items.as_slice() else {
+            panic!("{items:?}");
+        };
+        assert!(key.fits(certificate));
+        assert!(!key.fits(&der(&other.chain)));
+        assert!(!key.fits(&CertificateDer::from(vec![])));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_and_does_not_hide_the_rest() {
+        let leaf = Leaf::self_signed("db", |_| {});
+        let odd = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n\
+                   -----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        let items = items(format!("{odd}{}", leaf.chain).as_bytes()).expect("read");
+        assert!(
+            matches!(
+                items.as_slice(),
+                [
+                    Item::Other("revocation list, damaged"),
+                    Item::Other("private key, damaged or of a kind that is not supported"),
+                    Item::Certificate(_)
+                ]
+            ),
+            "{items:?}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_panics(text in "(-----(BEGIN|END) (CERTIFICATE|X509 CRL|PRIVATE KEY|ENCRYPTED PRIVATE KEY)-----\n|[A-Za-z0-9+/=]{0,64}\n|.){0,20}") {
+            let _ = items(text.as_bytes());
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in
-//! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
+//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in `auto`, which shares
+//! `issuing` with [`SigningCa`]; `description` and `inventory` say to a person what there is; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
 //! own files in `problem`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
 
 mod acceptor;
@@ -50,7 +50,7 @@ pub use self::{
     description::{Description, Part, describe},
     failure::handshake_reason,
     flaw::Flaw,
-    inventory::{Item, PublicHalf, RevocationSummary, Signer, certificates_in, inventory},
+    inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
     issuing::{HostName, IssueError, NewKey, NoHostName},
     negotiated::{CIPHERS, Negotiated},
     pem::client_chain,

@@ -589,6 +589,9 @@ fn server_without_tls_or_sense_is_a_failure() {
         assert!(text.contains(expected), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
+    let run = look_at(&Backend::silent());
+    let expected = "no greeting and TLS within the connect time";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
 }
 
 // ---- check -----------------------------------------------------------------------------------------------------------
