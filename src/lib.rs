@@ -38,13 +38,14 @@
 //! - mytls keeps no password, and reads one only where it must change its form between a secure and an insecure side.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | config | authorize, check, cli, run, main (and the small process, logging,
-//!   signals).
+//!   protocol, rules | net, tls | backend | session | config | certs | authorize, check, cli, run, main (and the small process,
+//!   logging, shell, signals).
 
 #![forbid(unsafe_code)]
 
 pub mod authorize;
 pub mod backend;
+pub mod certs;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -55,5 +56,6 @@ pub mod protocol;
 pub mod rules;
 pub mod run;
 pub mod session;
+pub mod shell;
 pub mod signals;
 pub mod tls;
