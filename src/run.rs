@@ -95,6 +95,7 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         rules,
         backends,
         limits: config.limits,
+        tls_status: config.tls_status,
         random: aws_lc_rs::default_provider().secure_random,
         password_key: PasswordKey::new(config.state_dir),
         stop: stop.clone(),

@@ -13,6 +13,7 @@ pub mod own_account;
 pub mod probe;
 mod proof;
 pub mod query;
+mod server;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use self::back_off::BackOff;
 use self::connect::ConnectError;
 use self::import::{Import, ImportSettings};
 use self::own_account::PasswordFileError;
+pub use self::server::Server;
 use crate::net::stream::StreamError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;

@@ -14,6 +14,7 @@ mod auto;
 mod backend_names;
 mod certificate;
 mod connector;
+mod dates;
 mod description;
 mod failure;
 mod flaw;
@@ -43,6 +44,7 @@ pub use self::{
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
     connector::{Connector, ConnectorError, server_name},
+    dates::CertificateDates,
     description::describe,
     failure::handshake_reason,
     flaw::Flaw,
