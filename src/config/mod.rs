@@ -14,7 +14,7 @@ use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
 use crate::rules;
 use crate::session;
-use crate::tls::{self, SslMode, TlsVersion};
+use crate::tls::{self, Policy, SslMode};
 
 mod accounts;
 mod address;
@@ -201,7 +201,7 @@ impl Config {
         let unverified = tls::ClientSettings {
             sources: tls::Sources::default(),
             mode: SslMode::Required,
-            lowest_version: TlsVersion::default(),
+            policy: Policy::default(),
             backend_names: None,
         };
         let security = match &endpoint {

@@ -26,7 +26,6 @@ use super::{
     material::Material,
     names::names,
     problem::MaterialError,
-    provider,
     refusal::CertificateRefusal,
     signature,
 };
@@ -64,7 +63,7 @@ impl Acceptor {
         state: Option<&Path>,
         listen: &[IpAddr],
     ) -> Result<Option<Self>, AcceptorError> {
-        let (provider, now) = (provider(), UnixTime::now());
+        let (provider, now) = (settings.policy.provider(), UnixTime::now());
         let Material {
             authorities,
             identity,
@@ -85,9 +84,10 @@ impl Acceptor {
             WebPkiClientVerifier::no_client_auth()
         };
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(settings.lowest_version.and_later())?
+            .with_protocol_versions(settings.policy.versions())?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        config.ignore_client_order = settings.policy.has_order();
         config.ticketer = Ticketer::new()?;
         // Tickets alone: nothing is kept for clients that never return, nothing is shared under a lock, and what a session
         // knows of its client dies with the ticket key. The few clients without tickets do full handshakes.
@@ -101,11 +101,12 @@ impl Acceptor {
 
     /// Only to judge: whoever does not serve need not read our own key. What it would show is made up.
     pub fn load_to_judge(settings: &ServerSettings) -> Result<Option<Self>, AcceptorError> {
-        let Sources { ca, cert, key } = &settings.sources;
+        let Sources { ca, cert, key, crl } = &settings.sources;
         let has_tls = settings.auto_tls || cert.is_some() || key.is_some();
         let without_key = ServerSettings {
             sources: Sources {
                 ca: ca.clone(),
+                crl: crl.clone(),
                 ..Sources::default()
             },
             auto_tls: has_tls,

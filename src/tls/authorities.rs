@@ -1,18 +1,21 @@
-//! Whom we trust: the certificates of one `ssl-ca`, and the judgement of a chain by them.
+//! Whom we trust: the certificates of one `ssl-ca`, less what they have revoked, and the judgement of a chain by them.
 
 use rustls::{
     crypto::WebPkiSupportedAlgorithms,
     pki_types::{
-        CertificateDer, ServerName, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer,
-        TrustAnchor, UnixTime,
+        CertificateDer, CertificateRevocationListDer, ServerName, SignatureVerificationAlgorithm,
+        SubjectPublicKeyInfoDer, TrustAnchor, UnixTime,
     },
 };
 use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity};
 use x509_parser::certificate::X509Certificate;
 
 use super::{
-    certificate::{Validity, host_names, is_version_1, parse},
+    certificate::{Validity, contents, host_names, is_version_1, parse},
     flaw::Flaw,
+    problem::Problem,
+    revocations,
+    revocations::{RevocationList, Revocations},
 };
 
 /// What the peer's certificate is for.
@@ -45,6 +48,7 @@ impl Usage {
 #[derive(Debug)]
 pub(super) struct Authorities {
     trusted: Vec<Authority>,
+    revocations: Revocations,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -52,6 +56,7 @@ pub(super) struct Authorities {
 struct Authority {
     certificate: CertificateDer<'static>,
     anchor: TrustAnchor<'static>,
+    key: SubjectPublicKeyInfoDer<'static>,
     validity: Validity,
 }
 
@@ -68,8 +73,65 @@ impl Authorities {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             trusted,
+            revocations: Revocations::default(),
             algorithms,
         })
+    }
+
+    /// Takes revocation lists, each of which must be one of these authorities' own.
+    pub(super) fn with_revocations(
+        self,
+        lists: &[CertificateRevocationListDer<'_>],
+    ) -> Result<Self, Problem> {
+        let lists = lists
+            .iter()
+            .zip(1..)
+            .map(|(list, number)| self.revocation_list(list, number))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            revocations: Revocations::new(lists),
+            ..self
+        })
+    }
+
+    /// What was revoked, list by list.
+    pub(super) fn revocation_lists(&self) -> &[RevocationList] {
+        self.revocations.lists()
+    }
+
+    fn revocation_list(
+        &self,
+        der: &CertificateRevocationListDer<'_>,
+        number: usize,
+    ) -> Result<RevocationList, Problem> {
+        let parsed = revocations::parse(der).ok_or(Problem::BadRevocationList { number })?;
+        if !revocations::is_whole(&parsed) {
+            return Err(Problem::UnsupportedRevocationList { number });
+        }
+        let issuer = contents(parsed.issuer().as_raw());
+        let mut keys = self
+            .trusted
+            .iter()
+            .filter(|authority| authority.anchor.subject.as_ref() == issuer)
+            .peekable();
+        let list = RevocationList::from(&parsed);
+        if keys.peek().is_none() {
+            return Err(Problem::RevocationListIssuer {
+                number,
+                issuer: list.issuer_text,
+            });
+        }
+        let message = parsed.tbs_cert_list.as_ref();
+        let signature = &parsed.signature_value.data;
+        if keys.any(|authority| signed_by(message, signature, &authority.key, self.algorithms.all))
+        {
+            Ok(list)
+        } else {
+            Err(Problem::RevocationListSignature {
+                number,
+                issuer: list.issuer_text,
+            })
+        }
     }
 
     /// Whether any of them is in its dates.
@@ -91,7 +153,7 @@ impl Authorities {
             .valid(now)
             .map(|authority| borrowed(&authority.anchor))
             .collect();
-        end_entity
+        let path = end_entity
             .verify_for_usage(
                 self.algorithms.all,
                 &anchors,
@@ -101,8 +163,11 @@ impl Authorities {
                 None,
                 None,
             )
-            .map(|_| ())
-            .map_err(|error| flaw(error, usage))
+            .map_err(|error| flaw(error, usage))?;
+        self.revocations
+            .check(end_entity.issuer(), end_entity.serial(), now)?;
+        path.intermediate_certificates()
+            .try_for_each(|above| self.revocations.check(above.issuer(), above.serial(), now))
     }
 
     /// Judges a backend's chain: as [`Self::verify`], but also takes what MySQL takes and webpki does not: an X.509 v1
@@ -120,12 +185,15 @@ impl Authorities {
             .iter()
             .any(|authority| authority.certificate == *leaf)
         {
-            return Validity::of(&certificate).check(now);
+            Validity::of(&certificate).check(now)?;
+        } else if is_version_1(&certificate) {
+            self.verify_version_1(&certificate, now)?;
+        } else {
+            return self.verify(chain, Usage::Server, now);
         }
-        if is_version_1(&certificate) {
-            return self.verify_version_1(&certificate, now);
-        }
-        self.verify(chain, Usage::Server, now)
+        let issuer = contents(certificate.issuer().as_raw());
+        self.revocations
+            .check(issuer, certificate.raw_serial(), now)
     }
 
     /// Version 1 has no extensions: issuer, signature and dates are all that there is to check.
@@ -142,8 +210,9 @@ impl Authorities {
             if parsed.subject().as_raw() != issuer || !(parsed.is_ca() || is_version_1(&parsed)) {
                 continue;
             }
-            let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw);
-            if signed_by(certificate, &key, self.algorithms.all) {
+            let message = certificate.tbs_certificate.as_ref();
+            let signature = &certificate.signature_value.data;
+            if signed_by(message, signature, &authority.key, self.algorithms.all) {
                 return Ok(());
             }
             flaw = Flaw::BadSignature;
@@ -163,10 +232,13 @@ impl Authority {
         let anchor = webpki::anchor_from_trusted_cert(&certificate)
             .ok()?
             .to_owned();
-        let validity = Validity::of(&parse(&certificate).ok()?);
+        let parsed = parse(&certificate).ok()?;
+        let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw.to_vec());
+        let validity = Validity::of(&parsed);
         Some(Self {
             certificate,
             anchor,
+            key,
             validity,
         })
     }
@@ -198,12 +270,11 @@ pub(super) fn verify_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> R
 
 /// Which algorithm was used is told by the one that fits: the list has only sound ones.
 fn signed_by(
-    certificate: &X509Certificate<'_>,
+    message: &[u8],
+    signature: &[u8],
     key: &SubjectPublicKeyInfoDer<'_>,
     algorithms: &[&dyn SignatureVerificationAlgorithm],
 ) -> bool {
-    let message = certificate.tbs_certificate.as_ref();
-    let signature = &certificate.signature_value.data;
     RawPublicKeyEntity::try_from(key).is_ok_and(|key| {
         algorithms
             .iter()

@@ -60,6 +60,15 @@ pub(super) fn ip_address(octets: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// What stands behind the outer tag and length of a DER value; webpki has names so.
+pub(super) fn contents(der: &[u8]) -> &[u8] {
+    let length_octets = match der.get(1) {
+        Some(long) if long & 0x80 != 0 => usize::from(long & 0x7F),
+        _ => 0,
+    };
+    der.get(2 + length_octets..).unwrap_or_default()
+}
+
 /// First and last moment of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validity {
@@ -92,7 +101,7 @@ impl Validity {
 }
 
 /// Before 1970 is as good as 1970.
-fn unix_time(time: ASN1Time) -> UnixTime {
+pub(super) fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(
         u64::try_from(time.timestamp()).unwrap_or(0),
     ))

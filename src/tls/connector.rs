@@ -20,7 +20,6 @@ use super::{
     flaw::Flaw,
     material::Material,
     problem::{MaterialError, Place, Problem},
-    provider,
     refusal::CertificateRefusal,
     signature,
 };
@@ -49,7 +48,7 @@ pub enum ConnectorError {
 impl Connector {
     /// Loads and checks everything.
     pub fn load(settings: &ClientSettings) -> Result<Self, ConnectorError> {
-        let provider = provider();
+        let provider = settings.policy.provider();
         let Material {
             authorities,
             identity,
@@ -61,7 +60,7 @@ impl Connector {
             algorithms: provider.signature_verification_algorithms,
         });
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(settings.lowest_version.and_later())?
+            .with_protocol_versions(settings.policy.versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>);
         let mut config = match identity {

@@ -83,14 +83,14 @@ mod tests {
     use rustls::ServerConnection;
 
     use super::*;
-    use crate::tls::{Acceptor, ServerSettings, Sources, TlsVersion};
+    use crate::tls::{Acceptor, Policy, ServerSettings, Sources};
 
     /// What a server of ours says of these bytes.
     fn reason(bytes: &[u8]) -> String {
         let settings = ServerSettings {
             sources: Sources::default(),
             auto_tls: true,
-            lowest_version: TlsVersion::Tls12,
+            policy: Policy::default(),
         };
         let acceptor = Acceptor::load(&settings, None, &[])
             .expect("loads")

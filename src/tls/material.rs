@@ -34,10 +34,16 @@ impl Material {
         provider: &CryptoProvider,
         now: UnixTime,
     ) -> Result<Self, MaterialError> {
-        let authorities = sources.ca.as_ref().map(|source| {
-            let place = Place::new("ssl-ca", source);
-            authorities(source, provider, now).map_err(|problem| MaterialError::new(place, problem))
-        });
+        let authorities = match (&sources.ca, &sources.crl) {
+            (Some(ca), crl) => Some(trusted(ca, crl.as_ref(), provider, now)?),
+            (None, Some(crl)) => {
+                return Err(MaterialError::new(
+                    Place::new("ssl-crl", crl),
+                    Problem::AuthorityNotGiven,
+                ));
+            }
+            (None, None) => None,
+        };
         let identity = match (&sources.cert, &sources.key) {
             (Some(cert), Some(key)) => Some(identity(cert, key, usage, provider, now)?),
             (Some(cert), None) => {
@@ -55,9 +61,26 @@ impl Material {
             (None, None) => None,
         };
         Ok(Self {
-            authorities: authorities.transpose()?,
+            authorities,
             identity,
         })
+    }
+}
+
+fn trusted(
+    ca: &PemSource,
+    crl: Option<&PemSource>,
+    provider: &CryptoProvider,
+    now: UnixTime,
+) -> Result<Authorities, MaterialError> {
+    let authorities = authorities(ca, provider, now)
+        .map_err(|problem| MaterialError::new(Place::new("ssl-ca", ca), problem))?;
+    match crl {
+        None => Ok(authorities),
+        Some(source) => pem::read_lists(source)
+            .and_then(|text| pem::revocation_lists(&text))
+            .and_then(|lists| authorities.with_revocations(&lists))
+            .map_err(|problem| MaterialError::new(Place::new("ssl-crl", source), problem)),
     }
 }
 
@@ -199,6 +222,7 @@ mod tests {
             ca: None,
             cert: Some(cert),
             key: Some(key),
+            crl: None,
         };
         load(&sources, usage).expect_err("refused").into_problem()
     }
@@ -221,12 +245,12 @@ mod tests {
             format!("ssl-ca {}: there is no such file", missing.display())
         );
         assert!(
-            matches!(ca_problem(file(directory.path())), Problem::Read(_)),
+            matches!(ca_problem(file(directory.path())), Problem::Directory),
             "a folder"
         );
         assert!(matches!(
             ca_problem(file(Path::new("/dev/zero"))),
-            Problem::TooLarge
+            Problem::TooLarge { most_mib: 1 }
         ));
     }
 
@@ -380,9 +404,9 @@ mod tests {
         assert!(
             load(
                 &Sources {
-                    ca: None,
                     cert,
-                    key
+                    key,
+                    ..Sources::default()
                 },
                 Usage::Client
             )
@@ -433,9 +457,9 @@ mod tests {
             let both = format!("made by hand\n{}{}", read("key.pem"), read("cert.pem"))
                 .replace('\n', "\r\n");
             let sources = Sources {
-                ca: None,
                 cert: Some(inline(&both)),
                 key: Some(inline(&both)),
+                ..Sources::default()
             };
             assert!(
                 load(&sources, Usage::Server).is_ok_and(|material| material.identity.is_some()),

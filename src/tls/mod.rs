@@ -20,8 +20,10 @@ mod material;
 mod names;
 mod negotiated;
 mod pem;
+mod policy;
 mod problem;
 mod refusal;
+mod revocations;
 mod rsa;
 mod signature;
 mod store;
@@ -30,11 +32,7 @@ mod testing;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use rustls::{
-    SupportedProtocolVersion,
-    crypto::{CryptoProvider, aws_lc_rs},
-    version::{TLS12, TLS13},
-};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
@@ -46,6 +44,7 @@ pub use self::{
     flaw::Flaw,
     negotiated::{CIPHERS, Negotiated},
     pem::client_chain,
+    policy::{CipherList, CipherListError, Policy},
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},
@@ -88,6 +87,8 @@ pub struct Sources {
     pub cert: Option<PemSource>,
     /// Our private key.
     pub key: Option<PemSource>,
+    /// Whom the CA has revoked. Not without a CA.
+    pub crl: Option<PemSource>,
 }
 
 /// The lowest TLS version that is spoken.
@@ -109,16 +110,6 @@ impl TlsVersion {
             Self::Tls12
         }
     }
-
-    /// This version and all that are newer.
-    fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
-        const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
-        const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
-        match self {
-            Self::Tls12 => FROM_12,
-            Self::Tls13 => FROM_13,
-        }
-    }
 }
 
 impl fmt::Display for TlsVersion {
@@ -138,8 +129,8 @@ pub struct ServerSettings {
     pub sources: Sources,
     /// Make a certificate when `sources.cert` and `sources.key` are not given.
     pub auto_tls: bool,
-    /// The lowest version accepted.
-    pub lowest_version: TlsVersion,
+    /// Versions and cipher suites that are accepted.
+    pub policy: Policy,
 }
 
 impl ServerSettings {
@@ -160,6 +151,16 @@ pub enum SslMode {
     VerifyIdentity,
 }
 
+impl SslMode {
+    /// Whether the certificate must lead to `ssl-ca`.
+    pub const fn verifies(self) -> bool {
+        match self {
+            Self::Required => false,
+            Self::VerifyCa | Self::VerifyIdentity => true,
+        }
+    }
+}
+
 /// `security` of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSettings {
@@ -167,8 +168,8 @@ pub struct ClientSettings {
     pub sources: Sources,
     /// How far the backend's certificate is checked.
     pub mode: SslMode,
-    /// The lowest version offered.
-    pub lowest_version: TlsVersion,
+    /// Versions and cipher suites that are offered.
+    pub policy: Policy,
     /// The backends' certificates that are accepted (`cert-allowed-cn`), where it is written.
     pub backend_names: Option<BackendNames>,
 }
