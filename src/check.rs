@@ -7,7 +7,7 @@ use tokio::runtime;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::rules::Rules;
-use crate::tls::{self, Acceptor, Negotiated};
+use crate::tls::{self, Acceptor, MaterialWarning, Negotiated};
 
 /// Prints one line for each thing that was checked; true when all is well.
 pub fn check(config: Config, out: &mut impl Write) -> io::Result<bool> {
@@ -28,16 +28,26 @@ pub fn check(config: Config, out: &mut impl Write) -> io::Result<bool> {
         out,
         "security",
         acceptor
+            .as_ref()
             .map(|acceptor| describe_acceptor(acceptor.as_ref()))
-            .map_err(|error| error.to_string()),
+            .map_err(ToString::to_string),
     )?;
+    if let Ok(Some(acceptor)) = acceptor {
+        report_material(out, acceptor.warnings(), &acceptor.revocation_lists())?;
+    }
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     for settings in config.backends {
         let name = settings.role.to_string();
         good &= match Backend::new(settings) {
-            Ok(backend) => runtime.block_on(check_backend(out, &name, &backend))?,
+            Ok(backend) => {
+                let good = runtime.block_on(check_backend(out, &name, &backend))?;
+                if let Some(connector) = backend.tls() {
+                    report_material(out, connector.warnings(), &connector.revocation_lists())?;
+                }
+                good
+            }
             Err(error) => report(out, &name, Err(error.to_string()))?,
         };
     }
@@ -88,6 +98,21 @@ async fn check_backend(out: &mut impl Write, name: &str, backend: &Backend) -> i
     }
     connection.stream.close().await;
     Ok(true)
+}
+
+/// What is in force, and what is odd about it.
+fn report_material(
+    out: &mut impl Write,
+    warnings: &[MaterialWarning],
+    revocation_lists: &[String],
+) -> io::Result<()> {
+    for list in revocation_lists {
+        writeln!(out, "         revocation list {list}")?;
+    }
+    for warning in warnings {
+        writeln!(out, "warning  {warning}")?;
+    }
+    Ok(())
 }
 
 fn report(out: &mut impl Write, what: &str, result: Result<String, String>) -> io::Result<bool> {

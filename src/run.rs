@@ -22,7 +22,7 @@ use crate::process;
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Stop};
 use crate::signals::Signals;
-use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
+use crate::tls::{Acceptor, AcceptorError, AutoError, Connector, ServerSettings};
 
 /// What sessions that are cut get to close their connections.
 const CUT: Duration = Duration::from_secs(2);
@@ -72,6 +72,9 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     let (closing, stop) = (CancellationToken::new(), Stop::default());
     let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
     for backend in backends.all() {
+        for warning in backend.tls().map(Connector::warnings).unwrap_or_default() {
+            warn!(channel = %backend.role(), "{warning}");
+        }
         let backend = Arc::clone(backend);
         let closing = closing.clone();
         background
@@ -150,6 +153,9 @@ fn acceptor(config: &Config) -> Result<Option<Acceptor>, RunError> {
     let settings = &config.client_tls;
     match load(settings, config.state_dir.as_deref(), &addresses) {
         Ok(Some(acceptor)) => {
+            for warning in acceptor.warnings() {
+                warn!(channel = "mysql_main", "{warning}");
+            }
             info!(channel = "mysql_main", "secure connection is enabled");
             Ok(Some(acceptor))
         }

@@ -25,6 +25,7 @@ use super::{
     flaw::Flaw,
     material::Material,
     names::names,
+    oddity::MaterialWarning,
     problem::MaterialError,
     refusal::CertificateRefusal,
     signature,
@@ -38,6 +39,7 @@ pub struct Acceptor {
     config: Arc<ServerConfig>,
     authorities: Option<Authorities>,
     auto_ca: Option<AutoCa>,
+    warnings: Vec<MaterialWarning>,
 }
 
 /// Why there is no TLS towards clients.
@@ -67,6 +69,7 @@ impl Acceptor {
         let Material {
             authorities,
             identity,
+            warnings,
         } = Material::load(&settings.sources, Usage::Server, &provider, now)?;
         let (identity, auto_ca) = match identity {
             Some(identity) => (identity, None),
@@ -96,6 +99,7 @@ impl Acceptor {
             config: Arc::new(config),
             authorities,
             auto_ca,
+            warnings,
         }))
     }
 
@@ -123,6 +127,21 @@ impl Acceptor {
     /// Whether client certificates are asked for.
     pub fn verifies_clients(&self) -> bool {
         self.authorities.is_some()
+    }
+
+    /// What is odd about the files, which are used all the same.
+    pub fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
+    }
+
+    /// The revocation lists that are in force, one line each.
+    pub fn revocation_lists(&self) -> Vec<String> {
+        let lists = self.authorities.as_ref().map(Authorities::revocation_lists);
+        lists
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// The CA that auto-tls made, if it made one.

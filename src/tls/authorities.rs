@@ -11,8 +11,11 @@ use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity};
 use x509_parser::certificate::X509Certificate;
 
 use super::{
-    certificate::{Validity, contents, host_names, is_version_1, parse},
+    certificate::{
+        SHORTEST_RSA_BITS, Validity, contents, host_names, is_version_1, parse, rsa_bits,
+    },
     flaw::Flaw,
+    oddity::Oddity,
     problem::Problem,
     revocations,
     revocations::{RevocationList, Revocations},
@@ -58,6 +61,8 @@ struct Authority {
     anchor: TrustAnchor<'static>,
     key: SubjectPublicKeyInfoDer<'static>,
     validity: Validity,
+    /// No signature by its key is accepted.
+    is_weak: bool,
 }
 
 impl Authorities {
@@ -134,9 +139,42 @@ impl Authorities {
         }
     }
 
-    /// Whether any of them is in its dates.
-    pub(super) fn any_valid(&self, now: UnixTime) -> bool {
-        self.valid(now).next().is_some()
+    /// That there is anybody to vouch for others. Some who do not are normal in a bundle.
+    pub(super) fn check(&self, now: UnixTime) -> Result<Vec<Oddity>, Problem> {
+        let of = self.trusted.len();
+        let valid = self.valid(now).count();
+        let strong = self.valid(now).filter(|each| !each.is_weak).count();
+        match (valid, strong) {
+            (0, _) => return Err(Problem::NoValidAuthority),
+            (_, 0) => return Err(Problem::WeakAuthority),
+            _ => {}
+        }
+        let dead = Oddity::DeadAuthorities {
+            count: of - valid,
+            of,
+        };
+        let weak = Oddity::WeakAuthorities {
+            count: valid - strong,
+            of,
+        };
+        Ok([(dead, valid < of), (weak, strong < valid)]
+            .into_iter()
+            .filter_map(|(oddity, is_so)| is_so.then_some(oddity))
+            .collect())
+    }
+
+    /// Whether a chain of ours, which is good in itself, leads to one of them.
+    pub(super) fn vouch_for(
+        &self,
+        chain: &[CertificateDer<'_>],
+        usage: Usage,
+        now: UnixTime,
+    ) -> bool {
+        let verdict = match usage {
+            Usage::Client => self.verify(chain, usage, now),
+            Usage::Server => self.verify_backend(chain, now),
+        };
+        !matches!(verdict, Err(Flaw::UnknownIssuer | Flaw::BadSignature))
     }
 
     /// Judges a chain, the peer's own certificate first.
@@ -235,11 +273,13 @@ impl Authority {
         let parsed = parse(&certificate).ok()?;
         let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw.to_vec());
         let validity = Validity::of(&parsed);
+        let is_weak = rsa_bits(&parsed).is_some_and(|bits| bits < SHORTEST_RSA_BITS);
         Some(Self {
             certificate,
             anchor,
             key,
             validity,
+            is_weak,
         })
     }
 }

@@ -4,8 +4,8 @@ use std::{net::IpAddr, time::Duration};
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::{
-    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _, time::ASN1Time,
-    x509::X509Version,
+    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _,
+    public_key::PublicKey, time::ASN1Time, x509::X509Version,
 };
 
 use super::flaw::Flaw;
@@ -33,6 +33,17 @@ pub(super) fn public_key(
             parse(der)?.public_key().raw.to_vec(),
         )),
         Err(_) => Err(Flaw::Malformed),
+    }
+}
+
+/// Shorter ones are broken, and no signature by them is accepted.
+pub(super) const SHORTEST_RSA_BITS: usize = 2048;
+
+/// The length of an RSA key; none for keys of other kinds.
+pub(super) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod authorities;
 mod auto;
 mod backend_names;
 mod certificate;
+mod chain;
 mod connector;
 mod description;
 mod failure;
@@ -19,6 +20,7 @@ mod flaw;
 mod material;
 mod names;
 mod negotiated;
+mod oddity;
 mod pem;
 mod policy;
 mod problem;
@@ -43,6 +45,7 @@ pub use self::{
     failure::handshake_reason,
     flaw::Flaw,
     negotiated::{CIPHERS, Negotiated},
+    oddity::{MaterialWarning, Oddity},
     pem::client_chain,
     policy::{CipherList, CipherListError, Policy},
     problem::{MaterialError, Problem},

@@ -64,8 +64,8 @@ impl Policy {
         }
     }
 
-    /// Whether the order of the suites is ours. Where nobody wrote one the client chooses: it knows whether it is quicker
-    /// with AES or with ChaCha20.
+    /// Whether the order of the suites is ours. Where nobody wrote one the client chooses: its processor may be quicker
+    /// with one than with another.
     pub(super) fn has_order(&self) -> bool {
         self.tls12.is_some() || self.tls13.is_some()
     }

@@ -216,6 +216,33 @@ pub enum Problem {
     /// All of `ssl-ca` is out of its dates.
     #[error("no certificate in it is valid now: all have expired or are for later")]
     NoValidAuthority,
+    /// All of `ssl-ca` that is in its dates has keys that are too short.
+    #[error(
+        "its certificates have RSA keys of less than 2048 bits, and no signature by such a key is accepted; make a new CA"
+    )]
+    WeakAuthority,
+    /// A certificate that we show has a key that is too short.
+    #[error(
+        "certificate {number} in it has an RSA key of {bits} bits, and the other side would refuse less than 2048; make a new \
+         one"
+    )]
+    WeakKey {
+        /// Counted from 1.
+        number: usize,
+        /// The length.
+        bits: usize,
+    },
+    /// A certificate that we show is signed by a broken hash.
+    #[error(
+        "certificate {number} in it is signed with {hash}, and the other side would refuse it; sign it again with \
+         `openssl x509 -req -sha256 …`"
+    )]
+    WeakSignature {
+        /// Counted from 1.
+        number: usize,
+        /// Its name.
+        hash: &'static str,
+    },
     /// Our server certificate is X.509 version 1.
     #[error(
         "the certificate is X.509 version 1, which many clients refuse; sign it again with `openssl x509 -req … -extfile \

@@ -4,7 +4,7 @@
 //! MySQL every certificate of a chain is looked up, and an issuer whose lists have all run out lets nobody through, since
 //! whom it revoked afterwards is not known. Unlike there, an issuer without any list does not.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use rustls::pki_types::{CertificateRevocationListDer, UnixTime};
 use x509_parser::{
@@ -15,7 +15,7 @@ use x509_parser::{
 
 use super::{
     certificate::{contents, unix_time},
-    flaw::Flaw,
+    flaw::{Flaw, timestamp},
     names::name,
 };
 
@@ -83,10 +83,28 @@ impl RevocationList {
             _ => Ok(()),
         }
     }
+}
 
-    /// How many certificates it revokes.
-    pub(super) fn len(&self) -> usize {
-        self.serials.len()
+impl fmt::Display for RevocationList {
+    /// In one line for a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            issuer_text,
+            serials,
+            this_update,
+            next_update,
+            ..
+        } = self;
+        let from = timestamp(*this_update);
+        write!(
+            f,
+            "issuer {issuer_text}, {} revoked, valid from {from}",
+            serials.len()
+        )?;
+        match next_update {
+            Some(next_update) => write!(f, " until {}", timestamp(*next_update)),
+            None => Ok(()),
+        }
     }
 }
 
