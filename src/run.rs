@@ -97,6 +97,11 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         password_key: PasswordKey::new(config.state_dir),
         stop: stop.clone(),
     }));
+    let reporting = Arc::clone(&port).report_left_out();
+    background.spawn({
+        let closing = closing.clone();
+        async move { closing.run_until_cancelled(reporting).await }
+    });
     for listener in listeners {
         let accepting = Arc::clone(&port).listen(listener, sessions.clone());
         let closing = closing.clone();
@@ -107,6 +112,7 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     closing.cancel();
     background.close();
     background.wait().await;
+    port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut signals).await;
     Ok(())
 }
