@@ -22,6 +22,7 @@ mod password_servers;
 mod relay;
 mod requirements;
 mod responses;
+mod revoked;
 mod scripted;
 mod support;
 mod user_name;
