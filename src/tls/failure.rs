@@ -42,7 +42,8 @@ fn incompatibility(reason: &PeerIncompatible) -> Option<&'static str> {
         PeerIncompatible::NoCipherSuitesInCommon
         | PeerIncompatible::NoKxGroupsInCommon
         | PeerIncompatible::NamedGroupsExtensionRequired => Some(
-            "no cipher suite or key exchange in common; here are ECDHE suites with AES-GCM or ChaCha20 only",
+            "no cipher suite or key exchange in common; here are ECDHE suites with AES-GCM or ChaCha20 only, or those of them \
+             that tls-cipher and tls-ciphersuites list",
         ),
         PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {

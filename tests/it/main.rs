@@ -10,6 +10,7 @@ mod auth_relay;
 mod authorize;
 mod backend;
 mod change_user;
+mod ciphers;
 mod common_names;
 mod greeting;
 mod handed_on;
