@@ -288,7 +288,7 @@ impl OpensslCa {
             "ca.cnf",
             "[ca]\ndefault_ca = lab\n\
              [lab]\ndatabase = index\nnew_certs_dir = .\nrand_serial = yes\ncertificate = ca.pem\nprivate_key = ca.key\n\
-             default_md = sha256\ndefault_days = 30\ndefault_crl_days = 30\npolicy = any\nx509_extensions = leaf\n\
+             default_md = sha256\ndefault_days = 30\ndefault_crl_days = 30\npolicy = any\nunique_subject = no\nx509_extensions = leaf\n\
              [any]\norganizationName = optional\ncommonName = optional\n\
              [leaf]\nbasicConstraints = CA:FALSE\n\
              [intermediate]\nbasicConstraints = CA:TRUE\n\

@@ -17,6 +17,7 @@ mod handed_on;
 mod lifecycle;
 mod limits;
 mod login;
+mod material;
 mod mysql_async_client;
 mod password;
 mod password_servers;

@@ -2,13 +2,13 @@
 //! `openssl ca`.
 
 use std::path::Path;
-use std::process::Command;
 
 use rustls::version::{TLS12, TLS13};
 
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::handshake::Login;
+use crate::support::openssl::{run, write_ca_configuration};
 use crate::support::packet::ErrorPacket;
 use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::ClientPlugin;
@@ -21,28 +21,16 @@ const IN_2020: &str = "-crl_lastupdate 20200101000000Z -crl_nextupdate 202101010
 /// Writes `revoked.pem`: the CA's list with these certificates on it; `options` of `openssl ca -gencrl`.
 fn write_list(folder: &Path, revoked: &[&Identity], options: &str) {
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("write it");
-    let openssl = |arguments: &str| {
-        let output = Command::new("openssl")
-            .args(arguments.split_whitespace())
-            .current_dir(folder)
-            .output()
-            .expect("openssl is installed");
-        assert!(output.status.success(), "openssl {arguments}: {output:?}");
-    };
     write("ca.key", &PKI.ca.key.serialize_pem());
-    write(
-        "ca.cnf",
-        "[ca]\ndefault_ca = lab\n[lab]\ndatabase = index\ncertificate = ca.pem\nprivate_key = ca.key\n\
-         default_md = sha256\ndefault_crl_days = 30\n",
-    );
-    write("index", "");
+    write_ca_configuration(folder);
     for identity in revoked {
         write("stolen.pem", &identity.certificate_pem);
-        openssl("ca -config ca.cnf -revoke stolen.pem");
+        run(folder, "openssl ca -config ca.cnf -revoke stolen.pem");
     }
-    openssl(&format!(
-        "ca -config ca.cnf -gencrl -out revoked.pem {options}"
-    ));
+    run(
+        folder,
+        &format!("openssl ca -config ca.cnf -gencrl -out revoked.pem {options}"),
+    );
 }
 
 fn backend() -> Backend {
