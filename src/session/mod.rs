@@ -381,7 +381,12 @@ impl DataPort {
     }
 
     fn log_failure(&self, record: &Record, failure: &Failure) {
-        if matches!(failure, Failure::Left) || self.repeats().admit(&failure.to_string()) {
+        // One user's many refusals must not hide another's.
+        let reason = match &record.user {
+            Some(user) => format!("{user:?}: {failure}"),
+            None => failure.to_string(),
+        };
+        if matches!(failure, Failure::Left) || self.repeats().admit(&reason) {
             record.log_failure(failure);
         }
     }

@@ -1,12 +1,13 @@
 //! Certificates, keys and CAs that are wrong in every way in which such files get wrong, made by openssl's own commands:
 //! `mytls check` names file, problem and cure. Then those of other tools, which are right.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::backend::{Backend, Server};
-use crate::support::openssl::{run, write_ca_configuration};
-use crate::support::proxy::{Config, run_with};
+use crate::support::openssl::{is_installed, run, shell, write_ca_configuration};
+use crate::support::proxy::{Config, Proxy, run_with, run_with_arguments};
 
 /// What `openssl` makes of the files, each line one command. `EC` is a new P-256 key; `SIGN`ed is by `ca.pem` as `openssl
 /// ca` does it, `ISSUE`d as `openssl x509` does it.
@@ -368,5 +369,103 @@ fn what_is_odd_is_a_warning() {
             !said.contains("FAILED") && !said.contains("warning"),
             "{security}: {said}"
         );
+    }
+}
+
+#[test]
+fn a_key_that_mytls_may_not_read_is_named() {
+    let backend = Backend::start(Server::mysql());
+    let config = Config::before(&backend).never_as_root();
+    let key = config.path("server.key");
+    fs::set_permissions(&key, Permissions::from_mode(0o000)).expect("close it");
+    let said = run_with("check", &config).stdout;
+    let expected = format!(
+        "ssl-key {}: the user that mytls runs as may not read it (permission denied)",
+        key.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+}
+
+/// As easy-rsa's own README has it: `revoked.pem` with one of two clients on it.
+const EASY_RSA: &str = "
+export PATH=$PATH:/usr/share/easy-rsa EASYRSA_BATCH=1
+easyrsa init-pki
+EASYRSA_REQ_CN=CA easyrsa build-ca nopass
+easyrsa --subject-alt-name=DNS:localhost build-server-full server nopass
+easyrsa build-client-full good nopass
+easyrsa build-client-full stolen nopass
+cp pki/issued/stolen.crt stolen.pem
+easyrsa revoke stolen
+easyrsa gen-crl
+cp pki/ca.crt ca.pem
+cp pki/issued/server.crt server.pem
+cp pki/private/server.key server.key
+cp pki/issued/good.crt good.pem
+cp pki/crl.pem revoked.pem
+";
+
+/// As cfssl's own README has it, with an intermediate CA; its list of revoked serial numbers is made by hand.
+const CFSSL: &str = r#"
+echo '{"signing":{"default":{"expiry":"24h"},"profiles":{
+  "below":{"usages":["cert sign","crl sign"],"expiry":"24h","ca_constraint":{"is_ca":true}},
+  "server":{"usages":["digital signature","server auth"],"expiry":"24h"},
+  "client":{"usages":["digital signature","client auth"],"expiry":"24h"}}}}' > profiles.json
+csr() { printf '{"CN":"%s","hosts":["%s"],"key":{"algo":"ecdsa","size":256}}' "$1" "$2" > $1.json; }
+csr Root ''; cfssl gencert -initca Root.json | cfssljson -bare root
+sign() { csr $1 "$4"; cfssl gencert -ca $3.pem -ca-key $3-key.pem -config profiles.json -profile $2 $1.json | cfssljson -bare $1; }
+sign below below root ''
+sign server server below localhost
+sign good client below ''
+sign stolen client below ''
+python3 -c 'import sys; print(int(sys.argv[1], 16), end="")' "$(openssl x509 -in stolen.pem -noout -serial | cut -d= -f2)" > serials
+cfssl gencrl serials below.pem below-key.pem | base64 -d | openssl crl -inform DER -out revoked.pem
+cat root.pem below.pem > ca.pem
+cat server.pem below.pem > chain.pem; mv chain.pem server.pem
+mv server-key.pem server.key
+"#;
+
+/// What both of them come to: the server's certificate is good for OpenSSL, one client passes, the other is revoked.
+fn works_with_files_of(recipe: &str) {
+    let backend = Backend::start(Server::mysql());
+    let security =
+        "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key, ssl-crl: revoked.pem }";
+    let config = Config::before(&backend).security(security);
+    let folder = config.path("");
+    shell(&folder, recipe);
+    let said = run_with("check", &config).stdout;
+    assert!(
+        !said.contains("FAILED") && !said.contains("warning"),
+        "{said}"
+    );
+    for (name, code, expected) in [
+        ("good.pem", 0, "MAY PASS"),
+        ("stolen.pem", 1, "was revoked by its issuer (ssl-crl)"),
+    ] {
+        let file = config.path(name).to_string_lossy().into_owned();
+        let arguments = ["--user", "app", "--from", "127.0.0.1", "--cert", &file];
+        let run = run_with_arguments("authorize", &config, &arguments);
+        assert_eq!(run.code, Some(code), "{name}: {}", run.stdout);
+        assert!(run.stdout.contains(expected), "{name}: {}", run.stdout);
+    }
+    fs::copy(config.path("ca.pem"), folder.join("root.pem")).expect("copy it");
+    let proxy = Proxy::start(config);
+    let line = format!(
+        "openssl s_client -starttls mysql -connect {} -CAfile root.pem -verify_return_error -verify_hostname localhost",
+        proxy.address
+    );
+    shell(&folder, &format!("{line} </dev/null"));
+}
+
+#[test]
+fn files_of_easy_rsa_work() {
+    if is_installed("/usr/share/easy-rsa/easyrsa") {
+        works_with_files_of(EASY_RSA);
+    }
+}
+
+#[test]
+fn files_of_cfssl_work() {
+    if is_installed("cfssl") {
+        works_with_files_of(CFSSL);
     }
 }
