@@ -383,7 +383,7 @@ impl DataPort {
     fn log_failure(&self, record: &Record, failure: &Failure) {
         // One user's many refusals must not hide another's.
         let reason = match &record.user {
-            Some(user) => format!("{user:?}: {failure}"),
+            Some(user) => format!("{user}: {failure}"),
             None => failure.to_string(),
         };
         if matches!(failure, Failure::Left) || self.repeats().admit(&reason) {
@@ -405,10 +405,7 @@ impl DataPort {
     pub fn log_left_out(&self) {
         let all = self.repeats().take_left_out();
         for LeftOut { reason, count } in all {
-            warn!(
-                count,
-                reason, "more refusals for one reason than the log shows"
-            );
+            warn!(count, reason, "refused, and not shown one by one");
         }
     }
 
