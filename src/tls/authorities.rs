@@ -99,6 +99,13 @@ impl Authorities {
         })
     }
 
+    /// Those of whom there is no list although there are lists.
+    pub(super) fn without_list(&self, now: UnixTime) -> impl Iterator<Item = &CertificateDer<'_>> {
+        self.valid(now)
+            .filter(|authority| !self.revocations.have(&authority.anchor.subject))
+            .map(|authority| &authority.certificate)
+    }
+
     /// What was revoked, list by list.
     pub(super) fn revocation_lists(&self) -> &[RevocationList] {
         self.revocations.lists()

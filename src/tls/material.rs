@@ -9,6 +9,7 @@ use super::{
     authorities::{Authorities, Usage},
     chain,
     flaw::Flaw,
+    names::names,
     oddity::{MaterialWarning, Oddity},
     pem,
     problem::{MaterialError, Place, Problem},
@@ -106,12 +107,7 @@ impl Loading<'_> {
             .and_then(|text| pem::revocation_lists(&text))
             .and_then(|lists| authorities.with_revocations(&lists))
             .map_err(|problem| MaterialError::new(place, problem))?;
-        let now = self.now;
-        let oddities = authorities
-            .revocation_lists()
-            .iter()
-            .filter_map(|list| list_oddity(&list.issuer_text, &list.check_dates(now)));
-        self.warn(place, oddities);
+        self.warn(place, list_oddities(&authorities, self.now));
         Ok(authorities)
     }
 
@@ -154,19 +150,26 @@ impl Loading<'_> {
 }
 
 /// A list that does not count now does not stop us, as in MySQL: those whom nobody has to judge still come in.
-fn list_oddity(issuer: &str, dates: &Result<(), Flaw>) -> Option<Oddity> {
-    let issuer = issuer.to_owned();
-    match *dates {
-        Err(Flaw::ListExpired { next_update }) => Some(Oddity::ListExpired {
-            issuer,
-            next_update,
-        }),
-        Err(Flaw::ListNotYetValid { this_update }) => Some(Oddity::ListNotYetValid {
-            issuer,
-            this_update,
-        }),
-        Err(_) | Ok(()) => None,
-    }
+fn list_oddities(authorities: &Authorities, now: UnixTime) -> Vec<Oddity> {
+    let lists = authorities.revocation_lists().iter().filter_map(|list| {
+        let issuer = list.issuer_text.clone();
+        match list.check_dates(now) {
+            Err(Flaw::ListExpired { next_update }) => Some(Oddity::ListExpired {
+                issuer,
+                next_update,
+            }),
+            Err(Flaw::ListNotYetValid { this_update }) => Some(Oddity::ListNotYetValid {
+                issuer,
+                this_update,
+            }),
+            Err(_) | Ok(()) => None,
+        }
+    });
+    let missing = authorities.without_list(now).filter_map(|certificate| {
+        let issuer = names(certificate).ok()?.subject.to_string();
+        Some(Oddity::NoList { issuer })
+    });
+    lists.chain(missing).collect()
 }
 
 #[cfg(test)]

@@ -48,6 +48,14 @@ pub enum Oddity {
         /// Of how many.
         of: usize,
     },
+    /// Somebody in `ssl-ca` has no revocation list.
+    #[error(
+        "there is no revocation list of {issuer}, which is in ssl-ca: none of its certificates counts as revoked"
+    )]
+    NoList {
+        /// Who.
+        issuer: String,
+    },
     /// A revocation list has run out.
     #[error(
         "the revocation list of {issuer} ran out at {}: every certificate of that issuer is refused until a newer list is \

@@ -2,7 +2,8 @@
 //!
 //! A list is checked once, when it is loaded: whose it is and that they signed it. Connections then only look up. As in
 //! MySQL every certificate of a chain is looked up, and an issuer whose lists have all run out lets nobody through, since
-//! whom it revoked afterwards is not known. Unlike there, an issuer without any list does not.
+//! whom it revoked afterwards is not known. Unlike there, an issuer without any list
+//! counts as one that has revoked nobody.
 
 use std::{collections::HashSet, fmt};
 
@@ -45,6 +46,11 @@ impl Revocations {
 
     pub(super) fn lists(&self) -> &[RevocationList] {
         &self.lists
+    }
+
+    /// Whether there is any list of this issuer; `issuer` is its name, DER without tag and length.
+    pub(super) fn have(&self, issuer: &[u8]) -> bool {
+        self.lists.iter().any(|list| *list.issuer == *issuer)
     }
 
     /// Looks one certificate up; `issuer` is its issuer's name, DER without tag and length.

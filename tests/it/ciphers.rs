@@ -7,8 +7,8 @@ use crate::support::backend::{Backend, Server};
 use crate::support::pki::PKI;
 use crate::support::proxy::{Config, Proxy, run_with, run_with_arguments};
 
-/// What OpenSSL and mytls agree on: version and cipher, or none.
-fn agreed(address: SocketAddr, options: &str) -> Option<(String, String)> {
+/// What OpenSSL and mytls agree on, `VERSION CIPHER`, or nothing.
+fn agreed(address: SocketAddr, options: &str) -> Option<String> {
     let output = Command::new("openssl")
         .args(["s_client", "-starttls", "mysql", "-brief", "-connect"])
         .arg(address.to_string())
@@ -16,12 +16,10 @@ fn agreed(address: SocketAddr, options: &str) -> Option<(String, String)> {
         .stdin(Stdio::null())
         .output()
         .expect("openssl is installed");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let value = |key: &str| {
-        let line = said.lines().find_map(|line| line.strip_prefix(key))?;
-        Some(line.trim().to_owned())
-    };
-    Some((value("Protocol version:")?, value("Ciphersuite:")?))
+    let said = String::from_utf8_lossy(&output.stderr);
+    let value = |key: &str| said.lines().find_map(|line| line.strip_prefix(key));
+    let (version, cipher) = (value("Protocol version: ")?, value("Ciphersuite: ")?);
+    Some(format!("{version} {cipher}"))
 }
 
 fn proxy(policy: &str) -> (Backend, Proxy) {
@@ -29,10 +27,6 @@ fn proxy(policy: &str) -> (Backend, Proxy) {
     let security = format!("{{ ssl-cert: server.pem, ssl-key: server.key{policy} }}");
     let proxy = Proxy::start(Config::before(&backend).security(&security));
     (backend, proxy)
-}
-
-fn some(version: &str, cipher: &str) -> Option<(String, String)> {
-    Some((version.to_owned(), cipher.to_owned()))
 }
 
 const TLS12_LIST: &str =
@@ -54,14 +48,14 @@ fn what_is_not_listed_is_refused_and_logged_in_words() {
 fn the_order_of_a_list_counts_and_not_the_clients() {
     let (_backend, proxy) = proxy(TLS12_LIST);
     let backwards = "-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305";
-    let chacha = some("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305");
-    assert_eq!(agreed(proxy.address, backwards), chacha);
+    let chacha = "TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305";
+    assert_eq!(agreed(proxy.address, backwards).as_deref(), Some(chacha));
     let last = "-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256";
-    let aes = some("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256");
-    assert_eq!(agreed(proxy.address, last), aes);
+    let aes = "TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256";
+    assert_eq!(agreed(proxy.address, last).as_deref(), Some(aes));
     // TLS 1.3 has a list of its own.
     let tls13 = agreed(proxy.address, "-tls1_3");
-    assert_eq!(tls13, some("TLSv1.3", "TLS_AES_256_GCM_SHA384"));
+    assert_eq!(tls13.as_deref(), Some("TLSv1.3 TLS_AES_256_GCM_SHA384"));
 }
 
 #[test]
@@ -71,10 +65,13 @@ fn tls_1_3_has_a_list_of_its_own() {
     let aes256 = "-tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384";
     assert_eq!(agreed(proxy.address, aes256), None);
     let both = "-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
-    let chacha = some("TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256");
-    assert_eq!(agreed(proxy.address, both), chacha);
+    let chacha = "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256";
+    assert_eq!(agreed(proxy.address, both).as_deref(), Some(chacha));
     let tls12 = agreed(proxy.address, "-tls1_2");
-    assert_eq!(tls12, some("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"));
+    assert_eq!(
+        tls12.as_deref(),
+        Some("TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384")
+    );
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn a_list_out_of_its_dates_lets_nobody_of_its_issuer_through() {
         "the revocation list (ssl-crl) of its issuer, or of one above it, ran out at 2021-01-01T00:00:00Z: get the CA's new \
          one"
     );
-    // An issuer without a list revokes nobody.
+    // An issuer without a list has revoked nobody.
     assert_eq!(verify(&old, &stranger.chain), Ok(()));
 
     let early = load(&bundle, &ca.revocation_list(NEXT_CENTURY)).expect("loads");
