@@ -74,6 +74,7 @@ fn alert_reason(alert: AlertDescription) -> String {
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
             "no cipher suite in common, or a certificate that it demands is missing"
         }
+        AlertDescription::CloseNotify | AlertDescription::UserCanceled => "it left",
         _ => return format!("the other side ended the handshake with the TLS alert {alert:?}"),
     };
     format!("the other side ended the handshake: {meaning} (TLS alert {alert:?})")
