@@ -12,8 +12,7 @@ makers_with_servers() (
   mkdir "$RUN/certs"
   cp "$(mytls_program)" "$RUN/mytls" # the servers' account may not reach target/
   check "mytls makes certificates" make_by_mytls
-  for maker in easyrsa cfssl; do
-    have "$maker" || continue
+  for maker in $(have pki_tools && echo easyrsa cfssl); do
     check "$maker makes certificates" "make_by_$maker" "$RUN/certs/$maker"
     makers+=("$maker")
   done
