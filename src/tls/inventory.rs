@@ -216,6 +216,7 @@ fn revocation_list(der: &[u8]) -> Option<RevocationSummary> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::Signer::{NameOnly, Other, Signed};
     use super::*;
     use crate::tls::testing::{Authority, Leaf};
 
@@ -231,7 +232,6 @@ mod tests {
         let all = [&leaf.chain, &intermediate.pem, &namesake.pem, &ca.pem].map(|pem| der(pem));
         let signers = Signers::new(&all);
         let relations = |position: usize| signers.of(&all[position]);
-        use Signer::{NameOnly, Other, Signed};
         assert_eq!(relations(0), [Other, Signed, Other, Other]);
         assert_eq!(relations(1), [Other, Other, NameOnly, Signed]);
         assert_eq!(relations(3), [Other, Other, NameOnly, Signed]);
