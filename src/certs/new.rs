@@ -95,15 +95,17 @@ pub fn new(order: &Order, out: &mut impl Write) -> Result<(), NewError> {
 /// What is missing, in the order in which it is to be written, and the clients among it.
 fn make(order: &Order, folder: &Folder<'_>) -> Result<(Vec<File>, Vec<Client>), NewError> {
     let (ca_pair, server_pair) = (Pair::ca(), Pair::new("server"));
+    let is_ca_there = folder.has(&ca_pair)?;
     let is_server_there = folder.has(&server_pair)?;
-    if is_server_there && !order.hosts.is_empty() {
+    // a new CA beside another one's certificate would not fit it
+    if is_server_there && (!is_ca_there || !order.hosts.is_empty()) {
         return Err(FilesError::There(folder.path(&server_pair.certificate)).into());
     }
     let names = clients(folder, &order.clients)?;
 
     let (now, lifetime) = (UnixTime::now(), DAY * u32::from(order.days));
     let mut files = Vec::new();
-    let ca = if folder.has(&ca_pair)? {
+    let ca = if is_ca_there {
         let (certificate, key) = (folder.path(&ca_pair.certificate), folder.path(&ca_pair.key));
         SigningCa::load(&certificate, &key, now)?
     } else {
