@@ -1,4 +1,5 @@
-//! `mytls check`: load everything, dial every address of every backend, and print what each certificate says.
+//! `mytls check`: load everything, dial every address of every backend, print what each certificate says, and import accounts
+//! once from each.
 
 use std::io::{self, Write};
 
@@ -136,7 +137,19 @@ async fn dial(out: &mut impl Write, backend: &Backend, endpoint: &Endpoint) -> i
         print_certificate(out, "shown by the server", certificate, part)?;
     }
     connection.stream.close().await;
-    Ok(true)
+    match backend.import() {
+        None => Ok(true),
+        Some(import) => {
+            let result = import.once(backend).await;
+            report(
+                out,
+                &name,
+                result
+                    .map(|imported| format!("{} accounts are imported", imported.count))
+                    .map_err(|error| error.to_string()),
+            )
+        }
+    }
 }
 
 /// The certificates of one `security`. What cannot be read has been reported.
