@@ -38,9 +38,10 @@ fn failure(config: &Config) -> String {
     let run = run_with("check", config);
     assert_eq!(run.code, Some(1), "{run:?}");
     let line = run.stdout.lines().last().expect("a line");
-    line.strip_prefix("FAILED   source: ")
+    line.strip_prefix("FAILED   source ")
+        .and_then(|rest| rest.split_once(": "))
+        .map(|(_address, failure)| failure.to_owned())
         .unwrap_or_else(|| panic!("{run:?}"))
-        .to_owned()
 }
 
 #[test]
