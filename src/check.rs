@@ -1,5 +1,5 @@
-//! `mytls check`: load everything, dial every address of every backend, print what each certificate says, and import accounts
-//! once from each.
+//! `mytls check`: load everything, dial every address of every backend, print what each certificate says, and import
+//! accounts once.
 
 use std::io::{self, Write};
 

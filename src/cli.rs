@@ -23,7 +23,7 @@ pub const EXIT_USAGE: u8 = 64;
 /// A TLS proxy in front of a MySQL-protocol server.
 ///
 /// Clients connect to mytls with TLS and, where a rule demands it, with a certificate; only who may pass reaches the
-/// server. mytls keeps no password.
+/// server. mytls keeps no user's password.
 #[derive(Debug, Parser)]
 #[command(name = "mytls", version)]
 pub struct Cli {

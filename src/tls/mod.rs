@@ -4,9 +4,9 @@
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
 //! checked whole, never changed. Sources become material in `pem` and `material`, or are made in `auto`, which shares
-//! `issuing` with [`SigningCa`]; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in
-//! `refusal`, those of our own files in `problem`; `description` and `inventory` tell a person what there is. [`RsaKey`] and
-//! [`Password`] are no part of TLS: they are for a side without; `store` keeps what is made.
+//! `issuing` with [`SigningCa`]; `description` and `inventory` say to a person what there is; `authorities` judges chains,
+//! `signature` handshakes; a peer's flaws have their words in `refusal`, those of our own files in `problem`. [`RsaKey`]
+//! and [`Password`] are no part of TLS: they are for a side without; `store` keeps what is made.
 
 mod acceptor;
 mod algorithm;
