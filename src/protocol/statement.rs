@@ -76,6 +76,10 @@ impl Look {
 }
 
 /// Whether `ssl` stands anywhere in a text. Written without a branch, so that it is compiled to vector instructions.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "lazy operators would be branches"
+)]
 fn names_ssl(text: &[u8]) -> bool {
     let letters = text
         .iter()

@@ -6,6 +6,7 @@
 
 mod authenticate;
 mod change_user;
+mod confirm;
 mod identify;
 mod outcome;
 mod password;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use self::authenticate::{Answer, authenticate};
+use self::confirm::Login;
 use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
 pub use self::password_key::PasswordKey;
@@ -38,7 +40,7 @@ use crate::net::listener::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
-use crate::protocol::capabilities::Capabilities;
+use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::response::Form;
@@ -112,13 +114,24 @@ struct Slots {
     before_login: OwnedSemaphorePermit,
 }
 
+/// What a session keeps from its login on.
+#[derive(Debug)]
+struct Session {
+    /// It stays with it, wherever new ones go.
+    backend: Arc<Backend>,
+    identity: Identity,
+    /// Without database and attributes: a change of user brings its own.
+    wishes: Wishes,
+}
+
 /// A session whose client the backend has authenticated.
 #[derive(Debug)]
 struct Authenticated {
-    backend: Stream,
+    session: Session,
+    stream: Stream,
     place: Place,
-    identity: Identity,
-    wishes: Wishes,
+    /// Whose account the backend does not tell before it has a new password.
+    unconfirmed: Option<UserName>,
 }
 
 impl DataPort {
@@ -198,11 +211,17 @@ impl DataPort {
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
 
-        let permit = self.authorize(&identity, &user, wishes.using_password)?;
+        let login = Login {
+            identity: &identity,
+            user: &user,
+            using_password: wishes.using_password,
+            granted: wishes.granted,
+        };
+        let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
 
         let Connection {
-            stream: mut backend,
+            mut stream,
             endpoint,
             server,
             connection_id,
@@ -212,7 +231,7 @@ impl DataPort {
             .await?;
         let answer = authenticate(
             client,
-            &mut backend,
+            &mut stream,
             record.route,
             &self.handles.password_key,
             deadline,
@@ -231,19 +250,29 @@ impl DataPort {
         endpoint.answered();
         match answer {
             Answer::Ok(ok) => {
+                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
+                    Ok(confirmed) => confirmed,
+                    Err(failure) => {
+                        quit(stream).await;
+                        return Err(failure);
+                    }
+                };
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
                 Ok(Authenticated {
-                    backend,
+                    unconfirmed: confirmed.unless_certain(user),
+                    stream,
                     place: Place {
                         server,
                         id: connection_id,
                     },
-                    identity,
-                    // a change of user brings its own
-                    wishes: Wishes {
-                        attributes: Vec::new(),
-                        database: None,
-                        ..wishes
+                    session: Session {
+                        backend,
+                        identity,
+                        wishes: Wishes {
+                            attributes: Vec::new(),
+                            database: None,
+                            ..wishes
+                        },
                     },
                 })
             }
@@ -254,27 +283,45 @@ impl DataPort {
         }
     }
 
-    /// Judges by the rules, at login and in `COM_CHANGE_USER`.
-    fn authorize(
+    /// Judges by the rules, at login and in `COM_CHANGE_USER`. Where the backend's accounts are judged too, a name that
+    /// the last import does not hold waits for the next.
+    async fn authorize(
         &self,
-        identity: &Identity,
-        user: &UserName,
-        using_password: bool,
+        backend: &Backend,
+        login: Login<'_>,
+        deadline: Instant,
+        record: &Record,
     ) -> Result<Permit, Failure> {
-        if self.handles.backends.routed().gives_away(user.as_str()) {
+        let Login {
+            identity,
+            user,
+            using_password,
+            ..
+        } = login;
+        if backend.gives_away(user.as_str()) {
             return Err(Failure::OwnOsUser {
                 user: user.as_str().to_owned(),
                 using_password,
             });
         }
-        self.handles
+        let imported = match backend.import() {
+            None => None,
+            Some(import) => Some(
+                timeout_at(deadline, import.accounts_for(user))
+                    .await
+                    .map_err(|_| Failure::TooSlow)?
+                    .map_err(|error| login.not_imported(error))?,
+            ),
+        };
+        let permit = self
+            .handles
             .rules
-            .authorize(identity, user)
-            .map_err(|denial| Failure::Denied {
-                denial,
-                user: user.as_str().to_owned(),
-                using_password,
-            })
+            .authorize(identity, user, imported.as_deref())
+            .map_err(|denial| login.denied(denial))?;
+        for denial in permit.reported() {
+            record.log_reported(user, permit.account(), denial);
+        }
+        Ok(permit)
     }
 
     /// Dials the backend for a client that may pass, and hands its login on.
@@ -326,13 +373,14 @@ impl DataPort {
         record: &mut Record,
     ) {
         let Authenticated {
-            backend,
+            session,
+            stream,
             place,
-            identity,
-            wishes,
+            unconfirmed,
         } = authenticated;
         let reachable = id.reachable_at(place);
-        let mut relay = Relay::new(client, backend, Tracker::new(form(wishes.granted)));
+        let tracker = Tracker::new(Form::of(session.wishes.granted));
+        let mut relay = Relay::new(client, stream, tracker, unconfirmed);
         let end = loop {
             let event = tokio::select! {
                 biased;
@@ -344,12 +392,11 @@ impl DataPort {
                 }
             };
             let carried_on = match event {
-                Event::ChangeUser => {
-                    Box::pin(self.change_user(&mut relay, &identity, &wishes, record)).await
-                }
+                Event::ChangeUser => Box::pin(self.change_user(&mut relay, &session, record)).await,
+                Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Read => {
                     relay.change_command(|payload, client| {
-                        self.rewritten(payload, client, &wishes, &reachable.place)
+                        self.rewritten(payload, client, &session.wishes, &reachable.place)
                     });
                     Ok(())
                 }
@@ -372,16 +419,6 @@ impl DataPort {
     }
 }
 
-/// What of the granted capabilities the tracker must know.
-fn form(granted: Capabilities) -> Form {
-    Form {
-        deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
-        optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
-        cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
-        query_attributes: granted.contains(Capabilities::QUERY_ATTRIBUTES),
-    }
-}
-
 fn unknown_command() -> ErrPacket {
     ErrPacket::new(1047, "08S01", "Unknown command")
 }
@@ -395,6 +432,14 @@ async fn last_command(relay: &mut Relay) -> End {
         let _ = relay.client.queue_packet(&shutdown.encode());
     }
     End::Drained
+}
+
+/// Leaves a backend that has logged us in.
+async fn quit(mut backend: Stream) {
+    backend.set_next_sequence(0);
+    // it is closed next, either way
+    let _ = backend.queue_packet(&[Command::Quit as u8]);
+    backend.close().await;
 }
 
 /// Tells a client why it may not log in, and closes.

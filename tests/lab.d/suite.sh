@@ -15,6 +15,15 @@ lab_test() {
   eval "$(test_environment)"
   rust_tests
   real_clients
+  maker_checks
+  end_suite
+}
+
+# Only the certificates that users make.
+lab_makers() {
+  begin_suite
+  check "release build" build_mytls
+  maker_checks
   end_suite
 }
 

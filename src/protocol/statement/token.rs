@@ -131,11 +131,10 @@ fn quoted_length(text: &[u8]) -> Option<usize> {
     let mut length = 1;
     loop {
         match text.get(length..)? {
-            [b'\\', b'\'' | b'"', ..] => return None,
+            [] | [b'\\', b'\'' | b'"', ..] => return None,
             [first, second, ..] if *first == quote && *second == quote => length += 2,
             [first, ..] if *first == quote => return Some(length + 1),
             [_, ..] => length += 1,
-            [] => return None,
         }
     }
 }
