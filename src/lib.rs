@@ -27,7 +27,7 @@
 //! | account, requirement | `'user'@'host'`, and its `REQUIRE` clause |
 //! | identity | what a client has shown: address, transport, certificate |
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
-//! | material | CA, certificate chain and key of one place, loaded and checked as one |
+//! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
 //! | to track | to follow both directions of a session from packet header to packet header |
 //!
 //! # What holds everywhere

@@ -25,8 +25,8 @@ use super::{
     flaw::Flaw,
     material::Material,
     names::names,
-    oddity::MaterialWarning,
-    problem::MaterialError,
+    oddity::{MaterialWarning, Oddity},
+    problem::{MaterialError, Place},
     refusal::CertificateRefusal,
     signature,
 };
@@ -69,7 +69,7 @@ impl Acceptor {
         let Material {
             authorities,
             identity,
-            warnings,
+            mut warnings,
         } = Material::load(&settings.sources, Usage::Server, &provider, now)?;
         let (identity, auto_ca) = match identity {
             Some(identity) => (identity, None),
@@ -79,6 +79,10 @@ impl Acceptor {
             }
             None => return Ok(None),
         };
+        if !settings.policy.serves(identity.key.algorithm()) {
+            let place = Place::Key("tls-cipher");
+            warnings.push(MaterialWarning::new(place, Oddity::NoSuiteForKey));
+        }
         let verifier: Arc<dyn ClientCertVerifier> = if authorities.is_some() {
             Arc::new(AnyClient {
                 algorithms: provider.signature_verification_algorithms,

@@ -3,9 +3,10 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in
-//! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
-//! own files in `problem`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
+//! checked whole, never changed. Sources become material in `pem` and `material` (ours is checked in `chain`), or are made in
+//! `auto`; `authorities` judges chains, with `revocations`, `signature` handshakes; [`Policy`] says which versions and
+//! suites there are. A peer's flaws have their words in `flaw`, problems of our own files in `problem`, and what they can
+//! live with in `oddity`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
 
 mod acceptor;
 mod authorities;
