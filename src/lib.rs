@@ -28,7 +28,7 @@
 //! | identity | what a client has shown: address, transport, certificate |
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
 //! | import | to read a backend's own accounts out of its grant tables; done with an account of mytls' own |
-//! | material | CA, certificate chain and key of one place, loaded and checked as one |
+//! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
 //! | to track | to follow both directions of a session from packet header to packet header |
 //!
 //! # What holds everywhere

@@ -277,6 +277,31 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
 }
 
 #[test]
+fn ciphers_and_revocation_lists_are_read_at_each_place() {
+    let text = "\
+security: {ssl-ca: ca.pem, ssl-crl: /pki/revoked.pem, tls-cipher: ECDHE-RSA-AES128-GCM-SHA256}
+from:
+  host: db
+  security: {ssl-ca: ca.pem, ssl-crl: db.pem, tls-ciphersuites: 'tls_aes_256_gcm_sha384:TLS_AES_128_GCM_SHA256'}
+";
+    let config = right(text);
+    let file = |path: &str| Some(tls::PemSource::File(path.into()));
+    let all = Policy::default();
+    let to_client = &config.client_tls;
+    assert_eq!(to_client.sources.crl, file("/pki/revoked.pem"));
+    let tls12 = to_client.policy.ciphers(TlsVersion::Tls12);
+    assert_eq!(tls12, ["ECDHE-RSA-AES128-GCM-SHA256"]);
+    let tls13 = to_client.policy.ciphers(TlsVersion::Tls13);
+    assert_eq!(tls13, all.ciphers(TlsVersion::Tls13));
+    let to_backend = tls(&config.backends[0].security).expect("TLS");
+    assert_eq!(to_backend.sources.crl, file("/etc/mytls/db.pem"));
+    let tls13 = to_backend.policy.ciphers(TlsVersion::Tls13);
+    assert_eq!(tls13, ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"]);
+    let tls12 = to_backend.policy.ciphers(TlsVersion::Tls12);
+    assert_eq!(tls12, all.ciphers(TlsVersion::Tls12));
+}
+
+#[test]
 fn what_weakens_or_admits_nobody_is_a_warning() {
     let nobody = "admits nobody: no client certificate can be verified without `security.ssl-ca`";
     let cases = [
@@ -305,6 +330,13 @@ fn what_weakens_or_admits_nobody_is_a_warning() {
              TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, \
              ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-AES256-GCM-SHA384, \
              ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-CHACHA20-POLY1305, each by OpenSSL's name"
+                .to_owned(),
+        ),
+        (
+            "default-require: CIPHER 'TLS_AES_256_GCM_SHA384'\n\
+             security: {ssl-ca: ca.pem, tls-version: TLSv1.3, tls-ciphersuites: TLS_AES_128_GCM_SHA256}",
+            "2: default-require: admits nobody: no session has that cipher, only TLS_AES_128_GCM_SHA256, each by \
+             OpenSSL's name"
                 .to_owned(),
         ),
         (

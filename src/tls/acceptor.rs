@@ -27,8 +27,8 @@ use super::{
     material::Material,
     names::names,
     negotiated::cipher_name,
-    oddity::MaterialWarning,
-    problem::MaterialError,
+    oddity::{MaterialWarning, Oddity},
+    problem::{MaterialError, Place},
     refusal::CertificateRefusal,
     signature,
 };
@@ -73,7 +73,7 @@ impl Acceptor {
         let Material {
             authorities,
             identity,
-            warnings,
+            mut warnings,
         } = Material::load(&settings.sources, Usage::Server, &provider, now)?;
         let (identity, auto_ca) = match identity {
             Some(identity) => (identity, None),
@@ -83,6 +83,10 @@ impl Acceptor {
             }
             None => return Ok(None),
         };
+        if !settings.policy.serves(identity.key.algorithm()) {
+            let place = Place::Key("tls-cipher");
+            warnings.push(MaterialWarning::new(place, Oddity::NoSuiteForKey));
+        }
         let verifier: Arc<dyn ClientCertVerifier> = if authorities.is_some() {
             Arc::new(AnyClient {
                 algorithms: provider.signature_verification_algorithms,

@@ -1,4 +1,4 @@
-//! CA, certificate chain and key of one place, loaded whole and checked whole before anything uses them.
+//! CA, revocation lists, certificate chain and key of one place, loaded whole and checked whole before anything uses them.
 
 use std::sync::Arc;
 

@@ -3,10 +3,11 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in `auto`, which shares
-//! `issuing` with [`SigningCa`]; `description` and `inventory` say to a person what there is; `authorities` judges chains,
-//! `signature` handshakes; a peer's flaws have their words in `refusal`, those of our own files in `problem`. [`RsaKey`]
-//! and [`Password`] are no part of TLS: they are for a side without; `store` keeps what is made.
+//! checked whole, never changed. Sources become material in `pem` and `material` (ours is checked in `chain`), or are made in
+//! `auto`, which shares `issuing` with [`SigningCa`]; `authorities` judges chains, with `revocations`, `signature`
+//! handshakes; [`Policy`] says which versions and suites there are. `description` and `inventory` say to a person what there
+//! is. A peer's flaws have their words in `flaw`, problems of our own files in `problem`, and what they can live with in
+//! `oddity`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what is made.
 
 mod acceptor;
 mod algorithm;

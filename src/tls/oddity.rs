@@ -102,6 +102,11 @@ pub enum Oddity {
         /// Counted from 1.
         number: usize,
     },
+    /// `tls-cipher` has only suites for certificates of another kind.
+    #[error(
+        "has only cipher suites for the other kind of certificate (ECDSA, RSA) than ssl-cert: with TLS 1.2 nobody can connect"
+    )]
+    NoSuiteForKey,
     /// Our own certificate is one of a CA, as `openssl req -x509` makes it.
     #[error(
         "the certificate is a CA's, which some clients refuse; make one with basicConstraints=CA:FALSE"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    CipherSuite, SupportedCipherSuite, SupportedProtocolVersion,
+    CipherSuite, SignatureAlgorithm, SupportedCipherSuite, SupportedProtocolVersion,
     crypto::CryptoProvider,
     version::{TLS12, TLS13},
 };
@@ -68,6 +68,21 @@ impl Policy {
     /// with one than with another.
     pub(super) fn has_order(&self) -> bool {
         self.tls12.is_some() || self.tls13.is_some()
+    }
+
+    /// Whether TLS 1.2 works with a certificate of this kind. In TLS 1.3 any suite goes with any certificate.
+    pub(super) fn serves(&self, key: SignatureAlgorithm) -> bool {
+        let Some(list) = self
+            .tls12
+            .as_ref()
+            .filter(|_| self.lowest_version == TlsVersion::Tls12)
+        else {
+            return true;
+        };
+        let is_rsa = key == SignatureAlgorithm::RSA;
+        list.0
+            .iter()
+            .any(|suite| cipher_name(*suite).contains("-RSA-") == is_rsa)
     }
 
     fn suites(&self, version: TlsVersion) -> Vec<SupportedCipherSuite> {

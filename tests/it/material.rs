@@ -312,6 +312,11 @@ const ODD: &[(&str, &str, &str)] = &[
         "ssl-cert of-below.pem",
         "an intermediate certificate is missing behind it",
     ),
+    (
+        "ssl-cert: server.pem, ssl-key: leaf.key, tls-cipher: ECDHE-RSA-AES128-GCM-SHA256",
+        "tls-cipher",
+        "with TLS 1.2 nobody can connect",
+    ),
 ];
 
 /// What is right, and says nothing.
@@ -321,6 +326,7 @@ const RIGHT: &[&str] = &[
     "ssl-ca: ca.pem, ssl-cert: chain.pem, ssl-key: leaf.key",
     "ssl-ca: ca.pem, ssl-cert: windows.pem, ssl-key: windows.pem",
     "ssl-cert: key-and-chain.pem, ssl-key: key-and-chain.pem",
+    "ssl-cert: server.pem, ssl-key: leaf.key, tls-version: TLSv1.3, tls-cipher: ECDHE-RSA-AES128-GCM-SHA256",
 ];
 
 /// What `check` says with this `security` towards clients, the folder's name taken out.
