@@ -15,6 +15,7 @@ lab_test() {
   eval "$(test_environment)"
   rust_tests
   real_clients
+  differential_checks
   end_suite
 }
 

@@ -1,7 +1,9 @@
 """Who gets in directly, and who through mytls?
 
-    differential prepare mysql|mariadb PKI FOLDER          writes certificates, accounts.sql and accounts.yaml
-    differential compare mysql|mariadb imported|file SERVER_PORT MYTLS_PORT PKI FOLDER [long]
+    differential prepare mysql|mariadb FOLDER PKI             certificates, statements, mytls' rules: all into FOLDER
+    differential direct mysql|mariadb FOLDER PORT             logs in at the server and keeps what came of it
+    differential compare mysql|mariadb FOLDER PORT PLACE MYTLS_PORT
+                                                              logs in through mytls, and compares
 
 Three logins at the server itself say what mytls must do with a login of the same client:
 
@@ -9,16 +11,22 @@ Three logins at the server itself say what mytls must do with a login of the sam
     moved    the same from mytls' address: for the server, clients of mytls come from there
     own      the same from mytls' address over the TLS that mytls speaks to the server: its certificate, its cipher
 
-With rules imported from the server, mytls lets in exactly those that all three let in, as the account of `own`; with the
-same rules in its file those that `direct` and `own` let in. Where it refuses more, `differences` names why. Whom it lets
-in although one of the three is refused, that is the failure this test looks for.
+With rules imported from the server (PLACE `imported`), mytls lets in exactly those that all three let in, as the account
+of `own`; with the same rules in its file (PLACE `file`) those that `direct` and `own` let in. Where it refuses more,
+`differences` names why. Whom it lets in although one of the three is refused: that is the failure this test looks for.
 
-One line for each login: `ok   LOGIN -> outcome` or `FAIL LOGIN -> why`; then `note`s that count the differences."""
+`direct` and `moved` are kept and `own` is always asked anew, so that between the two steps the server can be made lax:
+then `own` lets almost everybody in, and mytls alone stands between.
+
+LAB_LONG=1 asks more. One line for each login: `ok   LOGIN -> outcome` or `FAIL LOGIN -> why`; then `note`s that count
+where mytls and the server differ."""
 
 import functools
 import json
 import multiprocessing
+import os
 import pathlib
+import pickle
 import ssl
 import sys
 from collections import Counter, defaultdict
@@ -30,41 +38,113 @@ import certificates
 import differences
 from login import log_in
 
-PROCESSES = 6
+# More than cores: MariaDB answers a refused COM_CHANGE_USER after a second.
+PROCESSES = 16
 
 
-def prepare(server, pki, folder):
-    folder = pathlib.Path(folder)
-    files = certificates.make(pki, folder)
-    written = {name: [str(certificate), str(key), subject] for name, (certificate, key, subject) in files.items()}
-    (folder / "certificates.json").write_text(json.dumps(written))
-    odd = cases.odd_accounts(written)
-    statements = accounts.sql(server) + [account.create() for account in odd]
-    (folder / "accounts.sql").write_text("\n".join(statements) + "\n")
-    rules = [account for account in accounts.of(server) + odd if account.in_file]
-    lines = [json.dumps({"user": account.name, "require": account.require}, ensure_ascii=False) for account in rules]
-    (folder / "accounts.yaml").write_text("".join(f"  - {line}\n" for line in lines))
+class Folder:
+    """What the steps hand on to one another."""
+
+    def __init__(self, server, folder):
+        self.server, self.path = server, pathlib.Path(folder)
+
+    @property
+    def files(self):
+        """Certificate file, key file and subject, by the certificates' names."""
+        return json.loads((self.path / "certificates.json").read_text())
+
+    @property
+    def accounts(self):
+        return accounts.of(self.server, self.subjects)
+
+    @property
+    def subjects(self):
+        return {name: subject for name, (_, _, subject) in self.files.items()}
+
+    @property
+    def cases(self):
+        return cases.all_cases(self.server, self.subjects, "LAB_LONG" in os.environ)
+
+    def write(self, name, lines):
+        (self.path / name).write_text("".join(f"{line}\n" for line in lines))
 
 
-class Measurement:
+def prepare(folder, pki):
+    files = certificates.make(pki, folder.path)
+    folder.write("certificates.json", [json.dumps(files, default=str)])
+    folder.write("accounts.sql", accounts.sql(folder.server, folder.accounts))
+    folder.write("lax.sql", accounts.lax_sql(folder.accounts))
+    rules = [{"user": account.name, "require": account.require} for account in folder.accounts if account.in_file]
+    folder.write("accounts.yaml", ["accounts:", *(f"  - {json.dumps(rule, ensure_ascii=False)}" for rule in rules)])
+
+
+def direct(folder, port):
+    asked = folder.cases
+    outcomes = measure(folder, port, [*asked, *map(moved, asked)])
+    (folder.path / "outcomes").write_bytes(pickle.dumps(outcomes))
+
+
+def compare(folder, port, place, mytls_port):
+    asked = folder.cases
+    if place == "file":
+        asked = [case for case in asked if not rests_on_more_than_rules(case, folder.accounts)]
+    before = pickle.loads((folder.path / "outcomes").read_bytes())
+    own_outcomes = measure(folder, port, [own(case) for case in asked])
+    outcomes = measure(folder, mytls_port, asked)
+
+    failed, seen = [], defaultdict(list)
+    for case in asked:
+        measured = differences.Measured(case, before[case], before[moved(case)], own_outcomes[own(case)], outcomes[case])
+        good, what = differences.judge(measured, place, folder.server)
+        print("ok  " if good else "FAIL", case, "->", what)
+        if not good:
+            failed.append(case)
+        elif measured.differs:
+            seen[what].append(case)
+    for reason in differences.unused(asked, seen, place, folder.server):
+        failed.append(reason)
+        print(f"FAIL listed, but no login differs for it: {reason}")
+    for reason, found in sorted(seen.items()):
+        print(f"note {len(found)} of {len(asked)} logins: {reason}; one is {found[0]}")
+    count = Counter(outcome.accepted for outcome in outcomes.values())
+    print(f"note {len(asked)} logins through mytls: {count[True]} accepted, {count[False]} refused")
+    return bool(failed)
+
+
+def moved(case):
+    return replace(case, address=cases.MYTLS)
+
+
+def own(case):
+    return replace(case, address=cases.MYTLS, transport=cases.OF_MYTLS)
+
+
+def rests_on_more_than_rules(case, all_accounts):
+    """Whether rules in mytls' file cannot know whom the server would choose, or does not take them."""
+    unknown = [account for account in all_accounts if not account.in_file]
+    return any(
+        account.host == case.address if account.user == "" else account.user.encode() == case.asks_for for account in unknown
+    )
+
+
+class Client:
     """Logs in; each process has its own, for its TLS contexts."""
 
-    def __init__(self, ports, files):
-        self.ports, self.files = ports, files
+    def __init__(self, files, port):
+        self.files, self.port = files, int(port)
 
-    def __call__(self, question):
-        target, case = question
-        at = ("::1" if ":" in case.address else "127.0.0.1", self.ports[target])
+    def __call__(self, case):
+        at = ("::1" if ":" in case.address else "127.0.0.1", self.port)
         login = (case.user, case.password)
-        tls = self.tls(case.transport)
+        context = self.context(case.transport)
+        session = None
         if case.transport.resumed:
-            # the session of a first login
-            _, session = log_in(at, case.address, *login, (tls, None))
-            return question, log_in(at, case.address, *login, (tls, session), case.change_to)[0]
-        return question, log_in(at, case.address, *login, tls and (tls, None), case.change_to)[0]
+            _, session = log_in(at, case.address, *login, (context, None))
+        outcome, _ = log_in(at, case.address, *login, context and (context, session), case.change_to)
+        return case, outcome
 
     @functools.cache
-    def tls(self, transport):
+    def context(self, transport):
         if transport.version is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -77,49 +157,13 @@ class Measurement:
         return context
 
 
-def measure(measurement, questions):
-    """The outcome of each (target, case)."""
+def measure(folder, port, asked):
+    """The outcome of each case."""
     with multiprocessing.Pool(PROCESSES) as pool:
-        return dict(pool.imap_unordered(measurement, questions, chunksize=8))
-
-
-def compare(server, place, server_port, mytls_port, pki, folder, extent="short"):
-    files = json.loads((pathlib.Path(folder) / "certificates.json").read_text())
-    chosen = cases.all_cases(server, files, extent == "long")
-    if place == "file":
-        every = accounts.of(server) + cases.odd_accounts(files)
-        not_in_file = {account.user.encode() for account in every if not account.in_file}
-        chosen = [case for case in chosen if case.asks_for not in not_in_file]
-    moved = {case: replace(case, address=cases.HOME) for case in chosen}
-    own = {case: replace(case, address=cases.HOME, transport=cases.WITH_DM) for case in chosen}
-    direct = {("server", case) for case in (*chosen, *moved.values(), *own.values())}
-    measurement = Measurement({"server": int(server_port), "mytls": int(mytls_port)}, files)
-    outcomes = measure(measurement, [*direct, *(("mytls", case) for case in chosen)])
-
-    failed, seen = 0, defaultdict(list)
-    for case in chosen:
-        measured = differences.Measured(
-            case,
-            direct=outcomes["server", case],
-            moved=outcomes["server", moved[case]],
-            own=outcomes["server", own[case]],
-            through=outcomes["mytls", case],
-        )
-        good, what = differences.judge(measured, place)
-        failed += not good
-        print("ok  " if good else "FAIL", case, "->", what)
-        if good and measured.differs:
-            seen[what].append(case)
-    for reason, found in sorted(seen.items()):
-        print(f"note {len(found)} of {len(chosen)} logins: {reason}; one is {found[0]}")
-    alike = Counter(outcomes["mytls", case].accepted for case in chosen)
-    print(f"note {len(chosen)} logins through mytls: {alike[True]} accepted, {alike[False]} refused")
-    if not (alike[True] and alike[False]):
-        print("FAIL the test -> everything was accepted, or nothing")
-        failed += 1
-    return failed
+        return dict(pool.imap_unordered(Client(folder.files, port), dict.fromkeys(asked), chunksize=4))
 
 
 if __name__ == "__main__":
-    what, *arguments = sys.argv[1:]
-    sys.exit({"prepare": prepare, "compare": compare}[what](*arguments) or 0 > 0)
+    what, server, folder, *arguments = sys.argv[1:]
+    steps = {"prepare": prepare, "direct": direct, "compare": compare}
+    sys.exit(steps[what](Folder(server, folder), *arguments))

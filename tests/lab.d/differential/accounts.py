@@ -15,7 +15,7 @@ class Account:
     password: bytes = PASSWORD
     plugin: str | None = None
     rest: str = ""
-    by_password: bool = False  # whether the account's password decides: rules in mytls' file know of none
+    beyond_file: bool = False  # whether the login rests on what rules in mytls' file do not know, such as passwords
 
     @property
     def name(self):
@@ -23,7 +23,7 @@ class Account:
 
     @property
     def in_file(self):
-        return in_file(self.host, self.require) and not self.by_password
+        return can_stand_in_file(self.host, self.require) and not self.beyond_file
 
     def create(self):
         password = quoted(self.password.decode())
@@ -155,14 +155,13 @@ SEVERAL = {
     "only-five": [("127.0.0.5", "NONE")],
     "six": [("127.0.0.%", "NONE"), ("::1", "X509")],
     "six-only": [("::1", "NONE")],
-    "percent-and-empty": [("%", "NONE"), ("", "X509")],
 }
 
 # What mytls does not take in its file, saying what to write; a server may have it all the same.
 NOT_IN_FILE = {"", "127.0.0.0/0", "0.0.0.0/0.0.0.0", "::1/128", "127.0.0.05"}
 
 
-def in_file(host, require):
+def can_stand_in_file(host, require):
     is_empty = any(f"{word} ''" in require for word in ("SUBJECT", "ISSUER", "CIPHER"))
     return host not in NOT_IN_FILE and not is_empty and "O = Lab" not in require
 
@@ -170,7 +169,7 @@ def in_file(host, require):
 # The anonymous user stands in everybody's way at these addresses.
 ANONYMOUS = [
     Account("", "127.0.0.7", "X509"),
-    Account("", "127.0.0.8", "NONE", password=b"anonymous-pw"),
+    Account("", "127.0.0.8", "NONE", password=b"anonymous-pw", beyond_file=True),
 ]
 
 NAMES = [
@@ -196,8 +195,8 @@ NAMES = [
 ]
 
 
-def of(server):
-    """All accounts of `mysql` or `mariadb`."""
+def of(server, subjects):
+    """All accounts of `mysql` or `mariadb`; `subjects` are those of the certificates, by their names."""
     accounts = [Account(f"r-{name}", require=text) for name, text in REQUIREMENTS.items()]
     accounts += [Account(f"h{number}", host) for number, host in enumerate(HOSTS)]
     accounts += [Account(name, *at) for name, hosts in SEVERAL.items() for at in hosts]
@@ -205,6 +204,18 @@ def of(server):
     # Names that are one another's or stand for one another, of different strictness.
     accounts += [Account(name, require="NONE" if number % 2 else "SSL") for number, name in enumerate(NAMES)]
     accounts += with_states(server)
+    accounts += with_subjects(subjects)
+    return accounts
+
+
+def with_subjects(subjects):
+    """Accounts that want the subjects, in OpenSSL 3's escaping and in that of older releases."""
+    accounts = []
+    for name, text in subjects.items():
+        accounts.append(Account(f"s-{name}", require=subject(text)))
+        older = text.replace("\\/", "/").replace("\\+", "+")
+        if older != text:
+            accounts.append(Account(f"o-{name}", require=subject(older)))
     return accounts
 
 
@@ -218,21 +229,23 @@ def with_states(server):
         Account("expired", rest="PASSWORD EXPIRE"),
         Account("expired-x509", require="X509", rest="PASSWORD EXPIRE"),
         # The password, the lock and the date belong to one of the accounts of a name.
-        Account("other-password", "%", password=b"elsewhere-pw", by_password=True),
-        Account("other-password", "127.0.0.5", password=b"here-pw", by_password=True),
-        Account("locked-here", "%", by_password=True),
-        Account("locked-here", "127.0.0.5", rest="ACCOUNT LOCK", by_password=True),
-        Account("locked-at-mytls", "127.0.0.5", by_password=True),
-        Account("locked-at-mytls", "%", rest="ACCOUNT LOCK", by_password=True),
+        Account("other-password", "%", password=b"elsewhere-pw", beyond_file=True),
+        Account("other-password", "127.0.0.5", password=b"here-pw", beyond_file=True),
+        Account("locked-here", "%", beyond_file=True),
+        Account("locked-here", "127.0.0.5", rest="ACCOUNT LOCK", beyond_file=True),
+        Account("locked-at-mytls", "127.0.0.5", beyond_file=True),
+        Account("locked-at-mytls", "%", rest="ACCOUNT LOCK", beyond_file=True),
     ]
     if server == "mysql":
         return accounts + [
+            Account("percent-and-empty", "%"),
+            Account("percent-and-empty", "", "X509"),  # two hosts to MySQL, one to MariaDB
             Account("sha256", plugin="sha256_password"),
             Account("sha256-x509", plugin="sha256_password", require="X509"),
             Account("proxied", require="X509", password=b"nobody knows"),
             Account("proxied-lax", password=b"nobody knows"),
-            Account("proxy", plugin="sha256_password"),
-            Account("proxy-strict", plugin="sha256_password", require="X509"),
+            Account("proxy", plugin="sha256_password", beyond_file=True),
+            Account("proxy-strict", plugin="sha256_password", require="X509", beyond_file=True),
         ]
     return accounts + [
         Account("ed25519", plugin="ed25519", password=SEED),
@@ -240,12 +253,12 @@ def with_states(server):
     ]
 
 
-def sql(server):
+def sql(server, accounts):
     """The statements that make them, and the account that mytls imports with."""
     columns = "User, Host, ssl_type, ssl_cipher, x509_issuer, x509_subject, plugin"
     if server == "mariadb":
         columns += ", is_role"
-    statements = [account.create() for account in of(server)]
+    statements = [account.create() for account in accounts]
     statements += [
         f"CREATE USER {IMPORTER} IDENTIFIED BY {quoted(PASSWORD.decode())};",
         f"GRANT SELECT ({columns}) ON mysql.user TO {IMPORTER};",
@@ -254,3 +267,9 @@ def sql(server):
     if server == "mysql":
         statements += ["GRANT PROXY ON proxied TO proxy;", "GRANT PROXY ON 'proxied-lax' TO 'proxy-strict';"]
     return statements
+
+
+def lax_sql(accounts):
+    """Takes mytls' grant back, then every requirement: from then on only mytls requires anything, as it last read."""
+    statements = [f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {IMPORTER};"]
+    return statements + [f"ALTER USER {name} REQUIRE NONE;" for name in dict.fromkeys(a.name for a in accounts)]

@@ -7,7 +7,7 @@ import accounts
 from accounts import PASSWORD, SEED
 
 UTF8, LATIN1 = 45, 8
-HOME = "127.0.0.1"
+HOME = MYTLS = "127.0.0.1"  # mytls, too, comes to the server from there
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,20 @@ TRANSPORTS = [
     Transport("TLS 1.3, worker, resumed", V13, "worker", resumed=True),
 ]
 USUAL = TRANSPORTS[:3]
+OF_MYTLS = WITH_DM  # what mytls speaks to the server
 
 
 def user(name):
     return (name.encode(), UTF8)
 
 
-def all_cases(server, certificates, long):
+def all_cases(server, subjects, long):
     """Every case, each once; `long` widens the products."""
     few = USUAL if long else [PLAIN, WITH_DM]
     cases = []
     cases += requirements(TRANSPORTS if long else TRANSPORTS[:10] + TRANSPORTS[13:14])
     cases += refused_certificates()
-    cases += odd_certificates(certificates)
+    cases += odd_certificates(subjects)
     cases += hosts(USUAL if long else [PLAIN])
     cases += several(few)
     cases += anonymous(USUAL)
@@ -99,27 +100,15 @@ def refused_certificates():
     return [Case(user(f"r-{name}"), transport) for name in ("none", "x509", "dm") for transport in TRANSPORTS[10:13]]
 
 
-def odd_certificates(certificates):
+def odd_certificates(subjects):
     """Each odd certificate for the accounts that name it, that name dm, and that want any."""
-    odd = {name: file for name, file in certificates.items() if not name.startswith("dm")}
-    named = odd_accounts(certificates)
+    named = [account.user for account in accounts.with_subjects(subjects)]
     cases = []
-    for name in odd:
+    for name in subjects:
         transport = Transport(f"TLS 1.3, certificate {name}", V13, name)
-        wanted = [account.user for account in named if account.user in (f"s-{name}", f"o-{name}")]
+        wanted = [account for account in (f"s-{name}", f"o-{name}") if account in named]
         cases += [Case(user(account), transport) for account in ("r-none", "r-x509", "r-dm", *wanted)]
     return cases
-
-
-def odd_accounts(certificates):
-    """Accounts that want the odd subjects, in OpenSSL 3's escaping and in that of older ones."""
-    found = []
-    for name, (_, _, subject) in certificates.items():
-        found.append(accounts.Account(f"s-{name}", require=accounts.subject(subject)))
-        older = subject.replace("\\/", "/").replace("\\+", "+")
-        if older != subject:
-            found.append(accounts.Account(f"o-{name}", require=accounts.subject(older)))
-    return found
 
 
 def hosts(transports):

@@ -19,6 +19,7 @@ CHANGE_USER = b"\x11"
 QUERY = b"\x03"
 SECONDS = 20
 NO_ANSWER = "no answer"
+SALT_BYTES = {b"client_ed25519": 32}
 WHO = b"SELECT HEX(CONVERT(CURRENT_USER() USING utf8mb4))"
 
 
@@ -88,7 +89,7 @@ class Connection:
     def log_in(self, user, collation, password, tls):
         greeting = self.packet()
         rest = greeting[greeting.index(b"\0", 1) + 1 :]
-        salt = (rest[4:12] + rest[27 : 27 + 13]).rstrip(b"\0")
+        salt = rest[4:12] + rest[27:39]
         plugin = rest[40:].split(b"\0")[0]
         head = struct.pack("<IIB23x", FLAGS | (SSL if tls else 0), 1 << 24, collation)
         if tls:
@@ -115,7 +116,7 @@ class Connection:
         while (packet := self.packet())[:1] != b"\0":
             if packet[:1] == b"\xfe":
                 plugin, salt = packet[1:].split(b"\0", 1)
-                salt = salt.rstrip(b"\0")
+                salt = salt[: SALT_BYTES.get(plugin, 20)]
                 self.send(first_answer(plugin, password, salt, self.secure))
             elif packet == b"\x01\x04" and self.secure:
                 self.send(password + b"\0")
