@@ -35,9 +35,9 @@ fn authorize(criterion: &mut Criterion) {
         },
     };
     let user = UserName::new("user4711").expect("a name");
-    assert!(rules.authorize(&identity, &user).is_ok());
+    assert!(rules.authorize(&identity, &user, None).is_ok());
     criterion.bench_function("authorize among 10,000 rules", |bencher| {
-        bencher.iter(|| rules.authorize(black_box(&identity), black_box(&user)));
+        bencher.iter(|| rules.authorize(black_box(&identity), black_box(&user), None));
     });
 }
 

@@ -99,7 +99,7 @@ pub fn authorize(
             transport,
         };
         rules
-            .authorize(&identity, &client.user)
+            .authorize(&identity, &client.user, None)
             .map_err(|denial| denial.to_string())
     });
     match &permitted {

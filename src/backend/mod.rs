@@ -3,6 +3,7 @@
 mod back_off;
 pub mod connect;
 pub mod probe;
+pub mod query;
 
 use std::fmt;
 use std::path::PathBuf;

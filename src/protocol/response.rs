@@ -4,6 +4,7 @@
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_response_packets.html>
 
+use super::capabilities::Capabilities;
 use super::ok_packet::status_of_ok;
 use super::packet::{MAX_PAYLOAD_BYTES, PayloadReader};
 
@@ -58,6 +59,17 @@ pub struct Form {
     /// `MARIADB_CLIENT_CACHE_METADATA` (MariaDB, extended): a byte after a column count says whether definitions
     /// follow.
     pub cache_metadata: bool,
+}
+
+impl Form {
+    /// That of a session in which these capabilities were granted.
+    pub fn of(granted: Capabilities) -> Self {
+        Self {
+            deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
+            optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
+            cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
+        }
+    }
 }
 
 /// The first packet of a result.

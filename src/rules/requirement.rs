@@ -20,6 +20,10 @@ pub enum Requirement {
     X509,
     /// The same, and all of these hold of it; at least one. `CIPHER` alone needs a certificate too, as in MySQL.
     Specified(Vec<Condition>),
+    /// A TLS session with this cipher, by its name in OpenSSL, and no certificate: MariaDB's `CIPHER`. Only imported.
+    Cipher(String),
+    /// Nobody can meet it, for this reason: a server has stored what cannot be read. Only imported.
+    Impossible(String),
 }
 
 /// What must hold of a session with a client certificate.
@@ -50,6 +54,8 @@ pub enum Lacking {
     Cipher(&'static str),
     /// It has other alternative names, those of this certificate.
     San(Arc<Certificate>),
+    /// What nobody can show.
+    Impossible,
 }
 
 impl Requirement {
@@ -63,6 +69,13 @@ impl Requirement {
                     Transport::Tls { .. } => None,
                 };
             }
+            Self::Cipher(name) => {
+                return match transport {
+                    Transport::Plaintext => Some(Lacking::Tls),
+                    Transport::Tls { cipher, .. } => lacking_cipher(name, cipher),
+                };
+            }
+            Self::Impossible(_) => return Some(Lacking::Impossible),
             Self::X509 => &[][..],
             Self::Specified(conditions) => conditions,
         };
@@ -83,15 +96,17 @@ impl Requirement {
     /// Whether nobody without a client certificate can meet it.
     pub fn needs_certificate(&self) -> bool {
         match self {
-            Self::None | Self::Ssl => false,
-            Self::X509 | Self::Specified(_) => true,
+            Self::None | Self::Ssl | Self::Cipher(_) => false,
+            Self::X509 | Self::Specified(_) | Self::Impossible(_) => true,
         }
     }
 
     /// The cipher that it wants.
     pub fn cipher(&self) -> Option<&str> {
-        let Self::Specified(conditions) = self else {
-            return None;
+        let conditions = match self {
+            Self::Cipher(name) => return Some(name),
+            Self::Specified(conditions) => conditions,
+            Self::None | Self::Ssl | Self::X509 | Self::Impossible(_) => return None,
         };
         conditions.iter().find_map(|condition| match condition {
             Condition::Cipher(name) => Some(name.as_str()),
@@ -106,14 +121,18 @@ impl Condition {
             Self::Subject(text) => (shown.subject.is_written(text), Lacking::Subject),
             Self::Issuer(text) => (shown.issuer.is_written(text), Lacking::Issuer),
             Self::San(names) => (names.are_met_by(&shown.alternative_names), Lacking::San),
-            Self::Cipher(name) => return (name != cipher).then_some(Lacking::Cipher(cipher)),
+            Self::Cipher(name) => return lacking_cipher(name, cipher),
         };
         (!holds).then(|| lacking(Arc::clone(shown)))
     }
 }
 
+fn lacking_cipher(name: &str, shown: &'static str) -> Option<Lacking> {
+    (name != shown).then_some(Lacking::Cipher(shown))
+}
+
 impl fmt::Display for Requirement {
-    /// As it is read.
+    /// As it is read, unless it is only imported.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("NONE"),
@@ -126,6 +145,8 @@ impl fmt::Display for Requirement {
                 }
                 Ok(())
             }
+            Self::Cipher(name) => write!(f, "CIPHER {} (without a certificate)", Quoted(name)),
+            Self::Impossible(why) => write!(f, "({})", why.escape_debug()),
         }
     }
 }
@@ -156,6 +177,7 @@ impl fmt::Display for Lacking {
                 "those alternative names but [{}]",
                 shown.alternative_names.to_string().escape_debug()
             ),
+            Self::Impossible => f.write_str("what it takes, as nobody can"),
         }
     }
 }

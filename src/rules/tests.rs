@@ -56,7 +56,7 @@ fn of_common_name(common_name: Option<&str>) -> Transport {
 fn judge(settings: Settings, identity: &Identity, name: &str) -> Result<String, Denial> {
     let rules = Rules::new(settings).expect("rules");
     rules
-        .authorize(identity, &user(name))
+        .authorize(identity, &user(name), None)
         .map(|permit| permit.account().to_owned())
 }
 

@@ -35,7 +35,6 @@ use crate::net::listener::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
-use crate::protocol::capabilities::Capabilities;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::response::Form;
@@ -257,7 +256,7 @@ impl DataPort {
         }
         self.handles
             .rules
-            .authorize(identity, user)
+            .authorize(identity, user, None)
             .map_err(|denial| Failure::Denied {
                 denial,
                 user: user.as_str().to_owned(),
@@ -312,7 +311,7 @@ impl DataPort {
             identity,
             wishes,
         } = authenticated;
-        let mut relay = Relay::new(client, backend, Tracker::new(form(wishes.granted)));
+        let mut relay = Relay::new(client, backend, Tracker::new(Form::of(wishes.granted)));
         let end = loop {
             let event = tokio::select! {
                 biased;
@@ -341,15 +340,6 @@ impl DataPort {
         (record.from_client, record.from_backend) = (relay.from_client, relay.from_backend);
         record.log_end(&end);
         relay.close(&end).await;
-    }
-}
-
-/// What of the granted capabilities the tracker must know.
-fn form(granted: Capabilities) -> Form {
-    Form {
-        deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
-        optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
-        cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
     }
 }
 
