@@ -21,6 +21,7 @@ use crate::tls::{self, Acceptor, MaterialError, ServerSettings, TlsVersion};
 
 const NO_AUTHORITY: &str =
     "security has no ssl-ca: no certificate can be verified, and clients are not asked for one";
+const IMPORTED: &str = "import-accounts: the server's own accounts judge too, and they are not known without asking it";
 const OWN_OS_USER: &str =
     "the server is on a Unix socket: there the name of mytls' own OS user is refused all the same";
 
@@ -108,11 +109,26 @@ pub fn authorize(
             if is_on_unix_socket(config) {
                 line(out, "note", OWN_OS_USER)?;
             }
+            if config
+                .backends
+                .iter()
+                .any(|backend| backend.import.is_some())
+            {
+                line(out, "note", IMPORTED)?;
+            }
+            for denial in permit.reported() {
+                line(out, "reported", format_args!("would be refused: {denial}"))?;
+            }
+            let only_reported = if permit.reported().is_empty() {
+                ""
+            } else {
+                ", because enforcement is report"
+            };
             let account = permit.account();
             line(
                 out,
                 "MAY PASS",
-                format_args!("as {account}; the server asks for the password"),
+                format_args!("as {account}{only_reported}; the server asks for the password"),
             )?;
         }
     }

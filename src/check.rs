@@ -1,4 +1,4 @@
-//! `mytls check`: load everything, dial every backend, and print what each certificate says.
+//! `mytls check`: load everything, dial every backend, print what each certificate says, and import accounts once.
 
 use std::io::{self, Write};
 
@@ -87,7 +87,19 @@ async fn check_backend(out: &mut impl Write, name: &str, backend: &Backend) -> i
         writeln!(out, "         {what} {}", tls::describe(certificate))?;
     }
     connection.stream.close().await;
-    Ok(true)
+    match backend.import() {
+        None => Ok(true),
+        Some(import) => {
+            let result = import.once(backend).await;
+            report(
+                out,
+                name,
+                result
+                    .map(|imported| format!("{} accounts are imported", imported.count))
+                    .map_err(|error| error.to_string()),
+            )
+        }
+    }
 }
 
 fn report(out: &mut impl Write, what: &str, result: Result<String, String>) -> io::Result<bool> {

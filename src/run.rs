@@ -74,8 +74,13 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     for backend in backends.all() {
         let backend = Arc::clone(backend);
         let closing = closing.clone();
-        background
-            .spawn(async move { closing.run_until_cancelled(backend.learn_greeting()).await });
+        background.spawn({
+            let (backend, closing) = (Arc::clone(&backend), closing.clone());
+            async move { closing.run_until_cancelled(backend.learn_greeting()).await }
+        });
+        if let Some(import) = backend.import().map(Arc::clone) {
+            background.spawn(async move { import.keep(&backend, closing).await });
+        }
     }
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");

@@ -21,6 +21,7 @@ mod address;
 mod backends;
 mod environment;
 mod file;
+mod import;
 mod place;
 mod problem;
 mod security;
@@ -217,6 +218,7 @@ impl Config {
             endpoints: vec![endpoint],
             security,
             connect_time: CONNECT_TIME,
+            import: None,
         };
         let warnings = remarks
             .into_iter()

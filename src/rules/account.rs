@@ -38,7 +38,7 @@ impl Rank {
             ServerKind::MySql => (host.rank(), true),
             ServerKind::OldMySql | ServerKind::MariaDb | ServerKind::TiDb => {
                 let host = host.coarse_rank(server);
-                // Of two patterns that are not the same, the user never counts.
+                // Only where hosts are alike does the user count, and two patterns seldom are.
                 (host, !matches!(host, HostRank::Pattern(_)))
             }
         };

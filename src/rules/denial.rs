@@ -74,7 +74,7 @@ impl fmt::Display for Denial {
             }
             Self::NoImportedAccount { address } => write!(
                 f,
-                "no imported account of this user admits {address} (host names are not resolved)"
+                "no imported account of this user surely admits {address} (host names are not resolved)"
             ),
             Self::UnknownAccount { account } => write!(
                 f,

@@ -58,10 +58,16 @@ struct Imported {
 /// Proof that the account which the server has chosen lets this client pass. Only [`ImportedAccounts`] makes one.
 #[derive(Debug, Clone)]
 pub struct Confirmed {
+    account: Arc<str>,
     reported: Option<Denial>,
 }
 
 impl Confirmed {
+    /// The account, by the name that it is logged under (`imported 'app'@'%'`); the first of several.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
     /// What would have refused the client, had `import-accounts.enforcement` not been `report`.
     pub fn reported(&self) -> Option<&Denial> {
         self.reported.as_ref()
@@ -128,12 +134,11 @@ impl ImportedAccounts {
     ) -> Result<Confirmed, Denial> {
         let same = |imported: &&Imported| imported.host.eq_ignore_ascii_case(host);
         let accounts = self.accounts.named(user).filter(same);
-        if accounts.clone().next().is_none() {
-            return Err(Denial::UnknownAccount {
+        self.confirm_all(identity, accounts).unwrap_or_else(|| {
+            Err(Denial::UnknownAccount {
                 account: account_name(user, host),
-            });
-        }
-        self.confirm_all(identity, accounts)
+            })
+        })
     }
 
     /// Judges a client whose password has expired, so that the server tells no account: every account that it could be
@@ -143,22 +148,28 @@ impl ImportedAccounts {
         identity: &Identity,
         user: &UserName,
     ) -> Result<Confirmed, Denial> {
-        let accounts = self.accounts.of(user.as_str());
-        if accounts.clone().next().is_none() {
-            return Err(Denial::NotImported);
-        }
-        self.confirm_all(identity, accounts)
+        self.confirm_all(identity, self.accounts.of(user.as_str()))
+            .unwrap_or(Err(Denial::NotImported))
     }
 
+    /// `None` if there is not even one.
     fn confirm_all<'a>(
         &self,
         identity: &Identity,
         mut accounts: impl Iterator<Item = &'a Imported> + Clone,
-    ) -> Result<Confirmed, Denial> {
-        self.refuse_peer_credentials(accounts.clone())?;
+    ) -> Option<Result<Confirmed, Denial>> {
+        let first = accounts.clone().next()?;
         let judged =
-            accounts.try_for_each(|imported| imported.account.judgement.judge(&identity.transport));
-        self.relax(judged).map(|reported| Confirmed { reported })
+            self.refuse_peer_credentials(accounts.clone())
+                .and_then(|()| {
+                    self.relax(accounts.try_for_each(|imported| {
+                        imported.account.judgement.judge(&identity.transport)
+                    }))
+                });
+        Some(judged.map(|reported| Confirmed {
+            account: Arc::clone(first.account.judgement.account()),
+            reported,
+        }))
     }
 
     /// Never relaxed: it is no matter of what the client shows.

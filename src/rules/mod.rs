@@ -49,6 +49,18 @@ pub struct Settings {
     pub require_secure_transport: bool,
     /// The clients' certificates that may come at all (`cert-allowed-cn`), where it is written.
     pub client_names: Option<ClientNames>,
+    /// What becomes of a client that one of the above refuses (`enforcement`).
+    pub enforcement: Enforcement,
+}
+
+/// Whether rules refuse.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    /// They do.
+    #[default]
+    Enforce,
+    /// They only tell whom they would refuse, to find out who would be locked out before it happens.
+    Report,
 }
 
 /// One entry of `accounts`.
@@ -75,6 +87,7 @@ pub struct Rules {
     default: Judgement,
     require_secure_transport: bool,
     client_names: Option<ClientNames>,
+    enforcement: Enforcement,
 }
 
 impl Rules {
@@ -102,6 +115,7 @@ impl Rules {
             default: Judgement::new("default-require", settings.default_requirement),
             require_secure_transport: settings.require_secure_transport,
             client_names: settings.client_names,
+            enforcement: settings.enforcement,
         })
     }
 
@@ -114,10 +128,16 @@ impl Rules {
         imported: Option<&ImportedAccounts>,
     ) -> Result<Permit, Denial> {
         let client = Client::new(identity.address);
-        let account = self.judge(identity, &client, user)?;
-        let mut permit = Permit {
-            account: Arc::clone(account),
-            reported: Vec::new(),
+        let mut permit = match (self.judge(identity, &client, user), self.enforcement) {
+            (Ok(chosen), _) => Permit {
+                account: Arc::clone(chosen.account()),
+                reported: Vec::new(),
+            },
+            (Err(denial), Enforcement::Enforce) => return Err(denial),
+            (Err(denial), Enforcement::Report) => Permit {
+                account: self.account_of(&client, user),
+                reported: vec![denial],
+            },
         };
         if let Some(imported) = imported {
             permit
@@ -134,7 +154,7 @@ impl Rules {
         identity: &Identity,
         client: &Client,
         user: &UserName,
-    ) -> Result<&Arc<str>, Denial> {
+    ) -> Result<&Judgement, Denial> {
         if self.require_secure_transport && !identity.is_secure() {
             return Err(Denial::InsecureTransport);
         }
@@ -144,7 +164,15 @@ impl Rules {
         let (chosen, mut all) = self.counting(client, user)?;
         all.try_for_each(|judgement| judgement.judge(&identity.transport))?;
         chosen.judge(&identity.transport)?;
-        Ok(chosen.account())
+        Ok(chosen)
+    }
+
+    /// For the log, the account of a client that is let pass although it would be refused.
+    fn account_of(&self, client: &Client, user: &UserName) -> Arc<str> {
+        match self.counting(client, user) {
+            Ok((chosen, _)) => Arc::clone(chosen.account()),
+            Err(_) => "none".into(),
+        }
     }
 
     /// The accounts of the file that [`Rules::authorize`] judges for a client from there, for a person to read.
@@ -196,8 +224,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The account that was chosen, as MySQL prints it (`'app'@'%'`); `default-require` when no account names the
-    /// user. For the log.
+    /// The account of the file that was chosen, as MySQL prints it (`'app'@'%'`); `default-require` when no account names
+    /// the user; `none` when none admits the client, which is only reported. For the log.
     pub fn account(&self) -> &str {
         &self.account
     }

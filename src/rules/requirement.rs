@@ -248,6 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn a_cipher_alone_needs_no_certificate_in_mariadb() {
+        let requirement = Requirement::Cipher(CIPHER.to_owned());
+        let plaintext = requirement.lacking(&Transport::Plaintext);
+        assert_eq!(plaintext, Some(Lacking::Tls));
+        let other = Requirement::Cipher("TLS_AES_128_GCM_SHA256".to_owned());
+        for transport in [TLS, x509()] {
+            assert_eq!(other.lacking(&transport), Some(Lacking::Cipher(CIPHER)));
+            assert_eq!(requirement.lacking(&transport), None);
+        }
+        assert!(!requirement.needs_certificate());
+        assert_eq!(requirement.cipher(), Some(CIPHER));
+    }
+
+    #[test]
+    fn nobody_meets_the_impossible() {
+        let requirement = Requirement::Impossible("its ssl_type is\nFOO".to_owned());
+        for transport in [Transport::Plaintext, TLS, x509()] {
+            assert_eq!(requirement.lacking(&transport), Some(Lacking::Impossible));
+        }
+        assert_eq!(requirement.to_string(), r"(its ssl_type is\nFOO)");
+    }
+
+    #[test]
     fn another_certificate_than_required_is_seen() {
         let shown = Arc::new(certificate());
         let subject = &Lacking::Subject(Arc::clone(&shown));

@@ -6,6 +6,7 @@
 
 mod authenticate;
 mod change_user;
+mod confirm;
 mod identify;
 mod outcome;
 mod password;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use self::authenticate::{Answer, authenticate};
+use self::confirm::Login;
 use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
 pub use self::password_key::PasswordKey;
@@ -35,6 +37,7 @@ use crate::net::listener::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
+use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::response::Form;
@@ -106,12 +109,23 @@ struct Slots {
     before_login: OwnedSemaphorePermit,
 }
 
+/// What a session keeps from its login on.
+#[derive(Debug)]
+struct Session {
+    /// It stays with it, wherever new ones go.
+    backend: Arc<Backend>,
+    identity: Identity,
+    /// Without database and attributes: a change of user brings its own.
+    wishes: Wishes,
+}
+
 /// A session whose client the backend has authenticated.
 #[derive(Debug)]
 struct Authenticated {
-    backend: Stream,
-    identity: Identity,
-    wishes: Wishes,
+    session: Session,
+    stream: Stream,
+    /// Whose account the backend does not tell before it has a new password.
+    unconfirmed: Option<UserName>,
 }
 
 impl DataPort {
@@ -191,11 +205,17 @@ impl DataPort {
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
 
-        let permit = self.authorize(&identity, &user, wishes.using_password)?;
+        let login = Login {
+            identity: &identity,
+            user: &user,
+            using_password: wishes.using_password,
+            granted: wishes.granted,
+        };
+        let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
 
         let Connection {
-            stream: mut backend,
+            mut stream,
             endpoint,
             ..
         } = self
@@ -203,7 +223,7 @@ impl DataPort {
             .await?;
         let answer = authenticate(
             client,
-            &mut backend,
+            &mut stream,
             record.route,
             &self.handles.password_key,
             deadline,
@@ -222,15 +242,25 @@ impl DataPort {
         endpoint.answered();
         match answer {
             Answer::Ok(ok) => {
+                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
+                    Ok(confirmed) => confirmed,
+                    Err(failure) => {
+                        quit(stream).await;
+                        return Err(failure);
+                    }
+                };
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
                 Ok(Authenticated {
-                    backend,
-                    identity,
-                    // a change of user brings its own
-                    wishes: Wishes {
-                        attributes: Vec::new(),
-                        database: None,
-                        ..wishes
+                    unconfirmed: confirmed.unless_certain(user),
+                    stream,
+                    session: Session {
+                        backend,
+                        identity,
+                        wishes: Wishes {
+                            attributes: Vec::new(),
+                            database: None,
+                            ..wishes
+                        },
                     },
                 })
             }
@@ -241,27 +271,45 @@ impl DataPort {
         }
     }
 
-    /// Judges by the rules, at login and in `COM_CHANGE_USER`.
-    fn authorize(
+    /// Judges by the rules, at login and in `COM_CHANGE_USER`. Where the backend's accounts are judged too, a name that
+    /// the last import does not hold waits for the next.
+    async fn authorize(
         &self,
-        identity: &Identity,
-        user: &UserName,
-        using_password: bool,
+        backend: &Backend,
+        login: Login<'_>,
+        deadline: Instant,
+        record: &Record,
     ) -> Result<Permit, Failure> {
-        if self.handles.backends.routed().gives_away(user.as_str()) {
+        let Login {
+            identity,
+            user,
+            using_password,
+            ..
+        } = login;
+        if backend.gives_away(user.as_str()) {
             return Err(Failure::OwnOsUser {
                 user: user.as_str().to_owned(),
                 using_password,
             });
         }
-        self.handles
+        let imported = match backend.import() {
+            None => None,
+            Some(import) => Some(
+                timeout_at(deadline, import.accounts_for(user))
+                    .await
+                    .map_err(|_| Failure::TooSlow)?
+                    .map_err(|error| login.not_imported(error))?,
+            ),
+        };
+        let permit = self
+            .handles
             .rules
-            .authorize(identity, user, None)
-            .map_err(|denial| Failure::Denied {
-                denial,
-                user: user.as_str().to_owned(),
-                using_password,
-            })
+            .authorize(identity, user, imported.as_deref())
+            .map_err(|denial| login.denied(denial))?;
+        for denial in permit.reported() {
+            record.log_reported(user, permit.account(), denial);
+        }
+        Ok(permit)
     }
 
     /// Dials the backend for a client that may pass, and hands its login on.
@@ -307,11 +355,12 @@ impl DataPort {
     /// From the backend's OK to the close of both connections.
     async fn relay(&self, client: Stream, authenticated: Authenticated, record: &mut Record) {
         let Authenticated {
-            backend,
-            identity,
-            wishes,
+            session,
+            stream,
+            unconfirmed,
         } = authenticated;
-        let mut relay = Relay::new(client, backend, Tracker::new(Form::of(wishes.granted)));
+        let tracker = Tracker::new(Form::of(session.wishes.granted));
+        let mut relay = Relay::new(client, stream, tracker, unconfirmed);
         let end = loop {
             let event = tokio::select! {
                 biased;
@@ -323,9 +372,8 @@ impl DataPort {
                 }
             };
             let carried_on = match event {
-                Event::ChangeUser => {
-                    Box::pin(self.change_user(&mut relay, &identity, &wishes, record)).await
-                }
+                Event::ChangeUser => Box::pin(self.change_user(&mut relay, &session, record)).await,
+                Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");
                     relay.answer(sequence, &unknown_command())
@@ -356,6 +404,14 @@ async fn last_command(relay: &mut Relay) -> End {
         let _ = relay.client.queue_packet(&shutdown.encode());
     }
     End::Drained
+}
+
+/// Leaves a backend that has logged us in.
+async fn quit(mut backend: Stream) {
+    backend.set_next_sequence(0);
+    // it is closed next, either way
+    let _ = backend.queue_packet(&[Command::Quit as u8]);
+    backend.close().await;
 }
 
 /// Tells a client why it may not log in, and closes.

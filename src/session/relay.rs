@@ -11,6 +11,7 @@ use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
+use crate::protocol::user_name::UserName;
 
 /// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
 const HELD_BYTES: usize = 64 * 1024;
@@ -27,6 +28,9 @@ pub(super) enum Event {
         /// Sequence number of its last packet.
         sequence: u8,
     },
+    /// The backend has answered something since it was last asked for its account ([`Relay::unconfirmed`]); nothing is
+    /// outstanding.
+    Answered,
     /// The relay was told to end, and nothing that the client has begun would be lost now.
     BetweenTransactions,
     /// The session is over.
@@ -45,6 +49,10 @@ pub(super) struct Relay {
     held_is_news: bool,
     /// What the client sent last waits for the queue to be empty, or for a place in it.
     waiting: Option<ClientThen>,
+    /// Whose account the backend would not tell yet: whenever it has answered something, it may.
+    pub(super) unconfirmed: Option<UserName>,
+    /// Since the last [`Event::Answered`].
+    answered: bool,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
     pub(super) from_client: u64,
@@ -52,7 +60,12 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(mut client: Stream, backend: Stream, tracker: Tracker) -> Self {
+    pub(super) fn new(
+        mut client: Stream,
+        backend: Stream,
+        tracker: Tracker,
+        unconfirmed: Option<UserName>,
+    ) -> Self {
         let held = client.take_received();
         Self {
             client,
@@ -61,6 +74,8 @@ impl Relay {
             held_is_news: !held.is_empty(),
             held,
             waiting: None,
+            unconfirmed,
+            answered: false,
             ends_between_transactions: false,
             from_client: 0,
             from_backend: 0,
@@ -155,6 +170,7 @@ impl Relay {
             })?;
         self.client.poll_send(cx, bytes)?;
         self.from_backend += bytes.len() as u64;
+        self.answered = true;
         Poll::Ready(match then {
             BackendThen::ReadMore => Ok(()),
             BackendThen::Unasked { error_code } => Err(End::BackendEnded(error_code)),
@@ -223,6 +239,10 @@ impl Relay {
 
     /// What the session must deal with now.
     fn due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        if self.unconfirmed.is_some() && self.answered && self.tracker.outstanding() == 0 {
+            self.answered = false;
+            return Some(Event::Answered);
+        }
         // a client that reads none of its answers gets no more of them
         let mut may_answer =
             || self.tracker.outstanding() == 0 && self.client.poll_flush(cx).is_ready();

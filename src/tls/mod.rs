@@ -5,7 +5,8 @@
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
 //! checked whole, never changed. Sources become material in `pem` and `material`, or are made in
 //! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
-//! own files in `problem`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
+//! own files in `problem`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what
+//! is made.
 
 mod acceptor;
 mod authorities;
@@ -19,6 +20,7 @@ mod flaw;
 mod material;
 mod names;
 mod negotiated;
+mod password;
 mod pem;
 mod problem;
 mod refusal;
@@ -45,6 +47,7 @@ pub use self::{
     failure::handshake_reason,
     flaw::Flaw,
     negotiated::{CIPHERS, Negotiated},
+    password::Password,
     pem::client_chain,
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,

@@ -1,9 +1,9 @@
 //! mytls from outside: the real binary between raw clients and a scripted backend whose bytes are made by hand.
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
-//! two ends on each other, so that a mistake of theirs shows as theirs; `mysql_async_client` is a client that we did not
-//! write, against real servers, and `password_servers` the raw client against one. `MYTLS_TEST_CONNECTS=10000` makes the
-//! test of what sessions leave behind a long one.
+//! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
+//! client that we did not write, `password_servers` with the raw client, and `import_servers`.
+//! `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one.
 
 mod access;
 mod auth_relay;
@@ -11,8 +11,11 @@ mod authorize;
 mod backend;
 mod change_user;
 mod common_names;
+mod confirm;
 mod greeting;
 mod handed_on;
+mod import;
+mod import_servers;
 mod lifecycle;
 mod limits;
 mod login;
@@ -20,6 +23,7 @@ mod mysql_async_client;
 mod password;
 mod password_servers;
 mod relay;
+mod report;
 mod requirements;
 mod responses;
 mod scripted;
