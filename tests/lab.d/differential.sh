@@ -24,7 +24,7 @@ differential_checks() {
     start_mytls "$name-imported" < <(differential_config "$name" imported)
     compare_differential "$name" imported "$name-imported"
     start_mytls "$name-lax" < <(differential_config "$name" imported)
-    until_ready "$name-lax" 20 grep -q "accounts imported" "$RUN/$name-lax.log"
+    until_ready "$name-lax" 20 grep -q "accounts are imported" "$RUN/$name-lax.log"
     check "$name: made lax" run_statements "$name" "$folder/lax.sql"
     compare_differential "$name" imported "$name-lax"
     start_mytls "$name-file" < <(differential_config "$name" file)

@@ -92,23 +92,24 @@ def compare(folder, port, place, mytls_port):
     own_outcomes = measure(folder, port, [own(case) for case in asked])
     outcomes = measure(folder, mytls_port, asked)
 
-    failed, seen = [], defaultdict(list)
+    failed, used, differing, every = False, set(), defaultdict(list), []
     for case in asked:
         measured = differences.Measured(case, before[case], before[moved(case)], own_outcomes[own(case)], outcomes[case])
         good, what = differences.judge(measured, place, folder.server)
         print("ok  " if good else "FAIL", case, "->", what)
-        if not good:
-            failed.append(case)
-        elif measured.differs:
-            seen[what].append(case)
-    for reason in differences.unused(asked, seen, place, folder.server):
-        failed.append(reason)
-        print(f"FAIL listed, but no login differs for it: {reason}")
-    for reason, found in sorted(seen.items()):
+        failed |= not good
+        used.add(what)
+        every.append(measured)
+        if good and measured.differs:
+            differing[what].append(case)
+    for reason in differences.unused(every, used, place, folder.server):
+        failed = True
+        print(f"FAIL listed, but no login needs it -> {reason}")
+    for reason, found in sorted(differing.items()):
         print(f"note {len(found)} of {len(asked)} logins: {reason}; one is {found[0]}")
     count = Counter(outcome.accepted for outcome in outcomes.values())
     print(f"note {len(asked)} logins through mytls: {count[True]} accepted, {count[False]} refused")
-    return bool(failed)
+    return failed
 
 
 def moved(case):
