@@ -12,10 +12,10 @@ lab_differential() {
 
 # Each server: its own accounts and requirements, directly; then through mytls with imported rules, before the server as
 # it is and before one that has become lax, so that only mytls requires anything; then with the same rules in mytls' file.
-differential_checks() {
+differential_checks() { # [SERVER…]
   local server name folder
   have python || return 0
-  for server in "${SERVERS[@]}"; do
+  for server in "${@:-${SERVERS[@]}}"; do
     have "$server" || continue
     name=$server-differential folder=$RUN/$server-differential
     mkdir -p "$folder"
@@ -51,7 +51,7 @@ run_statements() { # NAME FILE
 # compare_differential NAME PLACE MYTLS
 compare_differential() {
   count_checks "$3" differential compare "$1" "$(port_of "$1")" "$2" "$(port_of "$3")"
-  sed -n "s/^note /     $3: /p" "$RUN/checks.log"
+  sed -n "s/^note /     $3: /p" "$RUN/checks.log" | if [ -n "${LAB_LONG:-}" ]; then cat; else tail -n 1; fi
   check "$3 never panicked" not_in_log panicked "$3"
   check "$3 ends when asked to" stop "$3"
 }

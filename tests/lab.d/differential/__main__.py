@@ -39,7 +39,7 @@ import differences
 from login import log_in
 
 # More than cores: MariaDB answers a refused COM_CHANGE_USER after a second.
-PROCESSES = 16
+PROCESSES = 24
 
 
 class Folder:

@@ -49,26 +49,31 @@ AES256, AES128 = "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"
 PLAIN = Transport("plaintext")
 TLS = Transport("TLS 1.3", V13)
 WITH_DM = Transport("TLS 1.3, dm", V13, "dm")
-TRANSPORTS = [
-    PLAIN,
-    TLS,
-    WITH_DM,
+WITH_WORKER = Transport("TLS 1.3, worker", V13, "worker")
+USUAL = [PLAIN, TLS, WITH_DM]
+OF_MYTLS = WITH_DM  # what mytls speaks to the server
+SHORT = [
+    *USUAL,
     Transport("TLS 1.2", V12, None, AES256),
-    Transport("TLS 1.2, dm", V12, "dm", AES256),
-    Transport("TLS 1.3, worker", V13, "worker"),
-    Transport("TLS 1.2, worker, AES128", V12, "worker", AES128),
-    Transport("TLS 1.2, AES128", V12, None, AES128),
     Transport("TLS 1.2, dm, AES128", V12, "dm", AES128),
+    Transport("TLS 1.2, worker, AES128", V12, "worker", AES128),
     Transport("TLS 1.3, dm of the root", V13, "of-root"),
-    Transport("TLS 1.3, dm of another CA", V13, "other-ca"),
-    Transport("TLS 1.2, dm of another CA", V12, "other-ca", AES256),
-    Transport("TLS 1.3, expired", V13, "expired"),
     Transport("TLS 1.3, dm, resumed", V13, "dm", resumed=True),
+]
+TRANSPORTS = [
+    *SHORT,
+    WITH_WORKER,
+    Transport("TLS 1.2, dm", V12, "dm", AES256),
+    Transport("TLS 1.2, AES128", V12, None, AES128),
     Transport("TLS 1.2, dm, resumed", V12, "dm", AES256, resumed=True),
     Transport("TLS 1.3, worker, resumed", V13, "worker", resumed=True),
 ]
-USUAL = TRANSPORTS[:3]
-OF_MYTLS = WITH_DM  # what mytls speaks to the server
+# What no account takes, not even one without a requirement.
+REFUSED = [
+    Transport("TLS 1.3, dm of another CA", V13, "other-ca"),
+    Transport("TLS 1.2, dm of another CA", V12, "other-ca", AES256),
+    Transport("TLS 1.3, expired", V13, "expired"),
+]
 
 
 def user(name):
@@ -77,17 +82,16 @@ def user(name):
 
 def all_cases(server, subjects, long):
     """Every case, each once; `long` widens the products."""
-    few = USUAL if long else [PLAIN, WITH_DM]
-    cases = []
-    cases += requirements(TRANSPORTS if long else TRANSPORTS[:10] + TRANSPORTS[13:14])
+    two = [PLAIN, WITH_DM]
+    cases = requirements(TRANSPORTS if long else SHORT)
     cases += refused_certificates()
     cases += odd_certificates(subjects)
     cases += hosts(USUAL if long else [PLAIN])
-    cases += several(few)
-    cases += anonymous(USUAL)
-    cases += names(USUAL if long else [PLAIN, TLS])
-    cases += states(server, USUAL)
-    cases += changes(server, [TLS, WITH_DM, TRANSPORTS[5]] if long else [TLS, WITH_DM])
+    cases += several(USUAL if long else two)
+    cases += anonymous(USUAL if long else two)
+    cases += names([PLAIN, TLS] if long else [TLS])
+    cases += states(server, USUAL if long else two)
+    cases += changes(server, [TLS, WITH_DM, WITH_WORKER] if long else [TLS, WITH_DM])
     return list(dict.fromkeys(cases))
 
 
@@ -96,8 +100,7 @@ def requirements(transports):
 
 
 def refused_certificates():
-    """What no account takes, not even one without a requirement."""
-    return [Case(user(f"r-{name}"), transport) for name in ("none", "x509", "dm") for transport in TRANSPORTS[10:13]]
+    return [Case(user(f"r-{name}"), transport) for name in ("none", "x509", "dm") for transport in REFUSED]
 
 
 def odd_certificates(subjects):

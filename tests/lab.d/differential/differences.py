@@ -99,7 +99,7 @@ def is_uncertain(measured, place, server):
 
 def has_empty_host(measured, place, server):
     """Whether an account has the host '', which MySQL takes for everywhere, but not for `%`."""
-    return measured.user in ("percent-and-empty", f"h{accounts.HOSTS.index('')}")
+    return server == "mysql" and measured.user in ("percent-and-empty", f"h{accounts.HOSTS.index('')}")
 
 
 def has_expired(measured, place, server):
@@ -118,8 +118,13 @@ def is_mariadbs_cipher(measured, place, server):
 
 
 def is_mysqls_network(measured, place, server):
-    """Whether it is about 127.0.0.4/30, which means nothing to MariaDB."""
-    return (place, server) == ("file", "mariadb") and measured.user.startswith("network")
+    """Whether it is about 127.0.0.4/30, which to MariaDB is a name that nobody has."""
+    return server == "mariadb" and measured.user.startswith("network")
+
+
+def is_mariadbs_order(measured, place, server):
+    """Whether several patterns admit the client: which of them MariaDB takes is not taken for certain."""
+    return (place, server) == ("imported", "mariadb") and measured.user == "nested-back"
 
 
 def is_older_escaping(measured, place, server):
@@ -152,7 +157,8 @@ STRICTER = [
     ("an expired password hides the account: all that it could be must permit, anonymous ones too", has_expired),
     ("a proxy user must meet what both of its accounts require", is_proxy_user),
     ("CIPHER in mytls' file wants a certificate, as in MySQL", is_mariadbs_cipher),
-    ("a network in mytls' file is what it is to MySQL", is_mysqls_network),
+    ("a prefix length is a network in mytls' file; imported from MariaDB it could be anything", is_mysqls_network),
+    ("which of several patterns MariaDB takes is not certain, so all must permit", is_mariadbs_order),
 ]
 # What mytls lets in although the server would not. Each stands in the README, too.
 LENIENT = [
