@@ -21,6 +21,7 @@ use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Stop};
+use crate::shell::pasted;
 use crate::signals::Signals;
 use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
 
@@ -95,6 +96,7 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         rules,
         backends,
         limits: config.limits,
+        tls_status: config.tls_status,
         random: aws_lc_rs::default_provider().secure_random,
         password_key: PasswordKey::new(config.state_dir),
         stop: stop.clone(),
@@ -226,19 +228,5 @@ fn shell_lines(listener: &Listener, acceptor: &Acceptor) -> [String; 2] {
             format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
             format!("mariadb {target} --ssl --user=USER -p"),
         ],
-    }
-}
-
-/// A path as a shell takes it from any folder.
-fn pasted(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = absolute.display().to_string();
-    if text
-        .chars()
-        .all(|each| each.is_ascii_alphanumeric() || "/._-".contains(each))
-    {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -1,4 +1,8 @@
 //! The servers behind mytls: where they are, how they are reached, what they said when last greeted.
+//!
+//! `connect` makes every connection. Sessions hand a client's login on over theirs; `client` logs in with mytls' own
+//! account, for which `proof` has the plugins' answers, and with it `import` reads the server's own accounts, out of
+//! `grant_tables`.
 
 mod back_off;
 pub mod client;
@@ -9,6 +13,7 @@ pub mod own_account;
 pub mod probe;
 mod proof;
 pub mod query;
+mod server;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,6 +28,7 @@ use self::back_off::BackOff;
 use self::connect::ConnectError;
 use self::import::{Import, ImportSettings};
 use self::own_account::PasswordFileError;
+pub use self::server::Server;
 use crate::net::stream::StreamError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;

@@ -143,6 +143,7 @@ fn defaults_are_what_the_design_says() {
             import: None,
         }],
         route: Role::Source,
+        tls_status: TlsStatus::Client,
         limits: session::Limits {
             connections: 10_000,
             connections_before_login: 500,
@@ -244,7 +245,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
         ("reread-certificates: true", "reread-certificates"),
         ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
-        ("tls-status: client", "tls-status"),
         ("limits: {idle-time: 1h}", "limits.idle-time"),
         ("limits: {life-time: 1h}", "limits.life-time"),
         ("drain: {min: 5s}", "drain.min"),
@@ -263,7 +263,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
     }
     for text in [
         "reread-certificates: false\ncompression: false\nproxy-protocol: {send: false}",
-        "tls-status: backend",
         "limits: {idle-time: 0s, life-time: 0s, connections-per-client: 0}",
         "drain: {min: 0s}",
         "enforcement: enforce",
@@ -468,6 +467,7 @@ route: target
 state-dir: state
 log: { format: json, level: debug }
 drain: { max: 1m 30s }
+tls-status: backend
 limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-time: 250ms }
 "#;
     let config = right(text);
@@ -524,6 +524,7 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
         }
     );
     assert_eq!(config.drain_max, Duration::from_secs(90));
+    assert_eq!(config.tls_status, TlsStatus::Backend);
     let limits = session::Limits {
         connections: 7,
         connections_before_login: 3,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::address::parse_listen;
 use super::file::{File, Key, OneOrMany};
 use super::problem::{Fault, Wrong};
-use super::value::{Zero, choice, duration};
+use super::value::{Zero, duration};
 use super::warning::{Notice, Remark};
 
 /// Refuses a key that restricts; `why` says what would happen without the restriction.
@@ -49,13 +49,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
         if key.or(false) {
             remark(key.location());
         }
-    }
-    if choice(
-        &file.tls_status,
-        &[("client", true), ("backend", false)],
-        false,
-    )? {
-        remark(file.tls_status.location());
     }
     let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
     for key in [&limits.idle_time, &limits.life_time, &drain.min] {

@@ -48,8 +48,12 @@ impl Status {
     }
 }
 
-/// What the capabilities of a session change in the form of its responses.
+/// What the capabilities of a session change in the form of its responses, and of one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the protocol, by its name"
+)]
 pub struct Form {
     /// `CLIENT_DEPRECATE_EOF`: no EOF after definitions, and an OK in place of the EOF after rows.
     pub deprecate_eof: bool,
@@ -59,6 +63,8 @@ pub struct Form {
     /// `MARIADB_CLIENT_CACHE_METADATA` (MariaDB, extended): a byte after a column count says whether definitions
     /// follow.
     pub cache_metadata: bool,
+    /// `CLIENT_QUERY_ATTRIBUTES` (MySQL): the text of a `COM_QUERY` stands behind parameters.
+    pub query_attributes: bool,
 }
 
 impl Form {
@@ -68,6 +74,7 @@ impl Form {
             deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
             optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
             cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
+            query_attributes: granted.contains(Capabilities::QUERY_ATTRIBUTES),
         }
     }
 }

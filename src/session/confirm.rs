@@ -190,15 +190,17 @@ impl Login<'_> {
         answer: &Answer,
         record: &Record,
     ) -> Result<(), Denial> {
-        let confirmed = match answer {
+        let confirmed: Vec<Confirmed> = match answer {
             Answer::PasswordExpired => vec![imported.confirm_expired(self.identity, self.user)?],
             Answer::Accounts(accounts) => accounts
                 .iter()
                 .map(|account| imported.confirm(self.identity, &account.user, &account.host))
                 .collect::<Result<_, _>>()?,
         };
-        for denial in confirmed.iter().filter_map(Confirmed::reported) {
-            record.log_reported(self.user, "the server's choice", denial);
+        for each in &confirmed {
+            if let Some(denial) = each.reported() {
+                record.log_reported(self.user, each.account(), denial);
+            }
         }
         Ok(())
     }

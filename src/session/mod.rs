@@ -13,6 +13,8 @@ mod password;
 mod password_key;
 mod registry;
 mod relay;
+mod rewrite;
+mod tls_status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +31,9 @@ use self::confirm::Login;
 use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
 pub use self::password_key::PasswordKey;
-use self::registry::Registry;
+use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
+pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
@@ -83,6 +86,8 @@ pub struct Handles {
     pub backends: Backends,
     /// How many, how long.
     pub limits: Limits,
+    /// Whose TLS the status variables of a session tell of.
+    pub tls_status: TlsStatus,
     /// For ids and salts.
     pub random: &'static dyn SecureRandom,
     /// For passwords of clients on an insecure side.
@@ -124,6 +129,7 @@ struct Session {
 struct Authenticated {
     session: Session,
     stream: Stream,
+    place: Place,
     /// Whose account the backend does not tell before it has a new password.
     unconfirmed: Option<UserName>,
 }
@@ -168,7 +174,7 @@ impl DataPort {
         let authenticated = Box::pin(self.login(&mut client, address, &mut record)).await;
         drop(before_login);
         match authenticated {
-            Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
+            Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
             Err(failure @ Failure::BackendNotSeen(_)) => {
                 refuse_in_place_of_greeting(client, &record, &failure).await;
             }
@@ -217,6 +223,8 @@ impl DataPort {
         let Connection {
             mut stream,
             endpoint,
+            server,
+            connection_id,
             ..
         } = self
             .connect(&backend, &user, &wishes, &permit, record)
@@ -253,6 +261,10 @@ impl DataPort {
                 Ok(Authenticated {
                     unconfirmed: confirmed.unless_certain(user),
                     stream,
+                    place: Place {
+                        server,
+                        id: connection_id,
+                    },
                     session: Session {
                         backend,
                         identity,
@@ -353,12 +365,20 @@ impl DataPort {
     }
 
     /// From the backend's OK to the close of both connections.
-    async fn relay(&self, client: Stream, authenticated: Authenticated, record: &mut Record) {
+    async fn relay(
+        &self,
+        client: Stream,
+        authenticated: Authenticated,
+        id: &SessionId,
+        record: &mut Record,
+    ) {
         let Authenticated {
             session,
             stream,
+            place,
             unconfirmed,
         } = authenticated;
+        let reachable = id.reachable_at(place);
         let tracker = Tracker::new(Form::of(session.wishes.granted));
         let mut relay = Relay::new(client, stream, tracker, unconfirmed);
         let end = loop {
@@ -374,6 +394,12 @@ impl DataPort {
             let carried_on = match event {
                 Event::ChangeUser => Box::pin(self.change_user(&mut relay, &session, record)).await,
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
+                Event::Read => {
+                    relay.change_command(|payload, client| {
+                        self.rewritten(payload, client, &session.wishes, &reachable.place)
+                    });
+                    Ok(())
+                }
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");
                     relay.answer(sequence, &unknown_command())
@@ -385,6 +411,8 @@ impl DataPort {
                 break end;
             }
         };
+        // whoever names it now must not hit what a server that starts again calls the same
+        drop(reachable);
         (record.from_client, record.from_backend) = (relay.from_client, relay.from_backend);
         record.log_end(&end);
         relay.close(&end).await;

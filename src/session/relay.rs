@@ -10,6 +10,7 @@ use super::outcome::End;
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
 use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::packet::{HEADER_BYTES, Header};
 use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
 use crate::protocol::user_name::UserName;
 
@@ -21,6 +22,8 @@ const HELD_BYTES: usize = 64 * 1024;
 pub(super) enum Event {
     /// A `COM_CHANGE_USER` begins in front of what is held; nothing is outstanding.
     ChangeUser,
+    /// A command that may have to be changed begins in front of what is held, whole.
+    Read,
     /// A command that is not relayed was dropped; nothing is outstanding.
     Refuse {
         /// Its byte.
@@ -97,6 +100,27 @@ impl Relay {
     pub(super) fn end_packets(&mut self) {
         self.held = self.client.take_received();
         self.held_is_news = !self.held.is_empty();
+    }
+
+    /// Puts another payload in the place of the one that begins in front of what is held, if `change` gives one for it; then
+    /// it may go on.
+    pub(super) fn change_command(
+        &mut self,
+        change: impl FnOnce(&[u8], &Stream) -> Option<Vec<u8>>,
+    ) {
+        if let Some((header, rest)) = Header::split(&self.held)
+            && let Some(payload) = rest.get(..header.payload_bytes)
+            && let Some(changed) = change(payload, &self.client)
+        {
+            let new_header = Header {
+                payload_bytes: changed.len(),
+                ..header
+            };
+            let packet = [&new_header.encode()[..], &changed].concat();
+            self.held
+                .splice(..HEADER_BYTES + header.payload_bytes, packet);
+        }
+        self.tracker.was_read();
     }
 
     /// The session changed the user; `status` is that of the backend's OK.
@@ -250,6 +274,10 @@ impl Relay {
             Some(ClientThen::ChangeUser) if may_answer() => {
                 self.waiting = None;
                 return Some(Event::ChangeUser);
+            }
+            Some(ClientThen::Read) => {
+                self.waiting = None;
+                return Some(Event::Read);
             }
             Some(ClientThen::Refuse { command, sequence }) if may_answer() => {
                 self.waiting = None;

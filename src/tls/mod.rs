@@ -3,20 +3,25 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in
-//! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
-//! own files in `problem`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what
-//! is made.
+//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in `auto`, which shares
+//! `issuing` with [`SigningCa`]; `description` and `inventory` say to a person what there is; `authorities` judges chains,
+//! `signature` handshakes; a peer's flaws have their words in `refusal`, those of our own files in `problem`. [`RsaKey`]
+//! and [`Password`] are no part of TLS: they are for a side without; `store` keeps what is made.
 
 mod acceptor;
+mod algorithm;
 mod authorities;
 mod auto;
 mod backend_names;
+mod ca;
 mod certificate;
 mod connector;
+mod dates;
 mod description;
 mod failure;
 mod flaw;
+mod inventory;
+mod issuing;
 mod material;
 mod names;
 mod negotiated;
@@ -40,12 +45,17 @@ use rustls::{
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
+    algorithm::Algorithm,
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
+    ca::{NewIdentity, Request, SigningCa, SigningCaError},
     connector::{Connector, ConnectorError, server_name},
-    description::describe,
+    dates::CertificateDates,
+    description::{Description, Part, describe},
     failure::handshake_reason,
     flaw::Flaw,
+    inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
+    issuing::{HostName, IssueError, NewKey, NoHostName},
     negotiated::{CIPHERS, Negotiated},
     password::Password,
     pem::client_chain,

@@ -42,7 +42,7 @@ fn version_name(version: ProtocolVersion) -> &'static str {
     }
 }
 
-fn cipher_name(suite: CipherSuite) -> &'static str {
+pub(super) fn cipher_name(suite: CipherSuite) -> &'static str {
     match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
