@@ -12,14 +12,18 @@ lab_differential() {
 
 # Each server: its own accounts and requirements, directly; then through mytls with imported rules, before the server as
 # it is and before one that has become lax, so that only mytls requires anything; then with the same rules in mytls' file.
-differential_checks() { # [SERVER…]
-  local server name folder
+differential_checks() {
+  local server name folder options
   have python || return 0
-  for server in "${@:-${SERVERS[@]}}"; do
+  for server in "${SERVERS[@]}"; do
     have "$server" || continue
     name=$server-differential folder=$RUN/$server-differential
     mkdir -p "$folder"
-    start_server "$name" --bind-address=127.0.0.1,::1 --max-connect-errors=1000000 $(differential_options "$server")
+    options=("--bind-address=127.0.0.1,::1" --max-connect-errors=1000000)
+    # Rules are about ciphers: the server takes the one that mytls takes. It looks for proxy users only if told to.
+    [ "$server" != mysql97 ] ||
+      options+=(--tls-ciphersuites=TLS_AES_256_GCM_SHA384 --check-proxy-users=ON --sha256-password-proxy-users=ON)
+    start_server "$name" "${options[@]}"
     check "$name: prepared" prepare_differential "$name" "$folder"
     start_mytls "$name-imported" < <(differential_config "$name" imported)
     compare_differential "$name" imported "$name-imported"
@@ -31,11 +35,6 @@ differential_checks() { # [SERVER…]
     compare_differential "$name" file "$name-file"
     stop "$name"
   done
-}
-
-# All servers take the same cipher then, as mytls does: rules are about it. MySQL looks for proxy users only if told to.
-differential_options() { # SERVER
-  [ "$1" != mysql97 ] || echo --tls-ciphersuites=TLS_AES_256_GCM_SHA384 --check-proxy-users=ON --sha256-password-proxy-users=ON
 }
 
 prepare_differential() { # NAME FOLDER
