@@ -9,6 +9,7 @@ mod access;
 mod auth_relay;
 mod authorize;
 mod backend;
+mod bypass;
 mod certs;
 mod change_user;
 mod ciphers;

@@ -16,6 +16,7 @@ lab_test() {
   have pki_tools || true
   rust_tests
   real_clients
+  differential_checks
   maker_checks
   end_suite
 }
