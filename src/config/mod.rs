@@ -245,7 +245,6 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         security: Security::AsOffered(unverified()),
         import: None,
         connect_time: CONNECT_TIME,
-        import: None,
     })
 }
 
