@@ -14,7 +14,7 @@ use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
 use crate::rules;
 use crate::session::{self, TlsStatus};
-use crate::tls::{self, SslMode, TlsVersion};
+use crate::tls::{self, Policy, SslMode};
 
 mod accounts;
 mod address;
@@ -253,7 +253,7 @@ fn unverified() -> tls::ClientSettings {
     tls::ClientSettings {
         sources: tls::Sources::default(),
         mode: SslMode::Required,
-        lowest_version: TlsVersion::default(),
+        policy: Policy::default(),
         backend_names: None,
     }
 }
