@@ -244,7 +244,6 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
         security: Security::AsOffered(unverified()),
         connect_time: CONNECT_TIME,
-        import: None,
     })
 }
 
