@@ -23,7 +23,7 @@ use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Stop};
 use crate::shell::pasted;
 use crate::signals::Signals;
-use crate::tls::{Acceptor, AcceptorError, AutoError, ServerSettings};
+use crate::tls::{Acceptor, AcceptorError, AutoError, Connector, ServerSettings};
 
 /// What sessions that are cut get to close their connections.
 const CUT: Duration = Duration::from_secs(2);
@@ -73,6 +73,9 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     let (closing, stop) = (CancellationToken::new(), Stop::default());
     let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
     for backend in backends.all() {
+        for warning in backend.tls().map(Connector::warnings).unwrap_or_default() {
+            warn!(channel = %backend.role(), "{warning}");
+        }
         let backend = Arc::clone(backend);
         let closing = closing.clone();
         background.spawn({
@@ -101,6 +104,11 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         password_key: PasswordKey::new(config.state_dir),
         stop: stop.clone(),
     }));
+    let reporting = Arc::clone(&port).report_left_out();
+    background.spawn({
+        let closing = closing.clone();
+        async move { closing.run_until_cancelled(reporting).await }
+    });
     for listener in listeners {
         let accepting = Arc::clone(&port).listen(listener, sessions.clone());
         let closing = closing.clone();
@@ -111,6 +119,7 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     closing.cancel();
     background.close();
     background.wait().await;
+    port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut signals).await;
     Ok(())
 }
@@ -157,6 +166,9 @@ fn acceptor(config: &Config) -> Result<Option<Acceptor>, RunError> {
     let settings = &config.client_tls;
     match load(settings, config.state_dir.as_deref(), &addresses) {
         Ok(Some(acceptor)) => {
+            for warning in acceptor.warnings() {
+                warn!(channel = "mysql_main", "{warning}");
+            }
             info!(channel = "mysql_main", "secure connection is enabled");
             Ok(Some(acceptor))
         }

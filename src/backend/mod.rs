@@ -225,6 +225,11 @@ impl Backend {
         self.role
     }
 
+    /// TLS towards it, if it is to have any.
+    pub fn tls(&self) -> Option<&tls::Connector> {
+        self.tls.as_ref()
+    }
+
     /// What it greeted with when last dialled; none before the first time.
     pub fn greeting(&self) -> Option<Arc<BackendGreeting>> {
         self.greeting

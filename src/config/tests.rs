@@ -10,6 +10,7 @@ use crate::backend::own_account::{OwnAccount, PasswordSource};
 use crate::backend::{Endpoint, Security};
 use crate::protocol::user_name::UserName;
 use crate::rules::{AccountName, AccountRule, Enforcement, Requirement};
+use crate::tls::TlsVersion;
 
 const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
 
@@ -122,7 +123,7 @@ fn defaults_are_what_the_design_says() {
         client_tls: tls::ServerSettings {
             sources: tls::Sources::default(),
             auto_tls: true,
-            lowest_version: TlsVersion::Tls12,
+            policy: Policy::default(),
         },
         require_valid_certificates: false,
         rules: rules::Settings {
@@ -435,6 +436,7 @@ security:
             ca: file("/etc/mytls/ca.pem"),
             cert: inline("from.security.ssl-cert-base64", "-----BEGIN"),
             key: inline("from.security.ssl-key-bytes", "--"),
+            crl: None,
         })
     );
     assert_eq!(
@@ -444,9 +446,10 @@ security:
                 ca: file("/pki/ca.pem"),
                 cert: inline("security.ssl-cert-bytes", "-----BEGIN\n"),
                 key: file("/etc/mytls/../server.key"),
+                crl: None,
             },
             auto_tls: false,
-            lowest_version: TlsVersion::Tls12,
+            policy: Policy::default(),
         }
     );
 }
@@ -484,7 +487,10 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
         ]
     );
     assert_eq!(
-        (config.client_tls.auto_tls, config.client_tls.lowest_version),
+        (
+            config.client_tls.auto_tls,
+            config.client_tls.policy.lowest_version
+        ),
         (false, TlsVersion::Tls13)
     );
     assert!(config.require_valid_certificates && config.rules.require_secure_transport);
@@ -557,7 +563,7 @@ fn a_backend_alone_is_never_plaintext_over_a_network() {
     let unverified = tls::ClientSettings {
         sources: tls::Sources::default(),
         mode: SslMode::Required,
-        lowest_version: TlsVersion::default(),
+        policy: Policy::default(),
         backend_names: None,
     };
     let (as_offered, over_tls) = (

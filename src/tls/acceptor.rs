@@ -27,8 +27,8 @@ use super::{
     material::Material,
     names::names,
     negotiated::cipher_name,
+    oddity::MaterialWarning,
     problem::MaterialError,
-    provider,
     refusal::CertificateRefusal,
     signature,
 };
@@ -43,6 +43,7 @@ pub struct Acceptor {
     auto_ca: Option<AutoCa>,
     dates: Option<CertificateDates>,
     ciphers: String,
+    warnings: Vec<MaterialWarning>,
 }
 
 /// Why there is no TLS towards clients.
@@ -68,10 +69,11 @@ impl Acceptor {
         state: Option<&Path>,
         listen: &[IpAddr],
     ) -> Result<Option<Self>, AcceptorError> {
-        let (provider, now) = (provider(), UnixTime::now());
+        let (provider, now) = (settings.policy.provider(), UnixTime::now());
         let Material {
             authorities,
             identity,
+            warnings,
         } = Material::load(&settings.sources, Usage::Server, &provider, now)?;
         let (identity, auto_ca) = match identity {
             Some(identity) => (identity, None),
@@ -89,7 +91,7 @@ impl Acceptor {
             WebPkiClientVerifier::no_client_auth()
         };
         let dates = identity.cert.first().and_then(CertificateDates::of);
-        let versions = settings.lowest_version.and_later();
+        let versions = settings.policy.versions();
         let ciphers: Vec<_> = provider
             .cipher_suites
             .iter()
@@ -100,6 +102,7 @@ impl Acceptor {
             .with_protocol_versions(versions)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        config.ignore_client_order = settings.policy.has_order();
         config.ticketer = Ticketer::new()?;
         // Tickets alone: nothing is kept for clients that never return, nothing is shared under a lock, and what a session
         // knows of its client dies with the ticket key. The few clients without tickets do full handshakes.
@@ -110,16 +113,18 @@ impl Acceptor {
             auto_ca,
             dates,
             ciphers: ciphers.join(":"),
+            warnings,
         }))
     }
 
     /// Only to judge: whoever does not serve need not read our own key. What it would show is made up.
     pub fn load_to_judge(settings: &ServerSettings) -> Result<Option<Self>, AcceptorError> {
-        let Sources { ca, cert, key } = &settings.sources;
+        let Sources { ca, cert, key, crl } = &settings.sources;
         let has_tls = settings.auto_tls || cert.is_some() || key.is_some();
         let without_key = ServerSettings {
             sources: Sources {
                 ca: ca.clone(),
+                crl: crl.clone(),
                 ..Sources::default()
             },
             auto_tls: has_tls,
@@ -146,6 +151,21 @@ impl Acceptor {
     /// OpenSSL's names of the ciphers that clients may choose from, as in MySQL's `Ssl_cipher_list`.
     pub fn ciphers(&self) -> &str {
         &self.ciphers
+    }
+
+    /// What is odd about the files, which are used all the same.
+    pub fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
+    }
+
+    /// The revocation lists that are in force, one line each.
+    pub fn revocation_lists(&self) -> Vec<String> {
+        let lists = self.authorities.as_ref().map(Authorities::revocation_lists);
+        lists
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// The CA that auto-tls made, if it made one.

@@ -19,8 +19,8 @@ use super::{
     backend_names::BackendNames,
     flaw::Flaw,
     material::Material,
+    oddity::MaterialWarning,
     problem::{MaterialError, Place, Problem},
-    provider,
     refusal::CertificateRefusal,
     signature,
 };
@@ -33,6 +33,7 @@ const RESUMED_SERVERS: usize = 16;
 pub struct Connector {
     config: Arc<ClientConfig>,
     verifier: Arc<BackendVerifier>,
+    warnings: Vec<MaterialWarning>,
 }
 
 /// Why there is no TLS towards a backend.
@@ -49,10 +50,11 @@ pub enum ConnectorError {
 impl Connector {
     /// Loads and checks everything.
     pub fn load(settings: &ClientSettings) -> Result<Self, ConnectorError> {
-        let provider = provider();
+        let provider = settings.policy.provider();
         let Material {
             authorities,
             identity,
+            warnings,
         } = Material::load(&settings.sources, Usage::Client, &provider, UnixTime::now())?;
         let trust = Trust::new(settings.mode, authorities)?;
         let verifier = Arc::new(BackendVerifier {
@@ -61,7 +63,7 @@ impl Connector {
             algorithms: provider.signature_verification_algorithms,
         });
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(settings.lowest_version.and_later())?
+            .with_protocol_versions(settings.policy.versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>);
         let mut config = match identity {
@@ -75,12 +77,32 @@ impl Connector {
         Ok(Self {
             config: Arc::new(config),
             verifier,
+            warnings,
         })
     }
 
     /// For the handshake.
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
+    }
+
+    /// What is odd about the files, which are used all the same.
+    pub fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
+    }
+
+    /// The revocation lists that are in force, one line each.
+    pub fn revocation_lists(&self) -> Vec<String> {
+        let lists = self
+            .verifier
+            .trust
+            .authorities()
+            .map(Authorities::revocation_lists);
+        lists
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// The handshake judges a full handshake; rustls does not verify a resumed one again. This does, by the same rules.
@@ -128,6 +150,13 @@ impl Trust {
                 Place::Key("ssl-ca"),
                 Problem::CaNotGiven { mode },
             )),
+        }
+    }
+
+    fn authorities(&self) -> Option<&Authorities> {
+        match self {
+            Self::Anybody => None,
+            Self::Chain(authorities) | Self::ChainAndName(authorities) => Some(authorities),
         }
     }
 

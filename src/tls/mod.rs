@@ -15,6 +15,7 @@ mod auto;
 mod backend_names;
 mod ca;
 mod certificate;
+mod chain;
 mod connector;
 mod dates;
 mod description;
@@ -25,10 +26,13 @@ mod issuing;
 mod material;
 mod names;
 mod negotiated;
+mod oddity;
 mod password;
 mod pem;
+mod policy;
 mod problem;
 mod refusal;
+mod revocations;
 mod rsa;
 mod signature;
 mod store;
@@ -37,11 +41,7 @@ mod testing;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use rustls::{
-    SupportedProtocolVersion,
-    crypto::{CryptoProvider, aws_lc_rs},
-    version::{TLS12, TLS13},
-};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
@@ -57,8 +57,10 @@ pub use self::{
     inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
     issuing::{HostName, IssueError, NewKey, NoHostName},
     negotiated::{CIPHERS, Negotiated},
+    oddity::{MaterialWarning, Oddity},
     password::Password,
     pem::client_chain,
+    policy::{CipherList, CipherListError, Policy},
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},
@@ -101,6 +103,8 @@ pub struct Sources {
     pub cert: Option<PemSource>,
     /// Our private key.
     pub key: Option<PemSource>,
+    /// Whom the CA has revoked. Not without a CA.
+    pub crl: Option<PemSource>,
 }
 
 /// The lowest TLS version that is spoken.
@@ -122,16 +126,6 @@ impl TlsVersion {
             Self::Tls12
         }
     }
-
-    /// This version and all that are newer.
-    fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
-        const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
-        const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
-        match self {
-            Self::Tls12 => FROM_12,
-            Self::Tls13 => FROM_13,
-        }
-    }
 }
 
 impl fmt::Display for TlsVersion {
@@ -151,8 +145,8 @@ pub struct ServerSettings {
     pub sources: Sources,
     /// Make a certificate when `sources.cert` and `sources.key` are not given.
     pub auto_tls: bool,
-    /// The lowest version accepted.
-    pub lowest_version: TlsVersion,
+    /// Versions and cipher suites that are accepted.
+    pub policy: Policy,
 }
 
 impl ServerSettings {
@@ -173,6 +167,16 @@ pub enum SslMode {
     VerifyIdentity,
 }
 
+impl SslMode {
+    /// Whether the certificate must lead to `ssl-ca`.
+    pub const fn verifies(self) -> bool {
+        match self {
+            Self::Required => false,
+            Self::VerifyCa | Self::VerifyIdentity => true,
+        }
+    }
+}
+
 /// `security` of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSettings {
@@ -180,8 +184,8 @@ pub struct ClientSettings {
     pub sources: Sources,
     /// How far the backend's certificate is checked.
     pub mode: SslMode,
-    /// The lowest version offered.
-    pub lowest_version: TlsVersion,
+    /// Versions and cipher suites that are offered.
+    pub policy: Policy,
     /// The backends' certificates that are accepted (`cert-allowed-cn`), where it is written.
     pub backend_names: Option<BackendNames>,
 }

@@ -13,6 +13,7 @@ lab_test() {
   check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
   start_servers
   eval "$(test_environment)"
+  have pki_tools || true
   rust_tests
   real_clients
   maker_checks
@@ -113,6 +114,7 @@ real_clients() {
     start_mytls "mytls-$name" < <(mytls_config "$(port_of "$name")")
     LAB_SERVER=${name%%[0-9]*} clients_over_tls "$name" "$(port_of "mytls-$name")"
     [ "$name" != mysql97 ] || LAB_SERVER=mysql LAB_USER=app clients_in_plaintext "$(port_of mytls-mysql97)"
+    [ "$name" != mysql97 ] || scan "$(port_of "mytls-$name")"
     [ "$name" != mysql97 ] || endurance_check "$name" "mytls-$name"
     check "mytls before $name ends when asked to" stop "mytls-$name"
     check "mytls before $name never panicked" not_in_log panicked "mytls-$name"
