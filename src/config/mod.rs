@@ -243,7 +243,6 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         role: Role::Source,
         endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
         security: Security::AsOffered(unverified()),
-        import: None,
         connect_time: CONNECT_TIME,
         import: None,
     })
