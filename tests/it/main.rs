@@ -2,7 +2,7 @@
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
 //! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
-//! client that we did not write, `password_servers` with the raw client, and `import_servers`.
+//! client that we did not write, `password_servers` with the raw client, `import_servers` and `tls_status_servers`.
 //! `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one.
 
 mod access;
@@ -35,5 +35,6 @@ mod revoked;
 mod scripted;
 mod support;
 mod tls_status;
+mod tls_status_servers;
 mod user_name;
 mod vanish;
