@@ -72,6 +72,11 @@ impl Authorities {
         })
     }
 
+    /// All of them, in their order.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.trusted.iter().map(|authority| &authority.certificate)
+    }
+
     /// Whether any of them is in its dates.
     pub(super) fn any_valid(&self, now: UnixTime) -> bool {
         self.valid(now).next().is_some()

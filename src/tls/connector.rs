@@ -17,6 +17,8 @@ use super::{
     ClientSettings, SslMode,
     authorities::{Authorities, Usage, verify_name},
     backend_names::BackendNames,
+    channel::Certificates,
+    expiry::Expiry,
     flaw::Flaw,
     material::Material,
     problem::{MaterialError, Place, Problem},
@@ -33,6 +35,7 @@ const RESUMED_SERVERS: usize = 16;
 pub struct Connector {
     config: Arc<ClientConfig>,
     verifier: Arc<BackendVerifier>,
+    certificates: Vec<Expiry>,
 }
 
 /// Why there is no TLS towards a backend.
@@ -54,6 +57,10 @@ impl Connector {
             authorities,
             identity,
         } = Material::load(&settings.sources, Usage::Client, &provider, UnixTime::now())?;
+        let own = identity.iter().flat_map(|identity| &identity.cert);
+        let mut certificates = Expiry::of_all("ssl-cert", own);
+        let trusted = authorities.iter().flat_map(Authorities::certificates);
+        certificates.extend(Expiry::of_all("ssl-ca", trusted));
         let trust = Trust::new(settings.mode, authorities)?;
         let verifier = Arc::new(BackendVerifier {
             trust,
@@ -75,6 +82,7 @@ impl Connector {
         Ok(Self {
             config: Arc::new(config),
             verifier,
+            certificates,
         })
     }
 
@@ -91,6 +99,12 @@ impl Connector {
         now: UnixTime,
     ) -> Result<(), CertificateRefusal> {
         self.verifier.judge(peer.unwrap_or_default(), name, now)
+    }
+}
+
+impl Certificates for Connector {
+    fn certificates(&self) -> &[Expiry] {
+        &self.certificates
     }
 }
 

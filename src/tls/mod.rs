@@ -3,7 +3,8 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. Sources become material in `pem` and `material`, or are made in
+//! checked whole, never changed. A [`Channel`] is one place's generation in force, and what replaces it: a reload that was
+//! asked for, or files that have changed (`snapshot`); `expiry` tells before one runs out. Sources become material in `pem` and `material`, or are made in
 //! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
 //! own files in `problem`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what
 //! is made.
@@ -13,9 +14,11 @@ mod authorities;
 mod auto;
 mod backend_names;
 mod certificate;
+mod channel;
 mod connector;
 mod dates;
 mod description;
+mod expiry;
 mod failure;
 mod flaw;
 mod material;
@@ -27,6 +30,7 @@ mod problem;
 mod refusal;
 mod rsa;
 mod signature;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -38,14 +42,19 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
     version::{TLS12, TLS13},
 };
+use zeroize::Zeroizing;
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
+    channel::{
+        Certificates, Channel, ChannelName, Generation, LoadError, OnError, Reread, UnknownChannel,
+    },
     connector::{Connector, ConnectorError, server_name},
     dates::CertificateDates,
     description::describe,
+    expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage},
     failure::handshake_reason,
     flaw::Flaw,
     negotiated::{CIPHERS, Negotiated},
@@ -54,7 +63,7 @@ pub use self::{
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},
-    store::StoreError,
+    store::{Keep, StoreError},
 };
 
 /// Where one piece of PEM comes from.
@@ -69,6 +78,13 @@ pub enum PemSource {
         /// The PEM text.
         pem: Vec<u8>,
     },
+    /// A file as it was read, so that what was looked at for changes is what is loaded.
+    Read {
+        /// The file, for errors.
+        path: PathBuf,
+        /// Its bytes.
+        pem: Zeroizing<Vec<u8>>,
+    },
 }
 
 /// Without the text, which may be a private key.
@@ -76,6 +92,10 @@ impl fmt::Debug for PemSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Read { path, pem: _ } => f
+                .debug_struct("Read")
+                .field("path", path)
+                .finish_non_exhaustive(),
             Self::Inline { key, pem: _ } => f
                 .debug_struct("Inline")
                 .field("key", key)
@@ -93,6 +113,20 @@ pub struct Sources {
     pub cert: Option<PemSource>,
     /// Our private key.
     pub key: Option<PemSource>,
+}
+
+impl Sources {
+    /// Each with its key in the configuration.
+    fn each(&self) -> [(&'static str, &Option<PemSource>); 3] {
+        let Self { ca, cert, key } = self;
+        [("ssl-ca", ca), ("ssl-cert", cert), ("ssl-key", key)]
+    }
+
+    /// The same, to be replaced.
+    fn each_mut(&mut self) -> [(&'static str, &mut Option<PemSource>); 3] {
+        let Self { ca, cert, key } = self;
+        [("ssl-ca", ca), ("ssl-cert", cert), ("ssl-key", key)]
+    }
 }
 
 /// The lowest TLS version that is spoken.

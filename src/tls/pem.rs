@@ -20,6 +20,7 @@ pub(super) fn read(source: &PemSource) -> Result<Vec<u8>, Problem> {
     let path = match source {
         PemSource::File(path) => path,
         PemSource::Inline { pem, .. } => return Ok(pem.clone()),
+        PemSource::Read { pem, .. } => return Ok(pem.to_vec()),
     };
     let mut bytes = Vec::new();
     File::open(path)
