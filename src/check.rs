@@ -37,7 +37,10 @@ pub fn check(config: Config, out: &mut impl Write) -> io::Result<bool> {
     for settings in config.backends {
         let name = settings.role.to_string();
         good &= match Backend::new(settings) {
-            Ok(backend) => runtime.block_on(check_backend(out, &name, &backend))?,
+            Ok(backend) => match backend.channel().and_then(|channel| channel.fault()) {
+                None => runtime.block_on(check_backend(out, &name, &backend))?,
+                Some(fault) => report(out, &name, Err(fault.to_string()))?,
+            },
             Err(error) => report(out, &name, Err(error.to_string()))?,
         };
     }

@@ -28,6 +28,9 @@
 //! | identity | what a client has shown: address, transport, certificate |
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
 //! | material | CA, certificate chain and key of one place, loaded and checked as one |
+//! | channel | a place with material of its own: `mysql_main` (the data port), `source`, `target` |
+//! | generation | what was made of the material of a channel at one time; one is in force |
+//! | reload, reread | asked for (SIGHUP); noticed, when a connection is made and files have changed |
 //! | to track | to follow both directions of a session from packet header to packet header |
 //!
 //! # What holds everywhere
@@ -38,8 +41,8 @@
 //! - mytls keeps no password, and reads one only where it must change its form between a secure and an insecure side.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | config | authorize, check, cli, run, main (and the small process, logging,
-//!   signals).
+//!   protocol, rules | net, tls | backend | session | config | authorize, check, cli, reload, run, main (and the small
+//!   process, logging, signals).
 
 #![forbid(unsafe_code)]
 
@@ -52,6 +55,7 @@ pub mod logging;
 pub mod net;
 pub mod process;
 pub mod protocol;
+pub mod reload;
 pub mod rules;
 pub mod run;
 pub mod session;

@@ -14,6 +14,8 @@ lab_test() {
   start_servers
   eval "$(test_environment)"
   rust_tests
+  check "certificates that change under load, for 30 s and 200 reloads" \
+    env MYTLS_TEST_SWAP_SECONDS=30 MYTLS_TEST_RELOADS=200 cargo test --locked --test it -- under_load ten_times
   real_clients
   end_suite
 }
