@@ -14,8 +14,7 @@ use crate::backend::Endpoint;
 use crate::config::Config;
 use crate::protocol::user_name::UserName;
 use crate::rules::{
-    Certificate, ClientAddress, Condition, Identity, Name, Requirement, Rules, RulesError,
-    Transport,
+    Certificate, ClientAddress, Identity, Requirement, Rules, RulesError, Transport,
 };
 use crate::tls::{self, Acceptor, MaterialError, ServerSettings, TlsVersion};
 
@@ -176,18 +175,11 @@ fn usual_cipher(version: TlsVersion) -> &'static str {
 
 /// A certificate's names, ready to paste behind `REQUIRE` or `require:`.
 fn for_a_rule(certificate: &Certificate) -> String {
-    let written = |name: &Name| Some(name.to_string()).filter(|text| name.is_written(text));
-    let conditions: Vec<_> = [
-        written(&certificate.subject).map(Condition::Subject),
-        written(&certificate.issuer).map(Condition::Issuer),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if conditions.is_empty() {
-        "X509 (no rule can name its subject or issuer: other names print so too)".to_owned()
-    } else {
-        Requirement::Specified(conditions).to_string()
+    match Requirement::naming(certificate) {
+        Requirement::X509 => {
+            "X509 (no rule can name its subject or issuer: other names print so too)".to_owned()
+        }
+        requirement => requirement.to_string(),
     }
 }
 
@@ -250,7 +242,7 @@ impl fmt::Display for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::AlternativeNames;
+    use crate::rules::{AlternativeNames, Name};
 
     #[test]
     fn only_names_that_a_rule_can_name_are_printed_for_one() {

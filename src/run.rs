@@ -24,6 +24,7 @@ use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Stop};
+use crate::shell::pasted;
 use crate::signals::{self, Ends};
 use crate::tls::{
     Acceptor, AcceptorError, AutoError, Certificates, Channel, ChannelName, Keep, LoadError,
@@ -278,19 +279,5 @@ fn shell_lines(listener: &Listener, acceptor: &Acceptor) -> [String; 2] {
             format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
             format!("mariadb {target} --ssl --user=USER -p"),
         ],
-    }
-}
-
-/// A path as a shell takes it from any folder.
-fn pasted(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = absolute.display().to_string();
-    if text
-        .chars()
-        .all(|each| each.is_ascii_alphanumeric() || "/._-".contains(each))
-    {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -226,12 +226,7 @@ impl Config {
         let mut remarks = Vec::new();
         let config = Self::check(&File::default(), here, environment, &mut remarks)
             .expect("defaults are right, and a test loads them");
-        let unverified = tls::ClientSettings {
-            sources: tls::Sources::default(),
-            mode: SslMode::Required,
-            lowest_version: TlsVersion::default(),
-            backend_names: None,
-        };
+        let unverified = unverified();
         let security = match &endpoint {
             Endpoint::Unix(_) => Security::Plaintext,
             Endpoint::Tcp { .. } if address::is_local(&endpoint) => Security::AsOffered(unverified),
@@ -256,6 +251,27 @@ impl Config {
             warnings,
             ..config
         })
+    }
+}
+
+/// A server to look at and no more: over TLS if it offers that, whatever certificate it shows.
+pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressError> {
+    Ok(backend::Settings {
+        role: Role::Source,
+        endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
+        security: Security::AsOffered(unverified()),
+        import: None,
+        connect_time: CONNECT_TIME,
+    })
+}
+
+/// TLS that encrypts and verifies nothing.
+fn unverified() -> tls::ClientSettings {
+    tls::ClientSettings {
+        sources: tls::Sources::default(),
+        mode: SslMode::Required,
+        lowest_version: TlsVersion::default(),
+        backend_names: None,
     }
 }
 

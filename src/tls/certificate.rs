@@ -92,7 +92,7 @@ impl Validity {
 }
 
 /// Before 1970 is as good as 1970.
-fn unix_time(time: ASN1Time) -> UnixTime {
+pub(super) fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(
         u64::try_from(time.timestamp()).unwrap_or(0),
     ))

@@ -3,16 +3,19 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. A [`Channel`] is one place's generation in force, and what replaces it: a reload that was
-//! asked for, or files that have changed (`snapshot`); `expiry` tells before one runs out. Sources become material in `pem` and `material`, or are made in
-//! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
-//! own files in `problem`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what
-//! is made.
+//! checked whole, never changed. A [`Channel`] has one place's generation in force, and replaces it: by a reload that was
+//! asked for, or when files have changed (`snapshot`); `expiry` tells before a certificate runs out. Sources become material
+//! in `pem` and `material`, or are made in `auto`, which shares `issuing` with [`SigningCa`]; `description` and `inventory`
+//! say to a person what there is; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in
+//! `refusal`, those of our own files in `problem`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side
+//! without; `store` keeps what is made.
 
 mod acceptor;
+mod algorithm;
 mod authorities;
 mod auto;
 mod backend_names;
+mod ca;
 mod certificate;
 mod channel;
 mod connector;
@@ -21,6 +24,8 @@ mod description;
 mod expiry;
 mod failure;
 mod flaw;
+mod inventory;
+mod issuing;
 mod material;
 mod names;
 mod negotiated;
@@ -46,17 +51,21 @@ use zeroize::Zeroizing;
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
+    algorithm::Algorithm,
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
+    ca::{NewIdentity, Request, SigningCa, SigningCaError},
     channel::{
         Certificates, Channel, ChannelName, Generation, LoadError, OnError, Reread, UnknownChannel,
     },
     connector::{Connector, ConnectorError, server_name},
     dates::CertificateDates,
-    description::describe,
+    description::{Description, Part, describe},
     expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage},
     failure::handshake_reason,
     flaw::Flaw,
+    inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
+    issuing::{HostName, IssueError, NewKey, NoHostName},
     negotiated::{CIPHERS, Negotiated},
     password::Password,
     pem::client_chain,

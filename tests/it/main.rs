@@ -10,6 +10,7 @@ mod access;
 mod auth_relay;
 mod authorize;
 mod backend;
+mod certs;
 mod change_user;
 mod common_names;
 mod confirm;

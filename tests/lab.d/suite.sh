@@ -17,6 +17,15 @@ lab_test() {
   check "certificates that change under load, for 30 s and 200 reloads" \
     env MYTLS_TEST_SWAP_SECONDS=30 MYTLS_TEST_RELOADS=200 cargo test --locked --test it -- under_load ten_times
   real_clients
+  maker_checks
+  end_suite
+}
+
+# Only the certificates that users make.
+lab_makers() {
+  begin_suite
+  check "release build" build_mytls
+  maker_checks
   end_suite
 }
 
