@@ -218,10 +218,10 @@ impl Reloader {
 fn log_expiry(notice: &ExpiryNotice) {
     let ExpiryNotice {
         channel,
-        certificate: Expiry { what, subject, .. },
+        certificate,
         stage,
     } = notice;
-    let not_after = notice.not_after();
+    let (what, subject, not_after) = (certificate.what, &certificate.subject, certificate.end());
     match stage {
         Stage::Expired => {
             error!(%channel, certificate = what, subject, not_after, "a certificate in force has expired");

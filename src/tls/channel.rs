@@ -346,13 +346,13 @@ impl<T: Certificates> Channel<T> {
             Cause::Renewal => Some("certificate renewed"),
         };
         if let Some(message) = message {
-            let own = generation
-                .as_ref()
-                .and_then(|generation| generation.tls.certificates().first());
+            let certificates = generation.iter().flat_map(|new| new.tls.certificates());
+            let own = certificates.into_iter().find(|each| each.what != "ssl-ca");
             info!(
                 channel = %self.name,
                 generation = book.generations,
                 certificate = own.map(|own| &*own.subject),
+                not_after = own.map(Expiry::end),
                 "{message}"
             );
         }
@@ -367,17 +367,21 @@ impl<T: Certificates> Channel<T> {
         }
         let before = self.fault.swap(Some(Arc::clone(&error)));
         let is_news = before.is_none_or(|before| before.to_string() != error.to_string());
-        // At start and in a reload the caller says it.
-        let is_ours_to_log = match cause {
-            Cause::Start | Cause::Asked(_) => false,
-            Cause::Changed | Cause::Poll | Cause::Renewal => is_news,
-        };
-        if is_ours_to_log {
-            if self.current.load().is_some() {
-                warn!(channel = %self.name, %error, "the certificates' files have changed, but cannot be used; the last good ones stay in force");
-            } else {
-                warn!(channel = %self.name, %error, "the certificates' files have changed, but still cannot be used: no TLS");
+        let message = match cause {
+            // the caller says it
+            Cause::Start | Cause::Asked(_) => None,
+            Cause::Changed | Cause::Poll if self.current.load().is_none() => {
+                Some("the certificates' files still cannot be used: no TLS")
             }
+            Cause::Changed | Cause::Poll => Some(
+                "the certificates' files have changed and cannot be used; the last good ones stay in force",
+            ),
+            Cause::Renewal => {
+                Some("the certificate cannot be made anew; the old one stays in force")
+            }
+        };
+        if let Some(message) = message.filter(|_| is_news) {
+            warn!(channel = %self.name, %error, "{message}");
         }
         error
     }

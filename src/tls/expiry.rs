@@ -25,6 +25,13 @@ pub struct Expiry {
 }
 
 impl Expiry {
+    /// Its end, as the log prints its own times.
+    pub fn end(&self) -> String {
+        timestamp(UnixTime::since_unix_epoch(Duration::from_secs(
+            self.not_after,
+        )))
+    }
+
     /// Of each certificate that can be read.
     pub(crate) fn of_all<'a>(
         what: &'static str,
@@ -80,15 +87,6 @@ pub struct ExpiryNotice {
     pub certificate: Expiry,
     /// How near its end is.
     pub stage: Stage,
-}
-
-impl ExpiryNotice {
-    /// Its end, as the log prints its own times.
-    pub fn not_after(&self) -> String {
-        timestamp(UnixTime::since_unix_epoch(Duration::from_secs(
-            self.certificate.not_after,
-        )))
-    }
 }
 
 /// Remembers what has been said, so that each stage of each certificate is told once.
@@ -180,7 +178,7 @@ mod tests {
         let notices = watch.look(vec![lasting("ssl-cert", 5)], after(0));
         assert_eq!(notices.len(), 1);
         assert_eq!(notices[0].stage, Stage::Week);
-        assert_eq!(notices[0].not_after(), "2027-01-20T08:00:00Z");
+        assert_eq!(notices[0].certificate.end(), "2027-01-20T08:00:00Z");
     }
 
     #[test]

@@ -75,7 +75,8 @@ impl Stamp {
         }
     }
 
-    /// Whether a change at `now` or later would give another stamp.
+    /// Whether a change at `now` or later would give another stamp. Never so by a clock that has been set back: then
+    /// files are read each time, which is slower and right.
     fn is_settled(self, now: SystemTime) -> bool {
         let changed = match self {
             Self::File { changed, .. } => u64::try_from(changed.0).unwrap_or(0),
