@@ -10,7 +10,7 @@ use crate::backend::{Backend, Endpoint, Security, Settings};
 use crate::certs::{self, Detail, printable};
 use crate::config::Config;
 use crate::rules::Rules;
-use crate::tls::{self, Acceptor, Negotiated, Part, PemSource, Sources};
+use crate::tls::{self, Acceptor, MaterialWarning, Negotiated, Part, PemSource, Sources};
 
 /// A bundle of all the world's CAs is not printed whole.
 const MOST_AUTHORITIES: usize = 5;
@@ -43,10 +43,14 @@ pub fn check(config: Config, network: Network, out: &mut impl Write) -> io::Resu
         out,
         "security",
         acceptor
+            .as_ref()
             .map(|acceptor| describe_acceptor(acceptor.as_ref()))
-            .map_err(|error| error.to_string()),
+            .map_err(ToString::to_string),
     )?;
     print_sources(out, &config.client_tls.sources, Part::Server)?;
+    if let Ok(Some(acceptor)) = acceptor {
+        report_material(out, acceptor.warnings(), &acceptor.revocation_lists())?;
+    }
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -94,7 +98,19 @@ fn load_backend(out: &mut impl Write, settings: &Settings) -> io::Result<bool> {
         }
         Security::AsOffered(_) | Security::Tls(_) => ("TLS without certificates", None),
     };
-    let good = report(out, &name, loaded.map(|_| says.to_owned()))?;
+    let good = report(
+        out,
+        &name,
+        loaded
+            .as_ref()
+            .map(|_| says.to_owned())
+            .map_err(Clone::clone),
+    )?;
+    let channel = loaded.as_ref().ok().and_then(Backend::channel);
+    if let Some(generation) = channel.and_then(|channel| channel.current()) {
+        let connector = &generation.tls;
+        report_material(out, connector.warnings(), &connector.revocation_lists())?;
+    }
     if let Some(sources) = sources {
         print_sources(out, sources, Part::Client)?;
     }
@@ -181,6 +197,21 @@ fn print_source(
     }
     if let Some(more @ 1..) = certificates.len().checked_sub(MOST_AUTHORITIES) {
         writeln!(out, "{key}\n  and {more} more")?;
+    }
+    Ok(())
+}
+
+/// What is in force, and what is odd about it.
+fn report_material(
+    out: &mut impl Write,
+    warnings: &[MaterialWarning],
+    revocation_lists: &[String],
+) -> io::Result<()> {
+    for list in revocation_lists {
+        writeln!(out, "         revocation list {list}")?;
+    }
+    for warning in warnings {
+        writeln!(out, "warning  {warning}")?;
     }
     Ok(())
 }

@@ -317,6 +317,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::tls::Policy;
 
     fn parse(line: &str) -> Result<Cli, u8> {
         Cli::try_parse_from(line.split(' ')).map_err(|error| exit_status(error.kind()))
@@ -434,7 +435,9 @@ mod tests {
             ),
         ] {
             let client = client(&format!("mytls authorize a.yaml --user u {options}"));
-            let client = client.and_then(Result::ok).map(|client| client.to_string());
+            let client = client
+                .and_then(Result::ok)
+                .map(|client| client.in_words(&Policy::default()));
             assert_eq!(client.as_deref(), Some(expected));
         }
     }

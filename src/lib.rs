@@ -28,7 +28,7 @@
 //! | identity | what a client has shown: address, transport, certificate |
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
 //! | import | to read a backend's own accounts out of its grant tables; done with an account of mytls' own |
-//! | material | CA, certificate chain and key of one place, loaded and checked as one |
+//! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
 //! | channel | a place with material of its own: `mysql_main` (the data port), `source`, `target` |
 //! | generation | what was made of the material of a channel at one time; one is in force |
 //! | reload, reread | asked for (SIGHUP); noticed, when a connection is made and files have changed |

@@ -17,8 +17,8 @@ use crate::config::{Config, ConfigError};
 use crate::logging::Logging;
 use crate::rules::{Rules, Settings};
 use crate::tls::{
-    Acceptor, Certificates as _, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch,
-    LoadError, OnError, Stage,
+    Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, Loaded as _,
+    OnError, Stage,
 };
 
 /// How often an idle proxy looks for itself. Certificates are replaced hours before they run out.

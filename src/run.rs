@@ -27,8 +27,8 @@ use crate::session::{DataPort, Handles, PasswordKey, Stop};
 use crate::shell::pasted;
 use crate::signals::{self, Ends};
 use crate::tls::{
-    Acceptor, AcceptorError, AutoError, Certificates, Channel, ChannelName, Keep, LoadError,
-    Reread, ServerSettings,
+    Acceptor, AcceptorError, AutoError, Channel, ChannelName, Keep, LoadError, Loaded, Reread,
+    ServerSettings,
 };
 
 /// What sessions that are cut get to close their connections.
@@ -123,6 +123,11 @@ async fn serve_async(
         password_key: PasswordKey::new(config.state_dir),
         stop: stop.clone(),
     }));
+    let reporting = Arc::clone(&port).report_left_out();
+    background.spawn({
+        let closing = closing.clone();
+        async move { closing.run_until_cancelled(reporting).await }
+    });
     for listener in listeners {
         let accepting = Arc::clone(&port).listen(listener, sessions.clone());
         let closing = closing.clone();
@@ -147,6 +152,7 @@ async fn serve_async(
     closing.cancel();
     background.close();
     background.wait().await;
+    port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut ends).await;
     Ok(())
 }
@@ -228,7 +234,7 @@ fn client_tls(config: &Config) -> Result<Arc<Channel<Acceptor>>, RunError> {
 }
 
 /// As in TiDB, bad material does not stop the server: it serves without it as far as that goes, and says so.
-fn judge_start<T: Certificates>(channel: &Channel<T>, config: &Config) -> Result<(), RunError> {
+fn judge_start<T: Loaded>(channel: &Channel<T>, config: &Config) -> Result<(), RunError> {
     match channel.fault() {
         None => Ok(()),
         Some(error) if config.require_valid_certificates => {

@@ -5,110 +5,88 @@ use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 
+use super::files::Pair;
 use crate::rules::Requirement;
 use crate::shell::{pasted, quoted};
 use crate::tls::Description;
 
-/// What lies ready in a folder.
-pub(super) struct Ready<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) ca: &'a str,
-    /// Certificate and key.
-    pub(super) server: (&'a str, &'a str),
-    pub(super) clients: Vec<Client<'a>>,
+/// A client and where its files are.
+pub(super) struct Client {
+    /// Its common name.
+    pub(super) name: String,
+    pub(super) pair: Pair,
+    pub(super) der: CertificateDer<'static>,
 }
 
-/// A client and its files.
-pub(super) struct Client<'a> {
-    pub(super) name: &'a str,
-    pub(super) certificate: &'a str,
-    pub(super) key: &'a str,
-    pub(super) der: &'a CertificateDer<'static>,
+/// What a server's files and these clients' in a folder are good for.
+pub(super) fn print(out: &mut impl Write, folder: &Path, clients: &[Client]) -> io::Result<()> {
+    let server = Pair::new("server");
+    let files = [Pair::ca().certificate, server.certificate, server.key].map(|name| {
+        let path = folder.join(name);
+        let path = std::path::absolute(&path).unwrap_or(path);
+        path.display().to_string()
+    });
+    writeln!(out, "\nIn mytls.yaml:\n\nsecurity:")?;
+    for (key, path) in ["ssl-ca", "ssl-cert", "ssl-key"].iter().zip(&files) {
+        writeln!(out, "  {key}: {}", yaml(path))?;
+    }
+    if !clients.is_empty() {
+        writeln!(out, "accounts:")?;
+    }
+    for client in clients {
+        writeln!(out, "  - user: {}", yaml(&client.account()))?;
+        writeln!(out, "    require: {}", yaml(&client.requirement()))?;
+    }
+    writeln!(
+        out,
+        "\nOr in the my.cnf of a MySQL or MariaDB server, below [mysqld]:\n"
+    )?;
+    for (key, path) in ["ssl_ca", "ssl_cert", "ssl_key"].iter().zip(&files) {
+        writeln!(out, "{key} = {path}")?;
+    }
+    if !clients.is_empty() {
+        writeln!(out, "\nand in SQL:\n")?;
+    }
+    for client in clients {
+        let (account, requirement) = (client.account(), client.requirement());
+        writeln!(out, "ALTER USER {account} REQUIRE {requirement};")?;
+    }
+    for client in clients {
+        print_shells(out, folder, client)?;
+    }
+    writeln!(
+        out,
+        "\nKeep {} to yourself: whoever has it can be any client. A client gets {} and its own two files.",
+        Pair::ca().key,
+        Pair::ca().certificate
+    )
 }
 
-impl Ready<'_> {
-    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let (certificate, key) = self.server;
-        let [ca, certificate, key] = [self.ca, certificate, key].map(|name| self.absolute(name));
-        writeln!(out, "\nIn mytls.yaml:\n")?;
-        writeln!(out, "security:")?;
-        for (name, path) in [
-            ("ssl-ca", &ca),
-            ("ssl-cert", &certificate),
-            ("ssl-key", &key),
-        ] {
-            writeln!(out, "  {name}: {}", yaml(path))?;
-        }
-        if !self.clients.is_empty() {
-            writeln!(out, "accounts:")?;
-        }
-        for client in &self.clients {
-            writeln!(out, "  - user: {}", yaml(&client.account()))?;
-            writeln!(out, "    require: {}", yaml(&client.requirement()))?;
-        }
-        writeln!(
-            out,
-            "\nOr in a MySQL or MariaDB server's my.cnf, below [mysqld]:\n"
-        )?;
-        for (name, path) in [
-            ("ssl_ca", &ca),
-            ("ssl_cert", &certificate),
-            ("ssl_key", &key),
-        ] {
-            writeln!(out, "{name} = {path}")?;
-        }
-        if !self.clients.is_empty() {
-            writeln!(out, "\nand in SQL:\n")?;
-        }
-        for client in &self.clients {
-            let (account, requirement) = (client.account(), client.requirement());
-            writeln!(out, "ALTER USER {account} REQUIRE {requirement};")?;
-        }
-        for client in &self.clients {
-            self.print_shells(out, client)?;
-        }
-        writeln!(
-            out,
-            "\nKeep ca-key.pem for yourself: whoever has it can be any client. Give clients ca.pem and their own two files."
-        )
-    }
-
-    fn print_shells(&self, out: &mut impl Write, client: &Client<'_>) -> io::Result<()> {
-        let path = |name: &str| pasted(&self.folder.join(name));
-        let files = format!(
-            "--ssl-ca={} --ssl-cert={} --ssl-key={}",
-            path(self.ca),
-            path(client.certificate),
-            path(client.key)
-        );
-        let to = format!(
-            "--host=127.0.0.1 --port=3307 --user={}",
-            quoted(client.user())
-        );
-        writeln!(
-            out,
-            "\nClient {}, with MySQL's shell or MariaDB's:\n",
-            quoted(client.name)
-        )?;
-        writeln!(out, "mysql {to} -p --ssl-mode=VERIFY_IDENTITY {files}")?;
-        writeln!(out, "mariadb {to} -p --ssl-verify-server-cert {files}")
-    }
-
-    fn absolute(&self, name: &str) -> String {
-        let path = self.folder.join(name);
-        std::path::absolute(&path)
-            .unwrap_or(path)
-            .display()
-            .to_string()
-    }
+/// The port is mytls' own default.
+fn print_shells(out: &mut impl Write, folder: &Path, client: &Client) -> io::Result<()> {
+    let path = |name: &str| pasted(&folder.join(name));
+    let files = format!(
+        "--ssl-ca={} --ssl-cert={} --ssl-key={}",
+        path(&Pair::ca().certificate),
+        path(&client.pair.certificate),
+        path(&client.pair.key)
+    );
+    let to = format!(
+        "--host=127.0.0.1 --port=3307 --user={}",
+        quoted(client.user())
+    );
+    let name = quoted(&client.name);
+    writeln!(out, "\nClient {name}, with MySQL's shell or MariaDB's:\n")?;
+    writeln!(out, "mysql {to} -p --ssl-mode=VERIFY_IDENTITY {files}")?;
+    writeln!(out, "mariadb {to} -p --ssl-verify-server-cert {files}")
 }
 
-impl Client<'_> {
+impl Client {
     /// An account may have any name; that of the certificate is a good one, if it can be one.
     fn user(&self) -> &str {
         let is_plain = |each: char| each.is_ascii_alphanumeric() || "._-@".contains(each);
         if self.name.len() <= 32 && self.name.chars().all(is_plain) {
-            self.name
+            &self.name
         } else {
             "USER"
         }
@@ -119,7 +97,7 @@ impl Client<'_> {
     }
 
     fn requirement(&self) -> String {
-        Description::of(self.der)
+        Description::of(&self.der)
             .map_or(Requirement::X509, |certificate| {
                 Requirement::naming(&certificate.names)
             })

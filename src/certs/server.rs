@@ -1,14 +1,37 @@
 //! A server that is only looked at: greeting, TLS with whatever certificate it shows, and away again without a login.
 
+use std::io;
+
 use rustls::pki_types::CertificateDer;
 use tokio::runtime;
 
 use super::block::printable;
-use super::show::ShowError;
-use crate::backend::Backend;
-use crate::config;
+use crate::backend::{Backend, BackendError};
+use crate::config::{self, AddressError};
 use crate::net::stream::Stream;
 use crate::tls::Negotiated;
+
+/// Why a server could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// Not an address.
+    #[error("{0}: there is no such file, and {1}")]
+    Address(String, AddressError),
+    /// A server that may not be dialled.
+    #[error("{0}")]
+    Backend(#[from] BackendError),
+    /// A server that does not answer, or not as a MySQL server.
+    #[error("{server}: {error}")]
+    Connect {
+        /// As it was written.
+        server: String,
+        /// Why; a server may have a say in it.
+        error: String,
+    },
+    /// The operating system gives no sockets.
+    #[error("start the runtime: {0}")]
+    Runtime(#[from] io::Error),
+}
 
 /// What a server has shown.
 pub(super) struct Server {
@@ -28,15 +51,15 @@ pub(super) struct Session {
 
 impl Server {
     /// Dials it. The server counts that as an unfinished handshake.
-    pub(super) fn look_at(target: &str) -> Result<Self, ShowError> {
+    pub(super) fn look_at(target: &str) -> Result<Self, LookError> {
         let settings = config::server_to_look_at(target)
-            .map_err(|error| ShowError::Address(printable(target), error))?;
+            .map_err(|error| LookError::Address(printable(target), error))?;
         let backend = Backend::new(settings)?;
         runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
             .block_on(Self::shown_by(&backend))
-            .map_err(|error| ShowError::Connect {
+            .map_err(|error| LookError::Connect {
                 server: printable(target),
                 error: printable(&error),
             })

@@ -7,9 +7,7 @@ use std::path::Path;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::block::{self, Detail, line, printable};
-use super::server::Server;
-use crate::backend::BackendError;
-use crate::config::AddressError;
+use super::server::{LookError, Server};
 use crate::tls::{
     Item, MaterialError, Part, PublicHalf, RevocationSummary, Signer, Signers, inventory,
 };
@@ -20,24 +18,13 @@ pub enum ShowError {
     /// Nothing of that name, and no address either.
     #[error("{0}: there is no such file; to look at a server, write HOST:PORT")]
     Missing(String),
-    /// Neither a file nor an address.
-    #[error("{0}: there is no such file, and {1}")]
-    Address(String, AddressError),
     /// A file.
     #[error(transparent)]
     File(#[from] MaterialError),
-    /// A server that may not be dialled.
-    #[error("{0}")]
-    Backend(#[from] BackendError),
-    /// A server that could not be looked at.
-    #[error("{server}: {error}")]
-    Connect {
-        /// As it was written.
-        server: String,
-        /// Why; a server may have a say in it.
-        error: String,
-    },
-    /// Nobody reads the answer, or the operating system gives no sockets.
+    /// A server.
+    #[error(transparent)]
+    Server(#[from] LookError),
+    /// Nobody reads the answer.
     #[error("{0}")]
     Output(#[from] io::Error),
 }
@@ -102,7 +89,7 @@ impl Shown {
         if !target.contains(':') {
             return Err(ShowError::Missing(printable(target)));
         }
-        Server::look_at(target).map(Self::Server)
+        Ok(Self::Server(Server::look_at(target)?))
     }
 
     fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {

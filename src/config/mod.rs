@@ -15,7 +15,7 @@ use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
 use crate::rules;
 use crate::session::{self, TlsStatus};
-use crate::tls::{self, SslMode, TlsVersion};
+use crate::tls::{self, Policy, SslMode};
 
 mod accounts;
 mod address;
@@ -260,8 +260,8 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         role: Role::Source,
         endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
         security: Security::AsOffered(unverified()),
-        import: None,
         connect_time: CONNECT_TIME,
+        import: None,
     })
 }
 
@@ -270,7 +270,7 @@ fn unverified() -> tls::ClientSettings {
     tls::ClientSettings {
         sources: tls::Sources::default(),
         mode: SslMode::Required,
-        lowest_version: TlsVersion::default(),
+        policy: Policy::default(),
         backend_names: None,
     }
 }

@@ -23,6 +23,7 @@ use super::{
     acceptor::AcceptorError,
     connector::ConnectorError,
     expiry::Expiry,
+    oddity::MaterialWarning,
     problem::MaterialError,
     snapshot::{Contents, Look, Moving, Snapshot},
 };
@@ -117,9 +118,12 @@ impl From<Moving> for LoadError {
 }
 
 /// What a channel loads.
-pub trait Certificates: Send + Sync + 'static {
-    /// Those that it shows and trusts, its own first.
+pub trait Loaded: Send + Sync + 'static {
+    /// The certificates that it shows and trusts, its own first.
     fn certificates(&self) -> &[Expiry];
+
+    /// What is odd about the files, and can be lived with.
+    fn warnings(&self) -> &[MaterialWarning];
 }
 
 /// What is in force, from one load to the next.
@@ -174,7 +178,7 @@ enum Cause {
     Renewal,
 }
 
-impl<T: Certificates> Channel<T> {
+impl<T: Loaded> Channel<T> {
     /// Loads for the first time. Where that fails there is no TLS until a reload or reread succeeds;
     /// [`fault`](Self::fault) says why.
     pub fn open(
@@ -337,27 +341,35 @@ impl<T: Certificates> Channel<T> {
             tls,
             contents,
         });
-        let message = match cause {
-            Cause::Start => None,
-            Cause::Asked(_) => Some("TLS reloaded"),
-            Cause::Changed | Cause::Poll => {
-                Some("TLS reread: the certificates' files have changed")
-            }
-            Cause::Renewal => Some("certificate renewed"),
-        };
-        if let Some(message) = message {
-            let certificates = generation.iter().flat_map(|new| new.tls.certificates());
-            let own = certificates.into_iter().find(|each| each.what != "ssl-ca");
-            info!(
-                channel = %self.name,
-                generation = book.generations,
-                certificate = own.map(|own| &*own.subject),
-                not_after = own.map(Expiry::end),
-                "{message}"
-            );
-        }
-        self.current.store(generation.map(Arc::new));
+        let generation = generation.map(Arc::new);
+        let before = self.current.swap(generation.clone());
         self.fault.store(None);
+        let warnings = |of: &Option<Arc<Generation<T>>>| -> Vec<String> {
+            let warnings = of.iter().flat_map(|generation| generation.tls.warnings());
+            warnings.map(ToString::to_string).collect()
+        };
+        let old = warnings(&before);
+        for warning in warnings(&generation) {
+            if !old.contains(&warning) {
+                warn!(channel = %self.name, "{warning}");
+            }
+        }
+        let message = match cause {
+            // the caller says it
+            Cause::Start => return,
+            Cause::Asked(_) => "TLS reloaded",
+            Cause::Changed | Cause::Poll => "TLS reread: the certificates' files have changed",
+            Cause::Renewal => "certificate renewed",
+        };
+        let mut certificates = generation.iter().flat_map(|new| new.tls.certificates());
+        let own = certificates.find(|each| each.what != "ssl-ca");
+        info!(
+            channel = %self.name,
+            generation = book.generations,
+            certificate = own.map(|own| &*own.subject),
+            not_after = own.map(Expiry::end),
+            "{message}"
+        );
     }
 
     fn fail(&self, cause: Cause, error: LoadError) -> Arc<LoadError> {

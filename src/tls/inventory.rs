@@ -115,7 +115,11 @@ impl Signers {
         let algorithms = provider().signature_verification_algorithms.all;
         let relation = |signatory: &Option<Signatory>| match (signatory, &parsed) {
             (Some(signatory), Some(parsed)) if signatory.subject == parsed.issuer().as_raw() => {
-                if signed_by(parsed, &signatory.key, algorithms) {
+                let (message, signature) = (
+                    parsed.tbs_certificate.as_ref(),
+                    parsed.signature_value.data.as_ref(),
+                );
+                if signed_by(message, signature, &signatory.key, algorithms) {
                     Signer::Signed
                 } else {
                     Signer::NameOnly

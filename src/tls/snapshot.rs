@@ -163,7 +163,11 @@ fn read(sources: &Sources) -> Read {
         let Some(file @ PemSource::File(path)) = source else {
             continue;
         };
-        match pem::read(file) {
+        let bytes = match key {
+            "ssl-crl" => pem::read_lists(file),
+            _ => pem::read(file),
+        };
+        match bytes {
             Ok(bytes) => {
                 update(&bytes);
                 let (path, pem) = (path.clone(), bytes.into());
@@ -314,7 +318,7 @@ mod tests {
         let sources = Sources {
             ca: Some(PemSource::File(at("ca.pem"))),
             cert: Some(PemSource::File(at("cert.pem"))),
-            key: None,
+            ..Sources::default()
         };
         let contents = |ca: &str, cert: &str| {
             fs::write(at("ca.pem"), ca).expect("written");
@@ -329,9 +333,9 @@ mod tests {
         let (_folder, path, _) = one_file();
         let both = Some(PemSource::File(path.clone()));
         let sources = Sources {
-            ca: None,
             cert: both.clone(),
             key: both,
+            ..Sources::default()
         };
         assert_eq!(paths(&sources), [path]);
     }

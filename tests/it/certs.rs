@@ -119,6 +119,20 @@ fn half_of_a_pair_of_files_is_refused() {
 }
 
 #[test]
+fn new_ca_is_not_put_beside_what_another_one_signed() {
+    let folder = folder();
+    made(folder.path(), "");
+    for name in ["ca.pem", "ca-key.pem"] {
+        fs::remove_file(folder.path().join(name)).expect("it was there");
+    }
+    let run = new(folder.path(), "--cn app");
+    assert_eq!(run.code, Some(1));
+    let expected = "server-cert.pem: is there already";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
+    assert_eq!(contents(folder.path()).len(), 4);
+}
+
+#[test]
 fn folder_that_cannot_be_made_is_named() {
     let folder = folder();
     fs::write(folder.path().join("file"), "").expect("written");

@@ -6,14 +6,14 @@
 maker_checks() { count_checks "certificates by mytls, easy-rsa and cfssl" makers_with_servers; }
 
 makers_with_servers() (
-  local maker name makers=(mytls)
+  local maker name makers=(mytls) others=()
   make_run_folder
   trap end_everything EXIT
   mkdir "$RUN/certs"
   cp "$(mytls_program)" "$RUN/mytls" # the servers' account may not reach target/
   check "mytls makes certificates" make_by_mytls
-  for maker in easyrsa cfssl; do
-    have "$maker" || continue
+  ! have pki_tools || others=(easyrsa cfssl)
+  for maker in "${others[@]}"; do
     check "$maker makes certificates" "make_by_$maker" "$RUN/certs/$maker"
     makers+=("$maker")
   done
