@@ -14,6 +14,7 @@ mod auto;
 mod backend_names;
 mod certificate;
 mod chain;
+mod cipher_list;
 mod connector;
 mod description;
 mod failure;
@@ -41,6 +42,7 @@ pub use self::{
     acceptor::{Acceptor, AcceptorError},
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
+    cipher_list::{CipherList, CipherListError},
     connector::{Connector, ConnectorError, server_name},
     description::describe,
     failure::handshake_reason,
@@ -48,7 +50,7 @@ pub use self::{
     negotiated::{CIPHERS, Negotiated},
     oddity::{MaterialWarning, Oddity},
     pem::client_chain,
-    policy::{CipherList, CipherListError, Policy},
+    policy::Policy,
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},

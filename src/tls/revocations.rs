@@ -20,7 +20,8 @@ use super::{
     names::name,
 };
 
-/// All lists of one place; none where there is no `ssl-crl`.
+/// All lists of one place; none where there is no `ssl-crl`. Found by the issuer's name alone, so that a CA that has changed
+/// its key goes on with one list.
 #[derive(Debug, Default)]
 pub(super) struct Revocations {
     lists: Vec<RevocationList>,
