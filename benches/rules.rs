@@ -1,16 +1,20 @@
-//! What judging a login costs among 10,000 account rules.
+//! What judging a login costs among 10,000 account rules, and as many imported accounts.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use mytls::protocol::server_kind::ServerKind;
 use mytls::protocol::user_name::UserName;
-use mytls::rules::{AccountRule, ClientAddress, Identity, Rules, Settings, Transport};
+use mytls::rules::{
+    AccountRule, ClientAddress, Identity, ImportPolicy, ImportedAccount, ImportedAccounts,
+    Requirement, Rules, Settings, Transport,
+};
 
-const RULES: usize = 10_000;
+const ACCOUNTS: usize = 10_000;
 
 fn rules() -> Rules {
-    let accounts = (0..RULES)
+    let accounts = (0..ACCOUNTS)
         .map(|number| AccountRule {
             name: format!("'user{number}'@'10.%'")
                 .parse()
@@ -25,8 +29,19 @@ fn rules() -> Rules {
     .expect("no contradictions")
 }
 
+fn imported() -> ImportedAccounts {
+    let accounts = (0..ACCOUNTS)
+        .map(|number| ImportedAccount {
+            user: format!("user{number}"),
+            host: "10.%".to_owned(),
+            requirement: Requirement::Ssl,
+            peer_credential: false,
+        })
+        .collect();
+    ImportedAccounts::new(accounts, ServerKind::MySql, ImportPolicy::default())
+}
+
 fn authorize(criterion: &mut Criterion) {
-    let rules = rules();
     let identity = Identity {
         address: ClientAddress::from(IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3))),
         transport: Transport::Tls {
@@ -35,9 +50,22 @@ fn authorize(criterion: &mut Criterion) {
         },
     };
     let user = UserName::new("user4711").expect("a name");
-    assert!(rules.authorize(&identity, &user).is_ok());
-    criterion.bench_function("authorize among 10,000 rules", |bencher| {
-        bencher.iter(|| rules.authorize(black_box(&identity), black_box(&user)));
+    let (rules, imported) = (rules(), imported());
+    for (name, imported) in [
+        ("authorize among 10,000 rules", None),
+        (
+            "authorize among 10,000 rules and 10,000 imported",
+            Some(&imported),
+        ),
+    ] {
+        assert!(rules.authorize(&identity, &user, imported).is_ok());
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| rules.authorize(black_box(&identity), black_box(&user), imported));
+        });
+    }
+    assert!(imported.confirm(&identity, "user4711", "10.%").is_ok());
+    criterion.bench_function("confirm among 10,000 imported", |bencher| {
+        bencher.iter(|| imported.confirm(black_box(&identity), black_box("user4711"), "10.%"));
     });
 }
 

@@ -14,13 +14,13 @@ use crate::backend::Endpoint;
 use crate::config::Config;
 use crate::protocol::user_name::UserName;
 use crate::rules::{
-    Certificate, ClientAddress, Condition, Identity, Name, Requirement, Rules, RulesError,
-    Transport,
+    Certificate, ClientAddress, Identity, Requirement, Rules, RulesError, Transport,
 };
 use crate::tls::{self, Acceptor, MaterialError, Policy, ServerSettings, TlsVersion};
 
 const NO_AUTHORITY: &str =
     "security has no ssl-ca: no certificate can be verified, and clients are not asked for one";
+const IMPORTED: &str = "import-accounts: the server's own accounts judge too, and they are not known without asking it";
 const OWN_OS_USER: &str =
     "the server is on a Unix socket: there the name of mytls' own OS user is refused all the same";
 
@@ -99,7 +99,7 @@ pub fn authorize(
             transport,
         };
         rules
-            .authorize(&identity, &client.user)
+            .authorize(&identity, &client.user, None)
             .map_err(|denial| denial.to_string())
     });
     match &permitted {
@@ -108,11 +108,26 @@ pub fn authorize(
             if is_on_unix_socket(config) {
                 line(out, "note", OWN_OS_USER)?;
             }
+            if config
+                .backends
+                .iter()
+                .any(|backend| backend.import.is_some())
+            {
+                line(out, "note", IMPORTED)?;
+            }
+            for denial in permit.reported() {
+                line(out, "reported", format_args!("would be refused: {denial}"))?;
+            }
+            let only_reported = if permit.reported().is_empty() {
+                ""
+            } else {
+                ", because enforcement is report"
+            };
             let account = permit.account();
             line(
                 out,
                 "MAY PASS",
-                format_args!("as {account}; the server asks for the password"),
+                format_args!("as {account}{only_reported}; the server asks for the password"),
             )?;
         }
     }
@@ -173,18 +188,11 @@ fn usual_cipher(version: TlsVersion, policy: &Policy) -> &'static str {
 
 /// A certificate's names, ready to paste behind `REQUIRE` or `require:`.
 fn for_a_rule(certificate: &Certificate) -> String {
-    let written = |name: &Name| Some(name.to_string()).filter(|text| name.is_written(text));
-    let conditions: Vec<_> = [
-        written(&certificate.subject).map(Condition::Subject),
-        written(&certificate.issuer).map(Condition::Issuer),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if conditions.is_empty() {
-        "X509 (no rule can name its subject or issuer: other names print so too)".to_owned()
-    } else {
-        Requirement::Specified(conditions).to_string()
+    match Requirement::naming(certificate) {
+        Requirement::X509 => {
+            "X509 (no rule can name its subject or issuer: other names print so too)".to_owned()
+        }
+        requirement => requirement.to_string(),
     }
 }
 
@@ -249,7 +257,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::AlternativeNames;
+    use crate::rules::{AlternativeNames, Name};
 
     #[test]
     fn only_names_that_a_rule_can_name_are_printed_for_one() {

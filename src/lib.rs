@@ -27,6 +27,7 @@
 //! | account, requirement | `'user'@'host'`, and its `REQUIRE` clause |
 //! | identity | what a client has shown: address, transport, certificate |
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
+//! | import | to read a backend's own accounts out of its grant tables; done with an account of mytls' own |
 //! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
 //! | to track | to follow both directions of a session from packet header to packet header |
 //!
@@ -35,16 +36,18 @@
 //! - A backend is dialled for a client only with a [`rules::Permit`], and only [`rules`] can make one.
 //! - What was judged is what is sent: the backend gets the canonical user name, never the client's bytes of it, and
 //!   nothing of the client's first authentication data.
-//! - mytls keeps no password, and reads one only where it must change its form between a secure and an insecure side.
+//! - mytls keeps no user's password, and reads one only where it must change its form between a secure and an insecure
+//!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | config | authorize, check, cli, run, main (and the small process, logging,
-//!   signals).
+//!   protocol, rules | net, tls | backend | session | config | certs | authorize, check, cli, run, main (and the small process,
+//!   logging, shell, signals).
 
 #![forbid(unsafe_code)]
 
 pub mod authorize;
 pub mod backend;
+pub mod certs;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -55,5 +58,6 @@ pub mod protocol;
 pub mod rules;
 pub mod run;
 pub mod session;
+pub mod shell;
 pub mod signals;
 pub mod tls;

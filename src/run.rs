@@ -21,6 +21,7 @@ use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Stop};
+use crate::shell::pasted;
 use crate::signals::Signals;
 use crate::tls::{Acceptor, AcceptorError, AutoError, Connector, ServerSettings};
 
@@ -77,8 +78,13 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         }
         let backend = Arc::clone(backend);
         let closing = closing.clone();
-        background
-            .spawn(async move { closing.run_until_cancelled(backend.learn_greeting()).await });
+        background.spawn({
+            let (backend, closing) = (Arc::clone(&backend), closing.clone());
+            async move { closing.run_until_cancelled(backend.learn_greeting()).await }
+        });
+        if let Some(import) = backend.import().map(Arc::clone) {
+            background.spawn(async move { import.keep(&backend, closing).await });
+        }
     }
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -93,6 +99,7 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         rules,
         backends,
         limits: config.limits,
+        tls_status: config.tls_status,
         random: aws_lc_rs::default_provider().secure_random,
         password_key: PasswordKey::new(config.state_dir),
         stop: stop.clone(),
@@ -233,19 +240,5 @@ fn shell_lines(listener: &Listener, acceptor: &Acceptor) -> [String; 2] {
             format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
             format!("mariadb {target} --ssl --user=USER -p"),
         ],
-    }
-}
-
-/// A path as a shell takes it from any folder.
-fn pasted(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = absolute.display().to_string();
-    if text
-        .chars()
-        .all(|each| each.is_ascii_alphanumeric() || "/._-".contains(each))
-    {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

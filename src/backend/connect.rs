@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
-use super::{Backend, Dialled, Endpoint};
+use super::{Backend, Dialled, Endpoint, Server};
 use crate::net::socket::Socket;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
@@ -34,7 +34,9 @@ pub struct Connection {
     pub stream: Stream,
     /// What the login must begin with: what was in the `SSLRequest`.
     pub head: LoginHead,
-    /// The backend's own id of the connection.
+    /// Whom it leads to.
+    pub server: Server,
+    /// The server's own id of the connection.
     pub connection_id: u32,
     /// Whom to tell how the login went on.
     pub endpoint: Arc<Dialled>,
@@ -141,7 +143,7 @@ impl Backend {
             return Err(Arc::clone(reason));
         }
         let endpoint = &dialled.endpoint;
-        let connected = timeout_at(until, self.dial(endpoint, head))
+        let connected = timeout_at(until, self.dial(dialled, head))
             .await
             .unwrap_or_else(|_| {
                 Err(ConnectError::TooSlow {
@@ -149,12 +151,7 @@ impl Backend {
                 })
             });
         match connected {
-            Ok((stream, head, connection_id)) => Ok(Connection {
-                stream,
-                head,
-                connection_id,
-                endpoint: Arc::clone(dialled),
-            }),
+            Ok(connection) => Ok(connection),
             Err(error) => {
                 // whoever asked for the connection logs the failure
                 debug!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
@@ -171,13 +168,16 @@ impl Backend {
 
     async fn dial(
         &self,
-        endpoint: &Endpoint,
+        dialled: &Arc<Dialled>,
         mut head: LoginHead,
-    ) -> Result<(Stream, LoginHead, u32), ConnectError> {
-        let socket = open(endpoint).await.map_err(|source| ConnectError::Dial {
+    ) -> Result<Connection, ConnectError> {
+        let endpoint = &dialled.endpoint;
+        let failed = |source| ConnectError::Dial {
             endpoint: endpoint.to_string(),
             source,
-        })?;
+        };
+        let socket = open(endpoint).await.map_err(failed)?;
+        let server = Server::of(self.role, endpoint, &socket).map_err(failed)?;
         let mut stream = Stream::new(Side::Backend, socket);
         let payload = stream
             .read_packet(GREETING_BYTES)
@@ -221,7 +221,13 @@ impl Backend {
                 connector.judge(session.peer_certificates(), &name, UnixTime::now())?;
             }
         }
-        Ok((stream, head, greeting.connection_id))
+        Ok(Connection {
+            stream,
+            head,
+            server,
+            connection_id: greeting.connection_id,
+            endpoint: Arc::clone(dialled),
+        })
     }
 }
 

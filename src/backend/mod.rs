@@ -1,8 +1,19 @@
 //! The servers behind mytls: where they are, how they are reached, what they said when last greeted.
+//!
+//! `connect` makes every connection. Sessions hand a client's login on over theirs; `client` logs in with mytls' own
+//! account, for which `proof` has the plugins' answers, and with it `import` reads the server's own accounts, out of
+//! `grant_tables`.
 
 mod back_off;
+pub mod client;
 pub mod connect;
+mod grant_tables;
+pub mod import;
+pub mod own_account;
 pub mod probe;
+mod proof;
+pub mod query;
+mod server;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +26,9 @@ use tracing::info;
 
 use self::back_off::BackOff;
 use self::connect::ConnectError;
+use self::import::{Import, ImportSettings};
+use self::own_account::PasswordFileError;
+pub use self::server::Server;
 use crate::net::stream::StreamError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;
@@ -85,6 +99,8 @@ pub struct Settings {
     pub security: Security,
     /// One deadline over name resolution, dialling every endpoint, greeting and TLS (`limits.connect-time`).
     pub connect_time: Duration,
+    /// Whether accounts are imported out of its grant tables (`import-accounts`).
+    pub import: Option<ImportSettings>,
 }
 
 /// A backend cannot be used at all.
@@ -99,6 +115,9 @@ pub enum BackendError {
          (auth_socket, unix_socket). Run mytls as an OS user that no account is named after"
     )]
     RootOnUnixSocket(Role),
+    /// The password of our own account there.
+    #[error("log in to the {0}: {1}")]
+    Password(Role, #[source] PasswordFileError),
 }
 
 /// One backend.
@@ -115,6 +134,7 @@ pub struct Backend {
     /// mytls' own OS user, if an endpoint is a Unix socket: to its name such a server gives away accounts without a
     /// password.
     own_os_user: Option<String>,
+    import: Option<Arc<Import>>,
 }
 
 /// An endpoint and how dialling it went.
@@ -151,6 +171,7 @@ impl Backend {
             endpoints,
             security,
             connect_time,
+            import,
         } = settings;
         let is_on_unix_socket = endpoints
             .iter()
@@ -172,6 +193,12 @@ impl Backend {
             .map(tls::Connector::load)
             .transpose()
             .map_err(|error| BackendError::Material(role, error))?;
+        if let Some(import) = &import {
+            let password = import.account.password.read();
+            password.map_err(|error| BackendError::Password(role, error))?;
+        }
+        let import =
+            import.map(|settings| Arc::new(Import::new(settings, role, is_on_unix_socket)));
         let endpoints = endpoints
             .into_iter()
             .map(|endpoint| {
@@ -189,6 +216,7 @@ impl Backend {
             connect_time,
             greeting: Mutex::default(),
             own_os_user,
+            import,
         })
     }
 
@@ -208,6 +236,11 @@ impl Backend {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The accounts out of its grant tables; none if `import-accounts` is not written.
+    pub fn import(&self) -> Option<&Arc<Import>> {
+        self.import.as_ref()
     }
 
     /// Whether a server would take this name for mytls itself, and let it in without a password.

@@ -1,14 +1,14 @@
-//! Who may pass, as the file says it: `accounts`, `default-require`, `require-secure-transport`, and `cert-allowed-cn`
-//! of clients.
+//! Who may pass, as the file says it: `accounts`, `default-require`, `require-secure-transport`, `cert-allowed-cn` of
+//! clients, and `enforcement`.
 
 use serde_saphyr::Spanned;
 
 use super::file::{Account, File, Key, Security};
 use super::problem::{Fault, Wrong};
-use super::value::{parse, parsed};
+use super::value::{choice, parse, parsed};
 use super::warning::{Notice, Remark};
 use crate::net::ListenAddress;
-use crate::rules::{AccountName, AccountRule, ClientNames, Requirement, Settings};
+use crate::rules::{AccountName, AccountRule, ClientNames, Enforcement, Requirement, Settings};
 use crate::tls::{Policy, ServerSettings, TlsVersion};
 
 /// The rules. TLS and addresses are only looked at to find rules that nobody could satisfy.
@@ -59,11 +59,27 @@ pub(super) fn settings(
     let client_names = client_names(&file.security.or_empty(), tls, remarks);
     refuse_unreachable(&file.require_secure_transport, tls, listen)?;
     let require_secure_transport = file.require_secure_transport.or(false);
+    let enforcement = choice(
+        &file.enforcement,
+        &[
+            ("enforce", Enforcement::Enforce),
+            ("report", Enforcement::Report),
+        ],
+        Enforcement::Enforce,
+    )?;
+    if enforcement == Enforcement::Report {
+        remarks.extend(
+            file.enforcement
+                .written()
+                .map(|at| Remark::key(at, Notice::OnlyReports)),
+        );
+    }
     Ok(Settings {
         accounts,
         default_requirement,
         require_secure_transport,
         client_names,
+        enforcement,
     })
 }
 

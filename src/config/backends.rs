@@ -7,6 +7,7 @@ use serde_saphyr::Spanned;
 
 use super::address::{AddressError, MYSQL_PORT, is_local, parse_endpoint, parse_host};
 use super::file::{Backend, File, Key, OneOrMany};
+use super::import::{self, Import};
 use super::problem::{Fault, Wrong};
 use super::security;
 use super::value::{choice, file_path};
@@ -29,6 +30,7 @@ pub(super) fn settings(
         (Role::Source, "backend", &file.backend),
         (Role::Target, "target-database", &file.target_database),
     ];
+    let import = Import::read(&file.import_accounts, folder, remarks)?;
     let mut settings = Vec::new();
     for (role, name, key) in sections {
         let Some(section) = key.written() else {
@@ -40,11 +42,18 @@ pub(super) fn settings(
             None => refuse_plaintext(section, &endpoints)?,
             Some(tls) => refuse_nameless(section, tls.mode, &endpoints)?,
         }
+        let import = if let Some(import) = &import {
+            Some(import.of(&section.value, remarks)?)
+        } else {
+            import::remark_unused(&section.value, remarks);
+            None
+        };
         settings.push(Settings {
             role,
             endpoints,
             security: tls.map_or(Security::Plaintext, Security::Tls),
             connect_time,
+            import,
         });
     }
     Ok(settings)

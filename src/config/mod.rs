@@ -13,7 +13,7 @@ use tracing::Level;
 use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
 use crate::rules;
-use crate::session;
+use crate::session::{self, TlsStatus};
 use crate::tls::{self, Policy, SslMode};
 
 mod accounts;
@@ -21,6 +21,7 @@ mod address;
 mod backends;
 mod environment;
 mod file;
+mod import;
 mod place;
 mod problem;
 mod security;
@@ -62,6 +63,8 @@ pub struct Config {
     pub backends: Vec<backend::Settings>,
     /// Which of them new sessions go to.
     pub route: Role,
+    /// Whose TLS the status variables of a session tell of.
+    pub tls_status: TlsStatus,
     /// Limits of sessions.
     pub limits: session::Limits,
     /// How long sessions may go on after SIGTERM.
@@ -174,6 +177,14 @@ impl Config {
             rules,
             route: backends::route(&file.route, &backends)?,
             backends,
+            tls_status: choice(
+                &file.tls_status,
+                &[
+                    ("client", TlsStatus::Client),
+                    ("backend", TlsStatus::Backend),
+                ],
+                TlsStatus::Client,
+            )?,
             limits: session::Limits {
                 connections: connections(&limits.connections, CONNECTIONS)?,
                 connections_before_login: connections(
@@ -198,12 +209,7 @@ impl Config {
         let mut remarks = Vec::new();
         let config = Self::check(&File::default(), here, environment, &mut remarks)
             .expect("defaults are right, and a test loads them");
-        let unverified = tls::ClientSettings {
-            sources: tls::Sources::default(),
-            mode: SslMode::Required,
-            policy: Policy::default(),
-            backend_names: None,
-        };
+        let unverified = unverified();
         let security = match &endpoint {
             Endpoint::Unix(_) => Security::Plaintext,
             Endpoint::Tcp { .. } if address::is_local(&endpoint) => Security::AsOffered(unverified),
@@ -217,6 +223,7 @@ impl Config {
             endpoints: vec![endpoint],
             security,
             connect_time: CONNECT_TIME,
+            import: None,
         };
         let warnings = remarks
             .into_iter()
@@ -227,6 +234,27 @@ impl Config {
             warnings,
             ..config
         })
+    }
+}
+
+/// A server to look at and no more: over TLS if it offers that, whatever certificate it shows.
+pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressError> {
+    Ok(backend::Settings {
+        role: Role::Source,
+        endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
+        security: Security::AsOffered(unverified()),
+        connect_time: CONNECT_TIME,
+        import: None,
+    })
+}
+
+/// TLS that encrypts and verifies nothing.
+fn unverified() -> tls::ClientSettings {
+    tls::ClientSettings {
+        sources: tls::Sources::default(),
+        mode: SslMode::Required,
+        policy: Policy::default(),
+        backend_names: None,
     }
 }
 

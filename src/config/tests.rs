@@ -1,9 +1,15 @@
 //! Whole files in, whole errors out.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use zeroize::Zeroizing;
+
 use super::place::key_paths;
 use super::*;
+use crate::backend::own_account::{OwnAccount, PasswordSource};
 use crate::backend::{Endpoint, Security};
-use crate::rules::{AccountName, AccountRule, Requirement};
+use crate::protocol::user_name::UserName;
+use crate::rules::{AccountName, AccountRule, Enforcement, Requirement};
 use crate::tls::TlsVersion;
 
 const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
@@ -125,6 +131,7 @@ fn defaults_are_what_the_design_says() {
             default_requirement: Requirement::None,
             require_secure_transport: false,
             client_names: None,
+            enforcement: Enforcement::Enforce,
         },
         backends: vec![backend::Settings {
             role: Role::Source,
@@ -134,8 +141,10 @@ fn defaults_are_what_the_design_says() {
             }],
             security: Security::Plaintext,
             connect_time: Duration::from_secs(5),
+            import: None,
         }],
         route: Role::Source,
+        tls_status: TlsStatus::Client,
         limits: session::Limits {
             connections: 10_000,
             connections_before_login: 500,
@@ -237,7 +246,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
         ("reread-certificates: true", "reread-certificates"),
         ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
-        ("tls-status: client", "tls-status"),
         ("limits: {idle-time: 1h}", "limits.idle-time"),
         ("limits: {life-time: 1h}", "limits.life-time"),
         ("drain: {min: 5s}", "drain.min"),
@@ -245,14 +253,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
         (
             "admin:\n  listen: 127.0.0.1:3308\n  users: [{user: a, password-file: b}]",
             "admin",
-        ),
-        (
-            "target-database: {host: localhost, user: a}",
-            "target-database.user",
-        ),
-        (
-            "target-database: {host: localhost, password: a}",
-            "target-database.password",
         ),
     ];
     for (text, key) in cases {
@@ -264,7 +264,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
     }
     for text in [
         "reread-certificates: false\ncompression: false\nproxy-protocol: {send: false}",
-        "tls-status: backend",
         "limits: {idle-time: 0s, life-time: 0s, connections-per-client: 0}",
         "drain: {min: 0s}",
         "enforcement: enforce",
@@ -356,10 +355,39 @@ fn what_weakens_or_admits_nobody_is_a_warning() {
              effect"
                 .to_owned(),
         ),
+        (
+            "import-accounts: {user: a, hosts: ignore}",
+            "2: import-accounts.hosts: users are not refused for coming from an address that none of their accounts admits"
+                .to_owned(),
+        ),
+        (
+            "import-accounts: {user: a, enforcement: report}",
+            "2: import-accounts.enforcement: what the server's own accounts require is only reported: nobody is refused \
+             for it"
+                .to_owned(),
+        ),
+        (
+            "import-accounts: {user: a, password: MKxn0Qo3m3XOyjCnhEMtsUCm83EhGQDZ/T4=}",
+            "2: import-accounts.password: looks encrypted by `dmctl encrypt`, and mytls cannot decrypt it: it is taken as \
+             it stands; write the password itself, best with `import-accounts.password-file`"
+                .to_owned(),
+        ),
+        (
+            "target-database: {host: localhost, user: a}",
+            "2: target-database.user: has no effect without `import-accounts`: mytls logs in nowhere else".to_owned(),
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(warnings(&format!("{LEAST}{text}\n")), [expected], "{text}");
     }
+    let only_reported = warnings(&format!("{LEAST}enforcement: report\n"));
+    assert_eq!(
+        only_reported,
+        [
+            "2: enforcement: accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: \
+             whom they would refuse is only logged"
+        ]
+    );
     let with_ca = format!("{LEAST}default-require: X509\nsecurity: {{ssl-ca: ca.pem}}\n");
     assert_eq!(warnings(&with_ca), [""; 0]);
 }
@@ -474,6 +502,7 @@ route: target
 state-dir: state
 log: { format: json, level: debug }
 drain: { max: 1m 30s }
+tls-status: backend
 limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-time: 250ms }
 "#;
     let config = right(text);
@@ -533,6 +562,7 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
         }
     );
     assert_eq!(config.drain_max, Duration::from_secs(90));
+    assert_eq!(config.tls_status, TlsStatus::Backend);
     let limits = session::Limits {
         connections: 7,
         connections_before_login: 3,
@@ -614,5 +644,93 @@ fn deep_nesting_is_an_error() {
     for bracket in ["[", "{a: ", "- "] {
         let error = read(&format!("listen: {}", bracket.repeat(100_000)));
         assert!(error.is_err(), "{bracket}");
+    }
+}
+
+#[test]
+fn accounts_are_imported_with_the_account_that_is_nearest() {
+    let account = |user: &str, password| OwnAccount {
+        user: UserName::new(user).expect("a name"),
+        password,
+    };
+    let inline = |text: &str| PasswordSource::Inline(Zeroizing::new(text.to_owned()));
+    let file = |path: &str| PasswordSource::File(path.into());
+    let own = "{host: localhost, user: own, password: own-pw}";
+    for (text, expected) in [
+        (
+            format!("from: {own}\nimport-accounts:\n"),
+            account("own", inline("own-pw")),
+        ),
+        (
+            format!("from: {own}\nimport-accounts: {{user: all, password-file: all.secret}}\n"),
+            account("all", file("/etc/mytls/all.secret")),
+        ),
+        (
+            format!(
+                "from: {own}\nimport-accounts: {{user: all, password-file: /run/all.secret}}\n"
+            ),
+            account("all", file("/run/all.secret")),
+        ),
+        // the password belongs to its user
+        (
+            format!("from: {own}\nimport-accounts: {{user: all}}\n"),
+            account("all", PasswordSource::None),
+        ),
+        (
+            format!("from: {own}\nimport-accounts: {{user: all, password: all-pw}}\n"),
+            account("all", inline("all-pw")),
+        ),
+        (
+            "from: {host: localhost, user: own}\nimport-accounts: {}\n".to_owned(),
+            account("own", PasswordSource::None),
+        ),
+    ] {
+        let config = right(&text);
+        let import = config.backends[0].import.as_ref().expect("it is written");
+        assert_eq!(import.account, expected, "{text}");
+        assert_eq!(import.interval, Duration::from_secs(60));
+        assert!(!import.ignore_hosts && !import.report_only);
+    }
+    let both = format!(
+        "from: {own}\ntarget-database: {{host: localhost, user: other}}\n\
+         import-accounts: {{interval: 5m, hosts: ignore, enforcement: report}}\n"
+    );
+    let imports: Vec<_> = right(&both)
+        .backends
+        .into_iter()
+        .filter_map(|backend| backend.import)
+        .collect();
+    let users: Vec<_> = imports
+        .iter()
+        .map(|import| import.account.user.as_str())
+        .collect();
+    assert_eq!(users, ["own", "other"]);
+    for import in imports {
+        assert_eq!(import.interval, Duration::from_secs(300));
+        assert!(import.ignore_hosts && import.report_only);
+    }
+    assert_eq!(right(&format!("from: {own}\n")).backends[0].import, None);
+}
+
+#[test]
+fn a_password_file_that_everybody_can_read_is_a_warning() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("secret");
+    fs::write(&file, "open").expect("written");
+    let text = format!(
+        "{LEAST}import-accounts: {{user: a, password-file: {}}}\n",
+        file.display()
+    );
+    for (mode, expected) in [
+        (
+            0o644,
+            &[
+                "2: import-accounts.password-file: every user of this machine can read the file: chmod o-r",
+            ][..],
+        ),
+        (0o640, &[]),
+    ] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("set");
+        assert_eq!(warnings(&text), expected, "{mode:o}");
     }
 }

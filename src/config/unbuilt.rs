@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::address::parse_listen;
-use super::file::{Backend, File, Key, OneOrMany};
+use super::file::{File, Key, OneOrMany};
 use super::problem::{Fault, Wrong};
-use super::value::{Zero, choice, duration};
+use super::value::{Zero, duration};
 use super::warning::{Notice, Remark};
 
 /// Refuses a key that restricts; `why` says what would happen without the restriction.
@@ -26,20 +26,6 @@ pub(super) fn check(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
 }
 
 fn refuse_restrictions(file: &File) -> Result<(), Fault> {
-    refuse(
-        &file.import_accounts,
-        "rules in the backend's grant tables would not be enforced",
-    )?;
-    if choice(
-        &file.enforcement,
-        &[("enforce", false), ("report", true)],
-        false,
-    )? {
-        refuse(
-            &file.enforcement,
-            "clients would be refused, not only reported",
-        )?;
-    }
     let per_client = &file.limits.or_empty().connections_per_client;
     if per_client.or(0) > 0 {
         refuse(per_client, "one client could take every connection")?;
@@ -64,13 +50,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
             remark(key.location());
         }
     }
-    if choice(
-        &file.tls_status,
-        &[("client", true), ("backend", false)],
-        false,
-    )? {
-        remark(file.tls_status.location());
-    }
     let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
     for key in [&limits.idle_time, &limits.life_time, &drain.min] {
         if !duration(key, Duration::ZERO, Zero::Allowed)?.is_zero() {
@@ -81,11 +60,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
     remark(file.admin.location());
     check_addresses(&file.http.or_empty().listen)?;
     remark(file.http.location());
-    for section in [&file.from, &file.backend, &file.target_database] {
-        let Backend { user, password, .. } = section.or_empty();
-        remark(user.location());
-        remark(password.location());
-    }
     Ok(())
 }
 

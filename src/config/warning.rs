@@ -63,6 +63,29 @@ pub enum Notice {
         /// Those that `security` allows.
         allowed: Vec<&'static str>,
     },
+    /// `enforcement: report`.
+    #[error(
+        "accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: whom they would refuse is only logged"
+    )]
+    OnlyReports,
+    /// `import-accounts.hosts: ignore`.
+    #[error("users are not refused for coming from an address that none of their accounts admits")]
+    HostsIgnored,
+    /// `import-accounts.enforcement: report`.
+    #[error("what the server's own accounts require is only reported: nobody is refused for it")]
+    ImportReported,
+    /// A backend's `user` or `password`, and no import.
+    #[error("has no effect without `import-accounts`: mytls logs in nowhere else")]
+    UnusedAccount,
+    /// A password in the form of `dmctl encrypt`.
+    #[error(
+        "looks encrypted by `dmctl encrypt`, and mytls cannot decrypt it: it is taken as it stands; write the password \
+         itself, best with `import-accounts.password-file`"
+    )]
+    EncryptedPassword,
+    /// A password file that everybody may read.
+    #[error("every user of this machine can read the file: chmod o-r")]
+    ExposedPassword,
     /// `state-dir` is written nowhere.
     #[error(
         "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME, $HOME): the certificate is made anew at each start, and clients that trust the old one must be told"

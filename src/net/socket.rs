@@ -1,6 +1,7 @@
 //! A TCP or Unix stream socket, set up as every connection of mytls wants it.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -41,6 +42,14 @@ impl Socket {
                 .with_retries(KEEPALIVE_PROBES),
         )?;
         Ok(Self::Tcp(stream))
+    }
+
+    /// The peer's address; an error for a Unix socket and for a connection that is gone.
+    pub fn peer_address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr(),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     pub(super) fn poll_read(

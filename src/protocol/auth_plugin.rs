@@ -31,6 +31,8 @@ pub enum AuthPlugin {
     Native,
     /// MariaDB's `client_ed25519`.
     Ed25519,
+    /// MariaDB's `parsec`.
+    Parsec,
     /// Any other: its packets mean the same on either kind of side.
     Opaque,
 }
@@ -44,6 +46,7 @@ impl AuthPlugin {
             b"mysql_clear_password" | b"dialog" => Self::ClearText,
             b"mysql_native_password" => Self::Native,
             b"client_ed25519" => Self::Ed25519,
+            b"parsec" => Self::Parsec,
             _ => Self::Opaque,
         }
     }
@@ -59,7 +62,7 @@ impl AuthPlugin {
         match self {
             Self::CachingSha2 => Some(0x02),
             Self::Sha256 => Some(0x01),
-            Self::ClearText | Self::Native | Self::Ed25519 | Self::Opaque => None,
+            Self::ClearText | Self::Native | Self::Ed25519 | Self::Parsec | Self::Opaque => None,
         }
     }
 
@@ -69,7 +72,7 @@ impl AuthPlugin {
         match self {
             Self::CachingSha2 | Self::Sha256 => &[0],
             Self::Ed25519 => &[0; ED25519_BYTES],
-            Self::Native | Self::ClearText | Self::Opaque => &[],
+            Self::Native | Self::ClearText | Self::Parsec | Self::Opaque => &[],
         }
     }
 
@@ -125,10 +128,16 @@ impl LoginReply {
 
 /// The salt in an `AuthSwitchRequest` or `AuthNextFactor`, as the plugins that encrypt a password use it.
 pub fn switch_salt(payload: &[u8]) -> Result<[u8; SALT_BYTES], Malformed> {
+    let (_, data) = switch_parts(payload)?;
+    PayloadReader::new(data).array("auth switch: salt")
+}
+
+/// The plugin's name in an `AuthSwitchRequest` or `AuthNextFactor`, and what it says first.
+pub fn switch_parts(payload: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let mut reader = PayloadReader::new(payload);
     reader.u8("auth switch")?;
-    reader.until_nul("auth switch: plugin name")?;
-    reader.array("auth switch: salt")
+    let name = reader.until_nul("auth switch: plugin name")?;
+    Ok((name, reader.rest()))
 }
 
 /// The payload of an `AuthMoreData`.

@@ -32,8 +32,9 @@ macro_rules! commands {
     ($($variant:ident $code:literal $name:literal $form:ident)*) => {
         /// A command that is passed on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
         pub enum Command {
-            $(#[doc = concat!("`", $name, "`")] $variant,)*
+            $(#[doc = concat!("`", $name, "`")] $variant = $code,)*
         }
 
         impl Command {

@@ -11,9 +11,11 @@ pub mod greeting;
 pub mod login;
 pub mod ok_packet;
 pub mod packet;
+pub mod query_attributes;
 pub mod response;
 pub mod server_kind;
 mod side;
+pub mod statement;
 pub mod tracker;
 pub mod user_name;
 

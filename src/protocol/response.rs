@@ -4,6 +4,7 @@
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_response_packets.html>
 
+use super::capabilities::Capabilities;
 use super::ok_packet::status_of_ok;
 use super::packet::{MAX_PAYLOAD_BYTES, PayloadReader};
 
@@ -47,8 +48,12 @@ impl Status {
     }
 }
 
-/// What the capabilities of a session change in the form of its responses.
+/// What the capabilities of a session change in the form of its responses, and of one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the protocol, by its name"
+)]
 pub struct Form {
     /// `CLIENT_DEPRECATE_EOF`: no EOF after definitions, and an OK in place of the EOF after rows.
     pub deprecate_eof: bool,
@@ -58,6 +63,20 @@ pub struct Form {
     /// `MARIADB_CLIENT_CACHE_METADATA` (MariaDB, extended): a byte after a column count says whether definitions
     /// follow.
     pub cache_metadata: bool,
+    /// `CLIENT_QUERY_ATTRIBUTES` (MySQL): the text of a `COM_QUERY` stands behind parameters.
+    pub query_attributes: bool,
+}
+
+impl Form {
+    /// That of a session in which these capabilities were granted.
+    pub fn of(granted: Capabilities) -> Self {
+        Self {
+            deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
+            optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
+            cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
+            query_attributes: granted.contains(Capabilities::QUERY_ATTRIBUTES),
+        }
+    }
 }
 
 /// The first packet of a result.

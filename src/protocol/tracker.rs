@@ -2,7 +2,7 @@
 //!
 //! A pure state machine that walks from packet header to packet header and passes over what lies between by its
 //! length: nothing of a command or a row is copied, and the work is in the number of packets, not of bytes. It
-//! decides nothing about a user or a rule, and it rewrites nothing.
+//! decides nothing about a user or a rule, and it changes nothing: it stops before a statement that may have to be changed.
 //!
 //! Commands that were forwarded wait in a queue until their response has ended, so pipelining needs no special case.
 
@@ -27,6 +27,8 @@ use super::Side;
 use super::command::{Command, ResponseForm};
 use super::packet::HEADER_BYTES;
 use super::response::{Form, Status};
+#[cfg(doc)]
+use super::statement;
 
 /// As much as must be seen of a command before it is forwarded: header, command, number of a statement.
 pub const COMMAND_HEAD_BYTES: usize = HEADER_BYTES + 1 + 4;
@@ -49,11 +51,15 @@ pub struct ClientVerdict {
 /// What follows the bytes that a [`ClientVerdict`] speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientThen {
-    /// Fewer than [`COMMAND_HEAD_BYTES`] bytes may be left over; they are given again, with more behind them.
+    /// Fewer than [`COMMAND_HEAD_BYTES`] bytes may be left over, or a statement of which more must be seen (at most
+    /// [`statement::LONGEST_BYTES`] and its header); they are given again, with more behind them.
     ReadMore,
     /// A `COM_CHANGE_USER` packet begins. The session waits until nothing is outstanding, takes it out of the stream
     /// whole and deals with it; the tracker never sees it.
     ChangeUser,
+    /// A command begins that may have to be changed, and has come whole. The session puts another in its place, or leaves
+    /// it, says so by [`Tracker::was_read`], and gives what then stands there again.
+    Read,
     /// A command that is not in the table was dropped whole. The session waits until nothing is outstanding and
     /// answers with an error.
     Refuse {
@@ -139,6 +145,11 @@ impl Tracker {
         let client_listens =
             self.backend.is_between_packets() && !self.client_sends_first_command();
         client_listens.then(|| self.backend.due_sequence(first))
+    }
+
+    /// The command before which [`ClientThen::Read`] stopped is now as it is to be forwarded.
+    pub fn was_read(&mut self) {
+        self.client.was_read = true;
     }
 
     /// The session changed the user by itself; `status` is that of the backend's OK.

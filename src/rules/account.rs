@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::host::{Host, HostError, HostRank};
 use super::quoted::{self, Quoted, Unclosed};
+use crate::protocol::server_kind::ServerKind;
 use crate::protocol::user_name::{UserName, UserNameError};
 
 /// An account's name.
@@ -16,11 +17,36 @@ pub struct AccountName {
     pub host: Host,
 }
 
-/// Which of the accounts that admit a client counts: the smallest, and host before user, as in MySQL.
+/// Which of the accounts that admit a client counts: the smallest, and host before user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     host: HostRank,
     anonymous: bool,
+}
+
+impl Rank {
+    /// Before all others, so that none can be chosen in its place: where it cannot be known whom a host admits.
+    pub(super) const UNKNOWN: Self = Self {
+        host: HostRank::Unknown,
+        anonymous: false,
+    };
+
+    /// That of an account on such a server, as far as it is certain there: accounts that may be in either order have the
+    /// same.
+    pub(super) fn on(server: ServerKind, host: &Host, anonymous: bool) -> Self {
+        let (host, user_counts) = match server {
+            ServerKind::MySql => (host.rank(), true),
+            ServerKind::OldMySql | ServerKind::MariaDb | ServerKind::TiDb => {
+                let host = host.coarse_rank(server);
+                // Only where hosts are alike does the user count, and two patterns seldom are.
+                (host, !matches!(host, HostRank::Pattern(_)))
+            }
+        };
+        Self {
+            host,
+            anonymous: anonymous && user_counts,
+        }
+    }
 }
 
 /// Why a text is no account name.
@@ -44,11 +70,9 @@ pub enum AccountNameError {
 }
 
 impl AccountName {
+    /// As in MySQL.
     pub(super) fn rank(&self) -> Rank {
-        Rank {
-            host: self.host.rank(),
-            anonymous: self.user.is_anonymous(),
-        }
+        Rank::on(ServerKind::MySql, &self.host, self.user.is_anonymous())
     }
 }
 

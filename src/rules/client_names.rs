@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Denial;
+use super::denial::Denial;
 use super::identity::Certificate;
 
 /// An allow-list; empty, it admits nobody.

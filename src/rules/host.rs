@@ -9,6 +9,7 @@ use std::str::FromStr;
 use ipnet::Ipv4Net;
 
 use super::identity::ClientAddress;
+use crate::protocol::server_kind::ServerKind;
 
 /// The host part of `'user'@'host'`, as MySQL understands it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +37,8 @@ pub enum Notation {
 /// patterns differently). <https://dev.mysql.com/doc/refman/9.7/en/connection-access.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum HostRank {
+    /// Of a host that cannot be read.
+    Unknown,
     /// One IPv4 address.
     Ipv4Address,
     /// A whole IPv4 address and a wildcard behind it, `10.0.0.1%`: MySQL reads the address and stops.
@@ -163,6 +166,21 @@ impl Host {
         }
     }
 
+    /// What of the order is certain on servers that have another than MySQL 8. They know three kinds of hosts: without a
+    /// wildcard, with one, and `%`. Those without are all alike (run, MariaDB 10.11 and 11.8: networks too). TiDB only asks
+    /// whether a host ends in a wildcard.
+    pub(super) fn coarse_rank(&self, server: ServerKind) -> HostRank {
+        match self {
+            Self::Pattern(pattern) if pattern == "%" => HostRank::Everywhere,
+            Self::Pattern(pattern) if has_wildcard(pattern, server) => {
+                HostRank::Pattern(Reverse(0))
+            }
+            Self::Address(_) | Self::Network(..) | Self::Name(_) | Self::Pattern(_) => {
+                HostRank::Literal
+            }
+        }
+    }
+
     pub(super) fn fit(&self, client: &Client) -> Fit {
         match (self, client.address) {
             (Self::Address(ip), ClientAddress::Ip(client)) => Fit::certain_if(*ip == client),
@@ -218,6 +236,15 @@ impl Client {
 
     fn text(&self) -> &[u8] {
         &self.text[..self.length]
+    }
+}
+
+fn has_wildcard(pattern: &str, server: ServerKind) -> bool {
+    match server {
+        ServerKind::TiDb => pattern.ends_with('%'),
+        ServerKind::OldMySql | ServerKind::MySql | ServerKind::MariaDb => {
+            first_wildcard(pattern).is_some()
+        }
     }
 }
 

@@ -2,19 +2,22 @@
 //!
 //! Pure: no I/O, no clock. The only maker of a [`Permit`].
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::HashSet;
 use std::ptr;
 use std::sync::Arc;
 
 use crate::protocol::user_name::UserName;
 
 mod account;
+mod accounts;
 mod alternative_names;
 mod clause;
 mod client_names;
+mod denial;
 mod host;
 mod identity;
+mod imported;
+mod judgement;
 mod name;
 mod quoted;
 mod requirement;
@@ -23,14 +26,17 @@ pub use account::{AccountName, AccountNameError};
 pub use alternative_names::{AlternativeNames, AlternativeNamesError};
 pub use clause::{Clause, RequirementError};
 pub use client_names::ClientNames;
+pub use denial::Denial;
 pub use host::{Host, HostError, Notation};
 pub use identity::{Certificate, ClientAddress, Identity, Transport};
+pub use imported::{Confirmed, ImportPolicy, ImportedAccount, ImportedAccounts};
+pub use judgement::Judgement;
 pub use name::{Attribute, Name};
 pub use quoted::Unclosed;
 pub use requirement::{Condition, Lacking, Requirement};
 
-use account::Rank;
-use host::{Client, Fit};
+use accounts::{Account, Accounts, counting};
+use host::Client;
 
 /// What the configuration says about who may pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +49,18 @@ pub struct Settings {
     pub require_secure_transport: bool,
     /// The clients' certificates that may come at all (`cert-allowed-cn`), where it is written.
     pub client_names: Option<ClientNames>,
+    /// What becomes of a client that one of the above refuses (`enforcement`).
+    pub enforcement: Enforcement,
+}
+
+/// Whether rules refuse.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    /// They do.
+    #[default]
+    Enforce,
+    /// They only tell whom they would refuse, to find out who would be locked out before it happens.
+    Report,
 }
 
 /// One entry of `accounts`.
@@ -65,96 +83,99 @@ pub enum RulesError {
 /// The rules in force.
 #[derive(Debug)]
 pub struct Rules {
-    named: HashMap<UserName, Vec<Account>>,
-    /// These compete for every user.
-    anonymous: Vec<Account>,
+    accounts: Accounts<Account>,
     default: Judgement,
     require_secure_transport: bool,
     client_names: Option<ClientNames>,
-}
-
-/// A rule with what is worked out once.
-#[derive(Debug)]
-struct Account {
-    host: Host,
-    rank: Rank,
-    judgement: Judgement,
-}
-
-/// A requirement, and the account that it is of (or `default-require`) by the name it is logged under; that is shared, so
-/// that permitting allocates nothing.
-#[derive(Debug)]
-pub struct Judgement {
-    account: Arc<str>,
-    requirement: Requirement,
+    enforcement: Enforcement,
 }
 
 impl Rules {
     /// Index the rules by user.
     pub fn new(settings: Settings) -> Result<Self, RulesError> {
         let mut seen = HashSet::new();
-        let mut named: HashMap<UserName, Vec<Account>> = HashMap::new();
-        let mut anonymous = Vec::new();
+        let mut accounts = Accounts::new();
         for AccountRule { name, requirement } in settings.accounts {
             if !seen.insert(name.clone()) {
                 return Err(RulesError::Duplicate(name));
             }
-            let rank = name.rank();
-            let judgement = Judgement {
-                account: name.to_string().into(),
-                requirement,
+            let account = Account {
+                rank: name.rank(),
+                judgement: Judgement::new(name.to_string(), requirement),
+                host: Some(name.host),
             };
-            let AccountName { user, host } = name;
-            let accounts = if user.is_anonymous() {
-                &mut anonymous
+            if name.user.is_anonymous() {
+                accounts.add_everybodys(account);
             } else {
-                named.entry(user).or_default()
-            };
-            accounts.push(Account {
-                host,
-                rank,
-                judgement,
-            });
+                accounts.add(name.user.as_str(), account);
+            }
         }
         Ok(Self {
-            named,
-            anonymous,
-            default: Judgement {
-                account: "default-require".into(),
-                requirement: settings.default_requirement,
-            },
+            accounts,
+            default: Judgement::new("default-require", settings.default_requirement),
             require_secure_transport: settings.require_secure_transport,
             client_names: settings.client_names,
+            enforcement: settings.enforcement,
         })
     }
 
-    /// Judge a login or a `COM_CHANGE_USER`.
-    ///
-    /// First whether plaintext may come at all, then `cert-allowed-cn`, then the accounts.
-    ///
-    /// One account counts, the one that MySQL would choose. mytls resolves no names, so an account with a host name may
-    /// or may not be the one: there must be an account without it, and both must permit. The same holds where MySQL's
-    /// choice is chance (`10.%` and `10._.0.1`).
-    ///
-    /// A user who has accounts, none of which admits the client's address, is refused, as in MySQL: with
-    /// `default-require` in their place, a strict rule would be avoided by connecting from elsewhere. An anonymous
-    /// account is an account of every user. So `default-require` is for users without any.
-    pub fn authorize(&self, identity: &Identity, user: &UserName) -> Result<Permit, Denial> {
+    /// Judges a login or a `COM_CHANGE_USER`: by what mytls adds, and where the server's accounts are imported, by those.
+    /// All must permit.
+    pub fn authorize(
+        &self,
+        identity: &Identity,
+        user: &UserName,
+        imported: Option<&ImportedAccounts>,
+    ) -> Result<Permit, Denial> {
+        let client = Client::new(identity.address);
+        let mut permit = match (self.judge(identity, &client, user), self.enforcement) {
+            (Ok(chosen), _) => Permit {
+                account: Arc::clone(chosen.account()),
+                reported: Vec::new(),
+            },
+            (Err(denial), Enforcement::Enforce) => return Err(denial),
+            (Err(denial), Enforcement::Report) => Permit {
+                account: self.account_of(&client, user),
+                reported: vec![denial],
+            },
+        };
+        if let Some(imported) = imported {
+            permit
+                .reported
+                .extend(imported.judge(identity, &client, user)?);
+        }
+        Ok(permit)
+    }
+
+    /// First whether plaintext may come at all, then `cert-allowed-cn`, then the accounts of the file; the one that counts
+    /// is returned.
+    fn judge(
+        &self,
+        identity: &Identity,
+        client: &Client,
+        user: &UserName,
+    ) -> Result<&Judgement, Denial> {
         if self.require_secure_transport && !identity.is_secure() {
             return Err(Denial::InsecureTransport);
         }
         if let Some(names) = &self.client_names {
             names.judge(identity.transport.certificate())?;
         }
-        let client = Client::new(identity.address);
-        let (chosen, all) = self.counting(&client, user)?;
-        for judgement in all {
-            judgement.of(&identity.transport)?;
-        }
-        chosen.of(&identity.transport)
+        let (chosen, mut all) = self.counting(client, user)?;
+        all.try_for_each(|judgement| judgement.judge(&identity.transport))?;
+        chosen.judge(&identity.transport)?;
+        Ok(chosen)
     }
 
-    /// The accounts that [`Rules::authorize`] judges for a client from there, for a person to read.
+    /// For the log, the account of a client that is let pass although it would be refused.
+    fn account_of(&self, client: &Client, user: &UserName) -> Arc<str> {
+        match self.counting(client, user) {
+            Ok((chosen, _)) => Arc::clone(chosen.account()),
+            Err(_) => "none".into(),
+        }
+    }
+
+    /// The accounts of the file that [`Rules::authorize`] judges for a client from there, for a person to read.
     pub fn accounts(
         &self,
         address: ClientAddress,
@@ -168,54 +189,28 @@ impl Rules {
     }
 
     /// The account that counts, and all that must permit with it.
+    ///
+    /// A user who has accounts, none of which admits the client's address, is refused, as in MySQL: with
+    /// `default-require` in their place, a strict rule would be avoided by connecting from elsewhere. An anonymous
+    /// account is an account of every user. So `default-require` is for users without any.
     fn counting<'a>(
         &'a self,
         client: &Client,
         user: &UserName,
     ) -> Result<(&'a Judgement, impl Iterator<Item = &'a Judgement>), Denial> {
-        let named = self.named.get(user).map_or(&[][..], Vec::as_slice);
-        let accounts = named.iter().chain(&self.anonymous);
-        let best = accounts
-            .clone()
-            .filter(|account| account.host.fit(client) == Fit::Certain)
-            .min_by_key(|account| account.rank);
-        let chosen = match best {
-            Some(account) => &account.judgement,
-            None if named.is_empty() && self.anonymous.is_empty() => &self.default,
+        let accounts = self.accounts.of(user.as_str());
+        let is_named = accounts.clone().next().is_some();
+        let (chosen, all) = counting(accounts, client);
+        let chosen = match chosen {
+            Some(chosen) => chosen,
+            None if !is_named => &self.default,
             None => {
                 return Err(Denial::NoAccount {
                     address: client.address(),
                 });
             }
         };
-        let must_permit = move |account: &&Account| {
-            best.is_some_and(|best| account.rank <= best.rank)
-                && account.host.fit(client) != Fit::No
-        };
-        let all = accounts
-            .filter(must_permit)
-            .map(|account| &account.judgement);
         Ok((chosen, all))
-    }
-}
-
-impl fmt::Display for Judgement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} REQUIRE {}", self.account, self.requirement)
-    }
-}
-
-impl Judgement {
-    fn of(&self, transport: &Transport) -> Result<Permit, Denial> {
-        let account = Arc::clone(&self.account);
-        match self.requirement.lacking(transport) {
-            None => Ok(Permit { account }),
-            Some(lacking) => Err(Denial::Requirement {
-                account,
-                requirement: self.requirement.clone(),
-                lacking,
-            }),
-        }
     }
 }
 
@@ -224,73 +219,21 @@ impl Judgement {
 #[derive(Debug, Clone)]
 pub struct Permit {
     account: Arc<str>,
+    /// Empty but where something is only reported: an empty list allocates nothing.
+    reported: Vec<Denial>,
 }
 
 impl Permit {
-    /// The account that was chosen, as MySQL prints it (`'app'@'%'`); `default-require` when no account names the
-    /// user. For the log.
+    /// The account of the file that was chosen, as MySQL prints it (`'app'@'%'`); `default-require` when no account names
+    /// the user; `none` when none admits the client, which is only reported. For the log.
     pub fn account(&self) -> &str {
         &self.account
     }
-}
 
-/// Why the rules do not let this client pass. For the operator: a client hears only an error code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Denial {
-    /// Plaintext over TCP although `require-secure-transport` is on (3159).
-    InsecureTransport,
-    /// `cert-allowed-cn` is written and does not have this client's common name (1045).
-    CommonName {
-        /// Its certificate, if it sent one.
-        shown: Option<Arc<Certificate>>,
-    },
-    /// The user has accounts, but none that surely admits this address (1045).
-    NoAccount {
-        /// Where the client came from.
-        address: ClientAddress,
-    },
-    /// The client has not shown what an account requires (1045).
-    Requirement {
-        /// The account, as [`Permit::account`] prints it.
-        account: Arc<str>,
-        /// What it requires.
-        requirement: Requirement,
-        /// What of it is missing.
-        lacking: Lacking,
-    },
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InsecureTransport => f.write_str(
-                "require-secure-transport is on, and the client speaks plaintext over TCP",
-            ),
-            Self::CommonName { shown: None } => f.write_str(
-                "cert-allowed-cn is set, and the client has not shown a client certificate",
-            ),
-            Self::CommonName { shown: Some(shown) } => write!(
-                f,
-                "the certificate {} has not exactly one common name that is in cert-allowed-cn",
-                shown.subject
-            ),
-            Self::NoAccount { address } => {
-                write!(
-                    f,
-                    "no account of this user admits {address} (host names are not resolved)"
-                )
-            }
-            Self::Requirement {
-                account,
-                requirement,
-                lacking,
-            } => {
-                write!(
-                    f,
-                    "{account} has REQUIRE {requirement}, and the client has not shown {lacking}"
-                )
-            }
-        }
+    /// What would have refused the client, had it not been asked to be only reported; at most one denial of each place.
+    /// For the log.
+    pub fn reported(&self) -> &[Denial] {
+        &self.reported
     }
 }
 

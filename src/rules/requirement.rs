@@ -20,6 +20,10 @@ pub enum Requirement {
     X509,
     /// The same, and all of these hold of it; at least one. `CIPHER` alone needs a certificate too, as in MySQL.
     Specified(Vec<Condition>),
+    /// A TLS session with this cipher, by its name in OpenSSL, and no certificate: MariaDB's `CIPHER`. Only imported.
+    Cipher(String),
+    /// Nobody can meet it, for this reason: a server has stored what cannot be read. Only imported.
+    Impossible(String),
 }
 
 /// What must hold of a session with a client certificate.
@@ -50,9 +54,28 @@ pub enum Lacking {
     Cipher(&'static str),
     /// It has other alternative names, those of this certificate.
     San(Arc<Certificate>),
+    /// What nobody can show.
+    Impossible,
 }
 
 impl Requirement {
+    /// What only this certificate's holder meets: its subject and issuer, as far as a rule can name them.
+    pub fn naming(certificate: &Certificate) -> Self {
+        let written = |name: &Name| Some(name.to_string()).filter(|text| name.is_written(text));
+        let conditions: Vec<_> = [
+            written(&certificate.subject).map(Condition::Subject),
+            written(&certificate.issuer).map(Condition::Issuer),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if conditions.is_empty() {
+            Self::X509
+        } else {
+            Self::Specified(conditions)
+        }
+    }
+
     /// What the client has not shown, if anything.
     pub fn lacking(&self, transport: &Transport) -> Option<Lacking> {
         let conditions = match self {
@@ -63,6 +86,13 @@ impl Requirement {
                     Transport::Tls { .. } => None,
                 };
             }
+            Self::Cipher(name) => {
+                return match transport {
+                    Transport::Plaintext => Some(Lacking::Tls),
+                    Transport::Tls { cipher, .. } => lacking_cipher(name, cipher),
+                };
+            }
+            Self::Impossible(_) => return Some(Lacking::Impossible),
             Self::X509 => &[][..],
             Self::Specified(conditions) => conditions,
         };
@@ -83,15 +113,17 @@ impl Requirement {
     /// Whether nobody without a client certificate can meet it.
     pub fn needs_certificate(&self) -> bool {
         match self {
-            Self::None | Self::Ssl => false,
-            Self::X509 | Self::Specified(_) => true,
+            Self::None | Self::Ssl | Self::Cipher(_) => false,
+            Self::X509 | Self::Specified(_) | Self::Impossible(_) => true,
         }
     }
 
     /// The cipher that it wants.
     pub fn cipher(&self) -> Option<&str> {
-        let Self::Specified(conditions) = self else {
-            return None;
+        let conditions = match self {
+            Self::Cipher(name) => return Some(name),
+            Self::Specified(conditions) => conditions,
+            Self::None | Self::Ssl | Self::X509 | Self::Impossible(_) => return None,
         };
         conditions.iter().find_map(|condition| match condition {
             Condition::Cipher(name) => Some(name.as_str()),
@@ -106,14 +138,18 @@ impl Condition {
             Self::Subject(text) => (shown.subject.is_written(text), Lacking::Subject),
             Self::Issuer(text) => (shown.issuer.is_written(text), Lacking::Issuer),
             Self::San(names) => (names.are_met_by(&shown.alternative_names), Lacking::San),
-            Self::Cipher(name) => return (name != cipher).then_some(Lacking::Cipher(cipher)),
+            Self::Cipher(name) => return lacking_cipher(name, cipher),
         };
         (!holds).then(|| lacking(Arc::clone(shown)))
     }
 }
 
+fn lacking_cipher(name: &str, shown: &'static str) -> Option<Lacking> {
+    (name != shown).then_some(Lacking::Cipher(shown))
+}
+
 impl fmt::Display for Requirement {
-    /// As it is read.
+    /// As it is read, unless it is only imported.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("NONE"),
@@ -126,6 +162,8 @@ impl fmt::Display for Requirement {
                 }
                 Ok(())
             }
+            Self::Cipher(name) => write!(f, "CIPHER {} (without a certificate)", Quoted(name)),
+            Self::Impossible(why) => write!(f, "({})", why.escape_debug()),
         }
     }
 }
@@ -156,6 +194,7 @@ impl fmt::Display for Lacking {
                 "those alternative names but [{}]",
                 shown.alternative_names.to_string().escape_debug()
             ),
+            Self::Impossible => f.write_str("what it takes, as nobody can"),
         }
     }
 }
@@ -223,6 +262,29 @@ mod tests {
         }
         let plaintext = Requirement::Ssl.lacking(&Transport::Plaintext);
         assert_eq!(plaintext, Some(Lacking::Tls));
+    }
+
+    #[test]
+    fn a_cipher_alone_needs_no_certificate_in_mariadb() {
+        let requirement = Requirement::Cipher(CIPHER.to_owned());
+        let plaintext = requirement.lacking(&Transport::Plaintext);
+        assert_eq!(plaintext, Some(Lacking::Tls));
+        let other = Requirement::Cipher("TLS_AES_128_GCM_SHA256".to_owned());
+        for transport in [TLS, x509()] {
+            assert_eq!(other.lacking(&transport), Some(Lacking::Cipher(CIPHER)));
+            assert_eq!(requirement.lacking(&transport), None);
+        }
+        assert!(!requirement.needs_certificate());
+        assert_eq!(requirement.cipher(), Some(CIPHER));
+    }
+
+    #[test]
+    fn nobody_meets_the_impossible() {
+        let requirement = Requirement::Impossible("its ssl_type is\nFOO".to_owned());
+        for transport in [Transport::Plaintext, TLS, x509()] {
+            assert_eq!(requirement.lacking(&transport), Some(Lacking::Impossible));
+        }
+        assert_eq!(requirement.to_string(), r"(its ssl_type is\nFOO)");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::identify::LOGIN_BYTES;
 use super::outcome::Failure;
-use super::password::{Password, Way};
+use super::password::Way;
 use super::password_key::PasswordKey;
 use crate::backend::Role;
 use crate::net::stream::{Stream, StreamError};
@@ -20,7 +20,7 @@ use crate::protocol::auth_plugin::{
 };
 use crate::protocol::greeting::SALT_BYTES;
 use crate::protocol::packet::{Malformed, OK};
-use crate::tls::RsaPublicKey;
+use crate::tls::{Password, RsaPublicKey};
 
 /// How long a backend gets to end a login that is given up.
 const GIVE_UP: Duration = Duration::from_secs(1);

@@ -4,16 +4,16 @@ use tokio::time::{Instant, timeout_at};
 use tracing::info;
 use zeroize::Zeroizing;
 
-use super::DataPort;
 use super::authenticate::{Answer, authenticate};
-use super::identify::{LOGIN_BYTES, Wishes, own_attributes};
+use super::confirm::Login;
+use super::identify::{LOGIN_BYTES, own_attributes};
 use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
+use super::{DataPort, Session};
 use crate::protocol::change_user::{BackendChangeUser, ChangeUser};
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::ok_packet::status_of_ok;
 use crate::protocol::user_name::UserName;
-use crate::rules::Identity;
 
 impl DataPort {
     /// Deals with the command that the client's stream begins with. The session goes on after the backend's OK, and
@@ -21,17 +21,14 @@ impl DataPort {
     pub(super) async fn change_user(
         &self,
         relay: &mut Relay,
-        identity: &Identity,
-        wishes: &Wishes,
+        session: &Session,
         record: &mut Record,
     ) -> Result<(), End> {
         let deadline = Instant::now() + self.handles.limits.login_time;
         relay.begin_packets();
-        let changed = self
-            .try_change_user(relay, identity, wishes, record, deadline)
-            .await;
+        let changed = self.try_change_user(relay, session, record, deadline).await;
         if let Err(failure) = changed {
-            if let Some(reply) = failure.reply(identity.address) {
+            if let Some(reply) = failure.reply(session.identity.address) {
                 // the session ends either way
                 let _ = relay.client.queue_packet(&reply.encode());
             }
@@ -44,8 +41,11 @@ impl DataPort {
     async fn try_change_user(
         &self,
         relay: &mut Relay,
-        identity: &Identity,
-        wishes: &Wishes,
+        Session {
+            backend,
+            identity,
+            wishes,
+        }: &Session,
         record: &mut Record,
         deadline: Instant,
     ) -> Result<(), Failure> {
@@ -55,7 +55,13 @@ impl DataPort {
         };
         let command = ChangeUser::decode(&packet, wishes.flags)?;
         let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
-        let permit = self.authorize(identity, &user, command.using_password)?;
+        let login = Login {
+            identity,
+            user: &user,
+            using_password: command.using_password,
+            granted: wishes.granted,
+        };
+        let permit = self.authorize(backend, login, deadline, record).await?;
 
         let payload = BackendChangeUser {
             user: &user.encode(command.collation, wishes.server)?,
@@ -88,7 +94,11 @@ impl DataPort {
             Answer::Ok(ok) => {
                 record.user = Some(user.as_str().to_owned());
                 record.account = Some(permit.account().to_owned());
+                let confirmed = login
+                    .confirm(backend, &mut relay.backend, deadline, record)
+                    .await?;
                 relay.user_changed(status_of_ok(ok)?);
+                relay.unconfirmed = confirmed.unless_certain(user);
                 ok
             }
             Answer::Err(err) => {

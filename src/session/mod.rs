@@ -6,6 +6,7 @@
 
 mod authenticate;
 mod change_user;
+mod confirm;
 mod identify;
 mod outcome;
 mod password;
@@ -13,6 +14,8 @@ mod password_key;
 mod registry;
 mod relay;
 mod repeats;
+mod rewrite;
+mod tls_status;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,19 +28,21 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 use self::authenticate::{Answer, authenticate};
+use self::confirm::Login;
 use self::identify::{Identified, Wishes};
 use self::outcome::{End, Failure, Record};
 pub use self::password_key::PasswordKey;
-use self::registry::Registry;
+use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
 use self::repeats::{LeftOut, Repeats};
+pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
-use crate::protocol::capabilities::Capabilities;
+use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::response::Form;
@@ -86,6 +91,8 @@ pub struct Handles {
     pub backends: Backends,
     /// How many, how long.
     pub limits: Limits,
+    /// Whose TLS the status variables of a session tell of.
+    pub tls_status: TlsStatus,
     /// For ids and salts.
     pub random: &'static dyn SecureRandom,
     /// For passwords of clients on an insecure side.
@@ -113,12 +120,24 @@ struct Slots {
     before_login: OwnedSemaphorePermit,
 }
 
+/// What a session keeps from its login on.
+#[derive(Debug)]
+struct Session {
+    /// It stays with it, wherever new ones go.
+    backend: Arc<Backend>,
+    identity: Identity,
+    /// Without database and attributes: a change of user brings its own.
+    wishes: Wishes,
+}
+
 /// A session whose client the backend has authenticated.
 #[derive(Debug)]
 struct Authenticated {
-    backend: Stream,
-    identity: Identity,
-    wishes: Wishes,
+    session: Session,
+    stream: Stream,
+    place: Place,
+    /// Whose account the backend does not tell before it has a new password.
+    unconfirmed: Option<UserName>,
 }
 
 impl DataPort {
@@ -166,7 +185,7 @@ impl DataPort {
         let authenticated = Box::pin(self.login(&mut client, address, &mut record)).await;
         drop(before_login);
         match authenticated {
-            Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
+            Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
             Err(failure @ Failure::BackendNotSeen(_)) => {
                 self.refuse_in_place_of_greeting(client, &record, &failure)
                     .await;
@@ -204,19 +223,27 @@ impl DataPort {
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
 
-        let permit = self.authorize(&identity, &user, wishes.using_password)?;
+        let login = Login {
+            identity: &identity,
+            user: &user,
+            using_password: wishes.using_password,
+            granted: wishes.granted,
+        };
+        let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
 
         let Connection {
-            stream: mut backend,
+            mut stream,
             endpoint,
+            server,
+            connection_id,
             ..
         } = self
             .connect(&backend, &user, &wishes, &permit, record)
             .await?;
         let answer = authenticate(
             client,
-            &mut backend,
+            &mut stream,
             record.route,
             &self.handles.password_key,
             deadline,
@@ -235,15 +262,29 @@ impl DataPort {
         endpoint.answered();
         match answer {
             Answer::Ok(ok) => {
+                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
+                    Ok(confirmed) => confirmed,
+                    Err(failure) => {
+                        quit(stream).await;
+                        return Err(failure);
+                    }
+                };
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
                 Ok(Authenticated {
-                    backend,
-                    identity,
-                    // a change of user brings its own
-                    wishes: Wishes {
-                        attributes: Vec::new(),
-                        database: None,
-                        ..wishes
+                    unconfirmed: confirmed.unless_certain(user),
+                    stream,
+                    place: Place {
+                        server,
+                        id: connection_id,
+                    },
+                    session: Session {
+                        backend,
+                        identity,
+                        wishes: Wishes {
+                            attributes: Vec::new(),
+                            database: None,
+                            ..wishes
+                        },
                     },
                 })
             }
@@ -254,27 +295,45 @@ impl DataPort {
         }
     }
 
-    /// Judges by the rules, at login and in `COM_CHANGE_USER`.
-    fn authorize(
+    /// Judges by the rules, at login and in `COM_CHANGE_USER`. Where the backend's accounts are judged too, a name that
+    /// the last import does not hold waits for the next.
+    async fn authorize(
         &self,
-        identity: &Identity,
-        user: &UserName,
-        using_password: bool,
+        backend: &Backend,
+        login: Login<'_>,
+        deadline: Instant,
+        record: &Record,
     ) -> Result<Permit, Failure> {
-        if self.handles.backends.routed().gives_away(user.as_str()) {
+        let Login {
+            identity,
+            user,
+            using_password,
+            ..
+        } = login;
+        if backend.gives_away(user.as_str()) {
             return Err(Failure::OwnOsUser {
                 user: user.as_str().to_owned(),
                 using_password,
             });
         }
-        self.handles
+        let imported = match backend.import() {
+            None => None,
+            Some(import) => Some(
+                timeout_at(deadline, import.accounts_for(user))
+                    .await
+                    .map_err(|_| Failure::TooSlow)?
+                    .map_err(|error| login.not_imported(error))?,
+            ),
+        };
+        let permit = self
+            .handles
             .rules
-            .authorize(identity, user)
-            .map_err(|denial| Failure::Denied {
-                denial,
-                user: user.as_str().to_owned(),
-                using_password,
-            })
+            .authorize(identity, user, imported.as_deref())
+            .map_err(|denial| login.denied(denial))?;
+        for denial in permit.reported() {
+            record.log_reported(user, permit.account(), denial);
+        }
+        Ok(permit)
     }
 
     /// Dials the backend for a client that may pass, and hands its login on.
@@ -318,13 +377,22 @@ impl DataPort {
     }
 
     /// From the backend's OK to the close of both connections.
-    async fn relay(&self, client: Stream, authenticated: Authenticated, record: &mut Record) {
+    async fn relay(
+        &self,
+        client: Stream,
+        authenticated: Authenticated,
+        id: &SessionId,
+        record: &mut Record,
+    ) {
         let Authenticated {
-            backend,
-            identity,
-            wishes,
+            session,
+            stream,
+            place,
+            unconfirmed,
         } = authenticated;
-        let mut relay = Relay::new(client, backend, Tracker::new(form(wishes.granted)));
+        let reachable = id.reachable_at(place);
+        let tracker = Tracker::new(Form::of(session.wishes.granted));
+        let mut relay = Relay::new(client, stream, tracker, unconfirmed);
         let end = loop {
             let event = tokio::select! {
                 biased;
@@ -336,8 +404,13 @@ impl DataPort {
                 }
             };
             let carried_on = match event {
-                Event::ChangeUser => {
-                    Box::pin(self.change_user(&mut relay, &identity, &wishes, record)).await
+                Event::ChangeUser => Box::pin(self.change_user(&mut relay, &session, record)).await,
+                Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
+                Event::Read => {
+                    relay.change_command(|payload, client| {
+                        self.rewritten(payload, client, &session.wishes, &reachable.place)
+                    });
+                    Ok(())
                 }
                 Event::Refuse { command, sequence } => {
                     debug!(id = record.id, command, "command not relayed");
@@ -350,6 +423,8 @@ impl DataPort {
                 break end;
             }
         };
+        // whoever names it now must not hit what a server that starts again calls the same
+        drop(reachable);
         (record.from_client, record.from_backend) = (relay.from_client, relay.from_backend);
         record.log_end(&end);
         relay.close(&end).await;
@@ -414,15 +489,6 @@ impl DataPort {
     }
 }
 
-/// What of the granted capabilities the tracker must know.
-fn form(granted: Capabilities) -> Form {
-    Form {
-        deprecate_eof: granted.contains(Capabilities::DEPRECATE_EOF),
-        optional_metadata: granted.contains(Capabilities::OPTIONAL_RESULTSET_METADATA),
-        cache_metadata: granted.contains(Capabilities::MARIADB_CACHE_METADATA),
-    }
-}
-
 fn unknown_command() -> ErrPacket {
     ErrPacket::new(1047, "08S01", "Unknown command")
 }
@@ -436,4 +502,12 @@ async fn last_command(relay: &mut Relay) -> End {
         let _ = relay.client.queue_packet(&shutdown.encode());
     }
     End::Drained
+}
+
+/// Leaves a backend that has logged us in.
+async fn quit(mut backend: Stream) {
+    backend.set_next_sequence(0);
+    // it is closed next, either way
+    let _ = backend.queue_packet(&[Command::Quit as u8]);
+    backend.close().await;
 }

@@ -8,12 +8,14 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
+use crate::backend::import::NotImported;
+use crate::backend::query::QueryError;
 use crate::net::stream::StreamError;
 use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
 use crate::protocol::tracker::Violation;
-use crate::protocol::user_name::UserNameError;
+use crate::protocol::user_name::{UserName, UserNameError};
 use crate::rules::{ClientAddress, Denial};
 use crate::tls::{CertificateRefusal, Negotiated};
 
@@ -48,6 +50,12 @@ pub(super) enum Failure {
         user: String,
         using_password: bool,
     },
+    #[error("{error}")]
+    NotImported {
+        error: NotImported,
+        user: String,
+        using_password: bool,
+    },
     #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
     OwnOsUser { user: String, using_password: bool },
     #[error("{error}")]
@@ -67,6 +75,13 @@ pub(super) enum Failure {
         "the account's plugin needs the password itself, the {0}'s side is insecure, and there is no RSA key to encrypt it with"
     )]
     NoRsaKey(Side),
+    /// It logged the client in. The client gets its ERR in place of the OK.
+    #[error("the backend does not say which account it chose: {} {}", .0.code, .0.message)]
+    NotConfirmed(ErrPacket),
+    #[error("ask the backend which account it chose: {error}")]
+    Confirm { route: Role, error: QueryError },
+    #[error("the backend does not say which account it chose")]
+    NoAccountNamed { user: String, using_password: bool },
     /// The backend's ERR has been handed on.
     #[error("the backend refused the login: {} {}", .0.code, .0.message)]
     RefusedByBackend(ErrPacket),
@@ -135,9 +150,19 @@ impl Failure {
             | Self::OwnOsUser {
                 user,
                 using_password,
+            }
+            | Self::NotImported {
+                user,
+                using_password,
+                ..
+            }
+            | Self::NoAccountNamed {
+                user,
+                using_password,
             } => access_denied(user, address, *using_password),
             Self::Connect { route, error } => connect_reply(*route, error),
-            Self::Backend { route, .. } => ErrPacket::new(
+            Self::NotConfirmed(error) => error.clone(),
+            Self::Backend { route, .. } | Self::Confirm { route, .. } => ErrPacket::new(
                 2013,
                 "HY000",
                 format!("Lost connection to the MySQL server of route '{route}'"),
@@ -208,6 +233,9 @@ pub(super) enum End {
     },
     #[error("{}", .0.in_words())]
     Stream(#[from] StreamError),
+    /// The server at last told its account.
+    #[error("after a new password: {0}")]
+    NotConfirmed(Failure),
     #[error("change of user: {0}")]
     ChangeUser(Failure),
     #[error("ended between transactions, for the drain")]
@@ -275,6 +303,21 @@ impl Record {
         }
     }
 
+    /// Tells of a client that is let pass, but would be refused were rules not only reported. `user` and `account` are
+    /// those that it asks for, at login or in `COM_CHANGE_USER`.
+    pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
+        warn!(
+            id = self.id,
+            ?user,
+            account,
+            client = %self.client,
+            client_tls = self.client_tls.map(|tls| tls.version),
+            client_subject = self.subject,
+            reason = denial.to_string(),
+            "would be refused"
+        );
+    }
+
     /// Writes the line of a session that logged in.
     pub(super) fn log_end(&self, end: &End) {
         match end {
@@ -285,7 +328,11 @@ impl Record {
             | End::Drained => {
                 session_line!(info, self, end);
             }
-            End::Violation { .. } | End::Stream(_) | End::ChangeUser(_) | End::Cut => {
+            End::Violation { .. }
+            | End::Stream(_)
+            | End::NotConfirmed(_)
+            | End::ChangeUser(_)
+            | End::Cut => {
                 session_line!(warn, self, end);
             }
         }

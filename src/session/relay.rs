@@ -10,7 +10,9 @@ use super::outcome::End;
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
 use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::packet::{HEADER_BYTES, Header};
 use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
+use crate::protocol::user_name::UserName;
 
 /// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
 const HELD_BYTES: usize = 64 * 1024;
@@ -20,6 +22,8 @@ const HELD_BYTES: usize = 64 * 1024;
 pub(super) enum Event {
     /// A `COM_CHANGE_USER` begins in front of what is held; nothing is outstanding.
     ChangeUser,
+    /// A command that may have to be changed begins in front of what is held, whole.
+    Read,
     /// A command that is not relayed was dropped; nothing is outstanding.
     Refuse {
         /// Its byte.
@@ -27,6 +31,9 @@ pub(super) enum Event {
         /// Sequence number of its last packet.
         sequence: u8,
     },
+    /// The backend has answered something since it was last asked for its account ([`Relay::unconfirmed`]); nothing is
+    /// outstanding.
+    Answered,
     /// The relay was told to end, and nothing that the client has begun would be lost now.
     BetweenTransactions,
     /// The session is over.
@@ -45,6 +52,10 @@ pub(super) struct Relay {
     held_is_news: bool,
     /// What the client sent last waits for the queue to be empty, or for a place in it.
     waiting: Option<ClientThen>,
+    /// Whose account the backend would not tell yet: whenever it has answered something, it may.
+    pub(super) unconfirmed: Option<UserName>,
+    /// Since the last [`Event::Answered`].
+    answered: bool,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
     pub(super) from_client: u64,
@@ -52,7 +63,12 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(mut client: Stream, backend: Stream, tracker: Tracker) -> Self {
+    pub(super) fn new(
+        mut client: Stream,
+        backend: Stream,
+        tracker: Tracker,
+        unconfirmed: Option<UserName>,
+    ) -> Self {
         let held = client.take_received();
         Self {
             client,
@@ -61,6 +77,8 @@ impl Relay {
             held_is_news: !held.is_empty(),
             held,
             waiting: None,
+            unconfirmed,
+            answered: false,
             ends_between_transactions: false,
             from_client: 0,
             from_backend: 0,
@@ -82,6 +100,27 @@ impl Relay {
     pub(super) fn end_packets(&mut self) {
         self.held = self.client.take_received();
         self.held_is_news = !self.held.is_empty();
+    }
+
+    /// Puts another payload in the place of the one that begins in front of what is held, if `change` gives one for it; then
+    /// it may go on.
+    pub(super) fn change_command(
+        &mut self,
+        change: impl FnOnce(&[u8], &Stream) -> Option<Vec<u8>>,
+    ) {
+        if let Some((header, rest)) = Header::split(&self.held)
+            && let Some(payload) = rest.get(..header.payload_bytes)
+            && let Some(changed) = change(payload, &self.client)
+        {
+            let new_header = Header {
+                payload_bytes: changed.len(),
+                ..header
+            };
+            let packet = [&new_header.encode()[..], &changed].concat();
+            self.held
+                .splice(..HEADER_BYTES + header.payload_bytes, packet);
+        }
+        self.tracker.was_read();
     }
 
     /// The session changed the user; `status` is that of the backend's OK.
@@ -155,6 +194,7 @@ impl Relay {
             })?;
         self.client.poll_send(cx, bytes)?;
         self.from_backend += bytes.len() as u64;
+        self.answered = true;
         Poll::Ready(match then {
             BackendThen::ReadMore => Ok(()),
             BackendThen::Unasked { error_code } => Err(End::BackendEnded(error_code)),
@@ -223,6 +263,10 @@ impl Relay {
 
     /// What the session must deal with now.
     fn due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        if self.unconfirmed.is_some() && self.answered && self.tracker.outstanding() == 0 {
+            self.answered = false;
+            return Some(Event::Answered);
+        }
         // a client that reads none of its answers gets no more of them
         let mut may_answer =
             || self.tracker.outstanding() == 0 && self.client.poll_flush(cx).is_ready();
@@ -230,6 +274,10 @@ impl Relay {
             Some(ClientThen::ChangeUser) if may_answer() => {
                 self.waiting = None;
                 return Some(Event::ChangeUser);
+            }
+            Some(ClientThen::Read) => {
+                self.waiting = None;
+                return Some(Event::Read);
             }
             Some(ClientThen::Refuse { command, sequence }) if may_answer() => {
                 self.waiting = None;

@@ -22,9 +22,11 @@ use super::{
     authorities::{Authorities, Usage},
     auto,
     auto::{AutoCa, AutoError},
+    dates::CertificateDates,
     flaw::Flaw,
     material::Material,
     names::names,
+    negotiated::cipher_name,
     oddity::{MaterialWarning, Oddity},
     problem::{MaterialError, Place},
     refusal::CertificateRefusal,
@@ -39,6 +41,8 @@ pub struct Acceptor {
     config: Arc<ServerConfig>,
     authorities: Option<Authorities>,
     auto_ca: Option<AutoCa>,
+    dates: Option<CertificateDates>,
+    ciphers: String,
     warnings: Vec<MaterialWarning>,
 }
 
@@ -90,8 +94,16 @@ impl Acceptor {
         } else {
             WebPkiClientVerifier::no_client_auth()
         };
+        let dates = identity.cert.first().and_then(CertificateDates::of);
+        let versions = settings.policy.versions();
+        let ciphers: Vec<_> = provider
+            .cipher_suites
+            .iter()
+            .filter(|suite| versions.contains(&suite.version()))
+            .map(|suite| cipher_name(suite.suite()))
+            .collect();
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(settings.policy.versions())?
+            .with_protocol_versions(versions)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         config.ignore_client_order = settings.policy.has_order();
@@ -103,6 +115,8 @@ impl Acceptor {
             config: Arc::new(config),
             authorities,
             auto_ca,
+            dates,
+            ciphers: ciphers.join(":"),
             warnings,
         }))
     }
@@ -131,6 +145,16 @@ impl Acceptor {
     /// Whether client certificates are asked for.
     pub fn verifies_clients(&self) -> bool {
         self.authorities.is_some()
+    }
+
+    /// The dates of the certificate that clients are shown.
+    pub fn dates(&self) -> Option<&CertificateDates> {
+        self.dates.as_ref()
+    }
+
+    /// OpenSSL's names of the ciphers that clients may choose from, as in MySQL's `Ssl_cipher_list`.
+    pub fn ciphers(&self) -> &str {
+        &self.ciphers
     }
 
     /// What is odd about the files, which are used all the same.

@@ -316,7 +316,7 @@ pub(super) fn verify_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> R
 }
 
 /// Which algorithm was used is told by the one that fits: the list has only sound ones.
-fn signed_by(
+pub(super) fn signed_by(
     message: &[u8],
     signature: &[u8],
     key: &SubjectPublicKeyInfoDer<'_>,

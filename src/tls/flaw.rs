@@ -66,6 +66,11 @@ pub enum Flaw {
     /// A CA's certificate, shown as one's own.
     #[error("it is a CA's certificate, which may not be shown as one's own")]
     CaAsLeaf,
+    /// What is to sign others may not.
+    #[error(
+        "it is no CA's certificate (no basicConstraints with CA:TRUE), so nothing that it signed is accepted"
+    )]
+    NotACa,
     /// It names other hosts.
     #[error("it is for {}, not for {expected}", .presented.join(", "))]
     OtherName {

@@ -4,25 +4,32 @@
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
 //! checked whole, never changed. Sources become material in `pem` and `material` (ours is checked in `chain`), or are made in
-//! `auto`; `authorities` judges chains, with `revocations`, `signature` handshakes; [`Policy`] says which versions and
-//! suites there are. A peer's flaws have their words in `flaw`, problems of our own files in `problem`, and what they can
-//! live with in `oddity`. [`RsaKey`] is no part of TLS: it is for passwords on a side without; `store` keeps what is made.
+//! `auto`, which shares `issuing` with [`SigningCa`]; `authorities` judges chains, with `revocations`, `signature`
+//! handshakes; [`Policy`] says which versions and suites there are. `description` and `inventory` say to a person what there
+//! is. A peer's flaws have their words in `flaw`, problems of our own files in `problem`, and what they can live with in
+//! `oddity`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what is made.
 
 mod acceptor;
+mod algorithm;
 mod authorities;
 mod auto;
 mod backend_names;
+mod ca;
 mod certificate;
 mod chain;
 mod cipher_list;
 mod connector;
+mod dates;
 mod description;
 mod failure;
 mod flaw;
+mod inventory;
+mod issuing;
 mod material;
 mod names;
 mod negotiated;
 mod oddity;
+mod password;
 mod pem;
 mod policy;
 mod problem;
@@ -40,15 +47,21 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
+    algorithm::Algorithm,
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
+    ca::{NewIdentity, Request, SigningCa, SigningCaError},
     cipher_list::{CipherList, CipherListError},
     connector::{Connector, ConnectorError, server_name},
-    description::describe,
+    dates::CertificateDates,
+    description::{Description, Part, describe},
     failure::handshake_reason,
     flaw::Flaw,
+    inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
+    issuing::{HostName, IssueError, NewKey, NoHostName},
     negotiated::{CIPHERS, Negotiated},
     oddity::{MaterialWarning, Oddity},
+    password::Password,
     pem::client_chain,
     policy::Policy,
     problem::{MaterialError, Problem},

@@ -106,7 +106,7 @@ pub(super) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Problem
     })
 }
 
-fn problem(error: &pem::Error) -> Problem {
+pub(super) fn problem(error: &pem::Error) -> Problem {
     match error {
         pem::Error::MissingSectionEnd { .. } => Problem::Truncated,
         pem::Error::Base64Decode(_) => Problem::Base64,
@@ -115,7 +115,7 @@ fn problem(error: &pem::Error) -> Problem {
 }
 
 /// `tool` is the `openssl` command that converts this kind of thing from DER.
-fn refuse_other_formats(text: &[u8], tool: &'static str) -> Result<(), Problem> {
+pub(super) fn refuse_other_formats(text: &[u8], tool: &'static str) -> Result<(), Problem> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::Empty);
     }
@@ -137,7 +137,7 @@ fn is_pkcs12(der: &[u8]) -> bool {
 }
 
 /// What the text does hold, for the error message.
-fn sections(text: &[u8]) -> String {
+pub(super) fn sections(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let labels: Vec<_> = text
         .lines()

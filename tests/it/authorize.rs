@@ -251,3 +251,29 @@ fn running_mytls_agrees_on_what_holds_for_all_accounts() {
         "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key, cert-allowed-cn: [other] }";
     check_agreement(config(&backend).security(security));
 }
+
+#[test]
+fn running_mytls_agrees_on_what_is_only_reported() {
+    let backend = backend();
+    let report = "enforcement: report\nrequire-secure-transport: true";
+    let config = config(&backend).with(report);
+    for (question, expected) in [
+        (
+            ("other", "--from ::1 --cert FOLDER/client.pem"),
+            "reported     would be refused: 'other'@'%' has REQUIRE SUBJECT '/O=Lab/CN=other', and the client has not shown that subject but /O=Lab/CN=client\nMAY PASS     as 'other'@'%', because enforcement is report",
+        ),
+        (
+            ("none", "--from ::1 --plaintext"),
+            "reported     would be refused: require-secure-transport is on",
+        ),
+        (
+            ("none", "--from ::1"),
+            "MAY PASS     as 'none'@'%'; the server asks",
+        ),
+    ] {
+        check(&config, question, 0, &[expected]);
+    }
+    let expired = ("none", "--from ::1 --cert FOLDER/expired.pem");
+    check(&config, expired, 1, &["REFUSED      certificate"]);
+    check_agreement(config);
+}

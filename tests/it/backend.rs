@@ -467,17 +467,19 @@ fn unix_socket_backend_serves_tls_clients() {
 /// Such a backend would log `auth_socket` accounts in as the OS user that mytls runs as, without a password.
 #[test]
 fn name_of_our_own_os_user_is_refused_before_a_unix_socket_backend() {
-    let folder = tempfile::tempdir().expect("make a folder");
-    let (backend, config) = before_unix_socket(&folder);
-    let own = User::from_uid(config.os_user())
-        .expect("read the OS users")
-        .expect("the OS user has a name");
-    let proxy = Proxy::start(config);
-    let dials = backend.dials();
-    let mut client = Client::greeted(proxy.address);
-    client.send_login(&Login::of(&own.name));
-    assert_eq!(client.error().code, 1045);
-    assert_eq!(backend.dials(), dials, "the backend was dialled");
+    for enforcement in ["enforce", "report"] {
+        let folder = tempfile::tempdir().expect("make a folder");
+        let (backend, config) = before_unix_socket(&folder);
+        let own = User::from_uid(config.os_user())
+            .expect("read the OS users")
+            .expect("the OS user has a name");
+        let proxy = Proxy::start(config.with(&format!("enforcement: {enforcement}")));
+        let dials = backend.dials();
+        let mut client = Client::greeted(proxy.address);
+        client.send_login(&Login::of(&own.name));
+        assert_eq!(client.error().code, 1045, "{enforcement}");
+        assert_eq!(backend.dials(), dials, "the backend was dialled");
+    }
 }
 
 #[test]

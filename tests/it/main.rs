@@ -1,19 +1,24 @@
 //! mytls from outside: the real binary between raw clients and a scripted backend whose bytes are made by hand.
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
-//! two ends on each other, so that a mistake of theirs shows as theirs; `mysql_async_client` is a client that we did not
-//! write, against real servers, and `password_servers` the raw client against one. `MYTLS_TEST_CONNECTS=10000` makes the
-//! test of what sessions leave behind a long one.
+//! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
+//! client that we did not write, `password_servers` with the raw client, and `import_servers`.
+//! `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one.
 
 mod access;
 mod auth_relay;
 mod authorize;
 mod backend;
+mod certs;
 mod change_user;
 mod ciphers;
 mod common_names;
+mod confirm;
 mod greeting;
 mod handed_on;
+mod import;
+mod import_servers;
+mod kill;
 mod lifecycle;
 mod limits;
 mod login;
@@ -22,10 +27,12 @@ mod mysql_async_client;
 mod password;
 mod password_servers;
 mod relay;
+mod report;
 mod requirements;
 mod responses;
 mod revoked;
 mod scripted;
 mod support;
+mod tls_status;
 mod user_name;
 mod vanish;

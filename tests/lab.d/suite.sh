@@ -16,6 +16,15 @@ lab_test() {
   have pki_tools || true
   rust_tests
   real_clients
+  maker_checks
+  end_suite
+}
+
+# Only the certificates that users make.
+lab_makers() {
+  begin_suite
+  check "release build" build_mytls
+  maker_checks
   end_suite
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::command::Command;
 use super::super::packet::{HEADER_BYTES, Header};
+use super::super::statement::{LONGEST_BYTES, Look};
 use super::walk::Walk;
 use super::{ClientThen, ClientVerdict, Forwarded, OUTSTANDING_LIMIT, Side, Tracker, Violation};
 
@@ -10,8 +11,10 @@ use super::{ClientThen, ClientVerdict, Forwarded, OUTSTANDING_LIMIT, Side, Track
 pub(super) struct Sender {
     pub(super) walk: Walk,
     pub(super) message: Message,
-    /// The client has a command that is held back ([`ClientThen::ChangeUser`], [`ClientThen::Refuse`]).
+    /// The client has a command that is held back ([`ClientThen::ChangeUser`], [`ClientThen::Refuse`], [`ClientThen::Read`]).
     pub(super) holds_back: bool,
+    /// The next command is not to be read (again).
+    pub(super) was_read: bool,
 }
 
 impl Sender {
@@ -51,6 +54,8 @@ enum Begun {
     ChangeUser,
     /// A command stands there that is one too many just now.
     Full,
+    /// A command stands there that may have to be changed.
+    Read,
 }
 
 impl Tracker {
@@ -81,6 +86,10 @@ impl Tracker {
                     }
                     Begun::Full => {
                         verdict.then = ClientThen::Full;
+                        break;
+                    }
+                    Begun::Read => {
+                        verdict.then = ClientThen::Read;
                         break;
                     }
                 }
@@ -146,6 +155,18 @@ impl Tracker {
                     self.client.holds_back = true;
                     return Ok(Begun::Full);
                 }
+                match self.look(command, header, arguments) {
+                    Look::Pass => {}
+                    Look::Read => {
+                        self.client.holds_back = true;
+                        return Ok(Begun::Read);
+                    }
+                    Look::Wait => {
+                        self.client.holds_back = true;
+                        return Ok(Begun::TooFewBytes);
+                    }
+                }
+                self.client.was_read = false;
                 self.forwarded(command, statement);
                 Message::Command
             }
@@ -153,6 +174,18 @@ impl Tracker {
         self.client.walk = walk;
         self.client.message = message;
         Ok(Begun::Packet)
+    }
+
+    /// Whether a command may have to be changed.
+    fn look(&self, command: Command, header: Header, arguments: &[u8]) -> Look {
+        if self.client.was_read || header.payload_bytes > LONGEST_BYTES {
+            return Look::Pass;
+        }
+        let whole = header.payload_bytes - 1;
+        match arguments.get(..whole) {
+            Some(arguments) => Look::at(command, arguments, true, self.form.query_attributes),
+            None => Look::at(command, arguments, false, self.form.query_attributes),
+        }
     }
 
     /// Puts a command that begins to be forwarded into the queue.

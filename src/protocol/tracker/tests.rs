@@ -3,6 +3,7 @@
 mod forms;
 mod recorded;
 mod refusals;
+mod statements;
 mod transactions;
 
 use super::super::packet::{HEADER_BYTES, Header, MAX_PAYLOAD_BYTES};
@@ -13,6 +14,7 @@ const EOF: Form = Form {
     deprecate_eof: false,
     optional_metadata: false,
     cache_metadata: false,
+    query_attributes: false,
 };
 const NO_EOF: Form = Form {
     deprecate_eof: true,
@@ -26,6 +28,8 @@ const DEFINITION: &[u8] =
     b"\x03def\x00\x00\x00\x011\x00\x0c\x3f\x00\x01\x00\x00\x00\x08\x81\x00\x00\x00\x00";
 const FILE_REQUEST: &[u8] = b"\xfbdata.tsv";
 const QUERY: &[u8] = b"\x03SELECT 1";
+/// One that is never held back.
+const WRITE: &[u8] = b"\x03DELETE 1";
 const PING: &[u8] = b"\x0e";
 const PREPARE: &[u8] = b"\x16SELECT ?";
 const EXECUTE: &[u8] = b"\x17\x07\x00\x00\x00\x01\x01\x00\x00\x00";

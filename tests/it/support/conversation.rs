@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::backend::Server;
 use super::handshake::{ChangeUser, Login};
-use super::packet::{Packet, err, message, ok, one_value};
+use super::packet::{COLUMN, EOF, Packet, err, flag, message, ok, ok_as_end, one_value, text_row};
 use super::wire::{End, Socket, TlsPeer, Transport, Wire};
 
 /// What a backend saw of one connection, in order.
@@ -205,6 +205,24 @@ impl Conversation {
         self.send_raw(&message(sent.sequence, payload))?;
         self.sequence = sent.next_sequence();
         Ok(())
+    }
+
+    /// Sends a text result set with one row, in the form that the login asked for.
+    pub(crate) fn send_row(&mut self, values: &[Option<&[u8]>]) -> io::Result<()> {
+        let deprecate_eof = self.login().flags & flag::DEPRECATE_EOF != 0;
+        self.send(&[u8::try_from(values.len()).expect("few columns")])?;
+        for _ in values {
+            self.send(COLUMN)?;
+        }
+        if !deprecate_eof {
+            self.send(EOF)?;
+        }
+        self.send(&text_row(values))?;
+        if deprecate_eof {
+            self.send(&ok_as_end(2))
+        } else {
+            self.send(EOF)
+        }
     }
 
     /// Sends bytes with headers of their own.

@@ -3,6 +3,7 @@
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod conversation;
+pub(crate) mod grants;
 pub(crate) mod handshake;
 pub(crate) mod openssl;
 pub(crate) mod packet;

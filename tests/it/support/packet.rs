@@ -170,6 +170,20 @@ pub(crate) fn one_value(value: &[u8]) -> Vec<u8> {
     [one_column(), row, packet(4, &ok_as_end(2))].concat()
 }
 
+/// An [EOF](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_eof_packet.html).
+pub(crate) const EOF: &[u8] = &[0xfe, 0, 0, 2, 0];
+
+/// A row of a text result set.
+pub(crate) fn text_row(values: &[Option<&[u8]>]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| match value {
+            Some(value) => length_encoded_bytes(value),
+            None => vec![0xfb],
+        })
+        .collect()
+}
+
 /// A walk through a payload; each step is `None` when the bytes run out.
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 

@@ -96,7 +96,7 @@ fn nothing_is_forwarded_behind_a_quit() {
 #[test]
 fn the_start_of_a_command_waits_until_it_can_be_told() {
     for (payload, head) in [
-        (QUERY, 5),
+        (WRITE, 6),
         (PING, 5),
         (EXECUTE, 9),
         (b"\x11app\x00", 5),
@@ -336,7 +336,7 @@ fn a_response_has_ended_only_when_its_last_byte_has_come() {
 fn an_err_of_our_own_fits_only_where_the_client_waits_for_a_packet() {
     let mut tracker = Tracker::new(EOF);
     assert_eq!(tracker.error_sequence(), None);
-    let command = packet(0, QUERY);
+    let command = packet(0, WRITE);
     let (most, last) = command.split_at(command.len() - 1);
     for (bytes, expected) in [(most, None), (last, Some(1))] {
         assert_eq!(tracker.client_bytes(bytes), Ok(forwarded(bytes.len())));

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use crate::protocol::statement::LONGEST_BYTES;
 
 /// A session after its login.
 #[derive(Debug)]
@@ -79,6 +80,7 @@ fn form(number: &str) -> Form {
         deprecate_eof: bits & 1 << 24 != 0,
         optional_metadata: bits & 1 << 25 != 0,
         cache_metadata: bits & 1 << 36 != 0,
+        query_attributes: bits & 1 << 27 != 0,
     }
 }
 
@@ -133,7 +135,20 @@ impl Player {
         self.replay.to_backend.extend(&self.kept[..verdict.forward]);
         self.kept.drain(..consumed);
         match verdict.then {
-            ClientThen::ReadMore => assert!(self.kept.len() < COMMAND_HEAD_BYTES),
+            ClientThen::ReadMore => {
+                let is_read = matches!(self.kept.get(HEADER_BYTES), Some(0x03 | 0x0c | 0x16));
+                let limit = if is_read {
+                    HEADER_BYTES + LONGEST_BYTES
+                } else {
+                    COMMAND_HEAD_BYTES
+                };
+                assert!(self.kept.len() < limit);
+            }
+            ClientThen::Read => {
+                self.client_then.push(verdict.then);
+                self.tracker.was_read();
+                return self.client(&[]);
+            }
             ClientThen::ChangeUser => {
                 self.client_then.push(verdict.then);
                 self.login = Some(Vec::new());
@@ -374,7 +389,7 @@ fn arbitrary_bytes_never_panic() {
         let mut tracker = Tracker::new(Form {
             deprecate_eof,
             optional_metadata,
-            cache_metadata: false,
+            ..Form::default()
         });
         for (from_client, bytes) in sends {
             let result = if from_client {

@@ -70,7 +70,7 @@ fn a_packet_that_nobody_asked_for_is_refused() {
 #[test]
 fn a_response_to_half_a_command_is_refused() {
     let mut tracker = Tracker::new(EOF);
-    let half = &packet(0, QUERY)[..9];
+    let half = &packet(0, WRITE)[..9];
     assert_eq!(tracker.client_bytes(half), Ok(forwarded(9)));
     let refused = tracker.backend_bytes(&packet(1, OK));
     let command = Command::Query;

@@ -1,0 +1,168 @@
+//! A statement of our own on a connection to a backend, and its rows. For answers of a few packets: everything is kept.
+
+use thiserror::Error;
+
+use crate::net::stream::{Stream, StreamError};
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::command::Command;
+use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::packet::{Malformed, PayloadReader};
+use crate::protocol::response::{Failure, FirstPacket, Form, HEAD_BYTES, Head};
+
+/// One row: each value as the server's text, `None` for NULL.
+pub type Row = Vec<Option<Vec<u8>>>;
+
+/// What stands for NULL where a value's length would be.
+const NULL: u8 = 0xFB;
+
+/// Column definitions are shorter.
+const DEFINITION_BYTES: usize = 64 * 1024;
+
+/// Why there are no rows. After any but [`QueryError::Refused`] the connection is of no more use.
+#[derive(Debug, Error)]
+pub enum QueryError {
+    /// The backend's ERR.
+    #[error("{} {}", .0.code, .0.message)]
+    Refused(ErrPacket),
+    /// The connection failed.
+    #[error("{}", .0.in_words())]
+    Stream(#[from] StreamError),
+    /// No answer as the protocol has them.
+    #[error("the backend's answer cannot be read: {0}")]
+    Answer(&'static str),
+    /// The same, within a packet.
+    #[error("the backend's answer cannot be read: {0}")]
+    Malformed(#[from] Malformed),
+    /// More than the caller takes.
+    #[error("the backend's answer is longer than {most_bytes} bytes")]
+    TooLong {
+        /// What it takes.
+        most_bytes: usize,
+    },
+}
+
+/// Runs one statement on a connection that is between commands. `granted` is what both sides of it speak; the text is in
+/// its character set. Rows of more than `most_bytes` in all are an error.
+///
+/// Not cancel safe: half an answer stays on the connection.
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query.html>
+pub async fn query(
+    backend: &mut Stream,
+    granted: Capabilities,
+    statement: &str,
+    most_bytes: usize,
+) -> Result<Vec<Row>, QueryError> {
+    let form = Form::of(granted);
+    let mut command = vec![Command::Query as u8];
+    if granted.contains(Capabilities::QUERY_ATTRIBUTES) {
+        // no attributes, in one set
+        command.extend_from_slice(&[0, 1]);
+    }
+    command.extend_from_slice(statement.as_bytes());
+    backend.set_next_sequence(0);
+    backend.write_packet(&command).await?;
+
+    let first = read(backend, DEFINITION_BYTES).await?;
+    let columns = match head(&first)
+        .first_of_result(form)
+        .map_err(QueryError::Answer)?
+    {
+        FirstPacket::Ok(_) => return Ok(Vec::new()),
+        FirstPacket::LocalInfile => return Err(QueryError::Answer("it asks for a file")),
+        FirstPacket::Columns { definitions } => definitions,
+    };
+    for _ in 0..columns {
+        read(backend, DEFINITION_BYTES).await?;
+    }
+    if !form.deprecate_eof {
+        let packet = read(backend, DEFINITION_BYTES).await?;
+        head(&packet)
+            .end_of_definitions()
+            .map_err(QueryError::Answer)?;
+    }
+    let mut rows = Vec::new();
+    let mut left = most_bytes;
+    loop {
+        let packet = match read(backend, left).await {
+            Err(QueryError::Stream(StreamError::TooLarge { .. })) => {
+                return Err(QueryError::TooLong { most_bytes });
+            }
+            other => other?,
+        };
+        if let Some(status) = head(&packet)
+            .end_of_rows(form)
+            .map_err(QueryError::Answer)?
+        {
+            return if status.more_results() {
+                Err(QueryError::Answer("it has more than one result"))
+            } else {
+                Ok(rows)
+            };
+        }
+        left = left.saturating_sub(packet.len());
+        rows.push(row(&packet)?);
+    }
+}
+
+/// One packet that is neither ERR nor a report of progress.
+async fn read(backend: &mut Stream, most_bytes: usize) -> Result<Vec<u8>, QueryError> {
+    loop {
+        let packet = backend.read_packet(most_bytes).await?;
+        match head(&packet).failure().map_err(QueryError::Answer)? {
+            None => return Ok(packet),
+            Some(Failure::Progress) => {}
+            Some(Failure::Error { .. }) => {
+                return Err(QueryError::Refused(ErrPacket::decode(&packet)?));
+            }
+        }
+    }
+}
+
+fn head(packet: &[u8]) -> Head<'_> {
+    Head {
+        payload_bytes: packet.len(),
+        payload: &packet[..packet.len().min(HEAD_BYTES)],
+    }
+}
+
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_row.html>
+fn row(packet: &[u8]) -> Result<Row, Malformed> {
+    let mut reader = PayloadReader::new(packet);
+    let mut row = Row::new();
+    while !reader.is_empty() {
+        let mut ahead = reader;
+        row.push(if ahead.u8("value")? == NULL {
+            reader = ahead;
+            None
+        } else {
+            Some(reader.length_encoded_bytes("value")?.to_vec())
+        });
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_cut_short_is_refused() {
+        for packet in [&b"\x04abc"[..], b"\x01a\xfc\x00", b"\xff"] {
+            assert!(row(packet).is_err(), "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_has_texts_and_nulls() {
+        // the form that the manual gives
+        assert_eq!(
+            row(b"\x03app\xfb\x00\x01%"),
+            Ok(vec![
+                Some(b"app".to_vec()),
+                None,
+                Some(Vec::new()),
+                Some(b"%".to_vec())
+            ])
+        );
+    }
+}
