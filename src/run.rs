@@ -3,9 +3,10 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use thiserror::Error;
 use tokio::runtime;
@@ -14,16 +15,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::backend::{Backend, BackendError, Backends, Settings};
+use crate::backend::{Backend, BackendError, Backends};
 use crate::config::Config;
+use crate::logging::Logging;
 use crate::net::ListenAddress;
 use crate::net::listener::{ListenError, Listener};
 use crate::process;
+use crate::reload::{ReadConfig, Reloader};
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Stop};
 use crate::shell::pasted;
-use crate::signals::Signals;
-use crate::tls::{Acceptor, AcceptorError, AutoError, Connector, ServerSettings};
+use crate::signals::{self, Ends};
+use crate::tls::{
+    Acceptor, AcceptorError, AutoError, Channel, ChannelName, Keep, LoadError, Loaded, Reread,
+    ServerSettings,
+};
 
 /// What sessions that are cut get to close their connections.
 const CUT: Duration = Duration::from_secs(2);
@@ -35,8 +41,8 @@ pub enum RunError {
     #[error("start the runtime: {0}")]
     Runtime(#[source] io::Error),
     /// Bad certificates, and `require-valid-certificates`.
-    #[error("load the certificates shown to clients: {0}")]
-    Acceptor(#[from] AcceptorError),
+    #[error("load the certificates of {0}: {1}")]
+    Certificates(ChannelName, #[source] Arc<LoadError>),
     /// Rules that contradict each other.
     #[error("{0}")]
     Rules(#[from] RulesError),
@@ -48,22 +54,29 @@ pub enum RunError {
     Listen(#[from] ListenError),
 }
 
-/// Serves until SIGTERM or SIGINT, then drains.
-pub fn serve(config: Config) -> Result<(), RunError> {
+/// Serves until SIGTERM or SIGINT, then drains. `read` reads the configuration again.
+pub fn serve(config: Config, logging: Logging, read: Arc<ReadConfig>) -> Result<(), RunError> {
     process::forbid_core_dumps();
     process::raise_descriptor_limit(config.limits.connections);
-    runtime::Builder::new_multi_thread()
+    let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(RunError::Runtime)?
-        .block_on(serve_async(config))
+        .map_err(RunError::Runtime)?;
+    let ended = runtime.block_on(serve_async(config, logging, read));
+    // a file system that hangs in the middle of a reload must not hold up the end
+    runtime.shutdown_background();
+    ended
 }
 
-async fn serve_async(config: Config) -> Result<(), RunError> {
-    let mut signals = Signals::listen().map_err(RunError::Runtime)?;
-    let acceptor = acceptor(&config)?;
-    let rules = Rules::new(config.rules)?;
-    let backends = backends(config.backends, config.route)?;
+async fn serve_async(
+    config: Config,
+    logging: Logging,
+    read: Arc<ReadConfig>,
+) -> Result<(), RunError> {
+    let (mut ends, mut hang_ups) = signals::listen().map_err(RunError::Runtime)?;
+    let tls = client_tls(&config)?;
+    let rules = Arc::new(ArcSwap::from_pointee(Rules::new(config.rules.clone())?));
+    let backends = backends(&config)?;
     let listeners = config
         .listen
         .iter()
@@ -73,9 +86,6 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     let (closing, stop) = (CancellationToken::new(), Stop::default());
     let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
     for backend in backends.all() {
-        for warning in backend.tls().map(Connector::warnings).unwrap_or_default() {
-            warn!(channel = %backend.role(), "{warning}");
-        }
         let backend = Arc::clone(backend);
         let closing = closing.clone();
         background.spawn({
@@ -89,13 +99,22 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
     }
-    if let (Some(listener), Some(acceptor)) = (listeners.first(), &acceptor) {
-        for line in shell_lines(listener, acceptor) {
+    if let (Some(listener), Some(generation)) = (listeners.first(), tls.current()) {
+        for line in shell_lines(listener, &generation.tls) {
             info!("try it: {line}");
         }
     }
+    let reloader = Arc::new(Reloader {
+        tls: Arc::clone(&tls),
+        backends: backends.all().to_vec(),
+        rules: Arc::clone(&rules),
+        logging,
+        started: config.clone(),
+        read,
+        expiry: Mutex::default(),
+    });
     let port = Arc::new(DataPort::new(Handles {
-        acceptor,
+        tls,
         rules,
         backends,
         limits: config.limits,
@@ -114,18 +133,32 @@ async fn serve_async(config: Config) -> Result<(), RunError> {
         let closing = closing.clone();
         background.spawn(async move { closing.run_until_cancelled(accepting).await });
     }
+    background.spawn({
+        let (reloader, closing) = (Arc::clone(&reloader), closing.clone());
+        async move { closing.run_until_cancelled(reloader.keep_looking()).await }
+    });
+    background.spawn({
+        let closing = closing.clone();
+        let reloading = async move {
+            loop {
+                hang_ups.next().await;
+                reloader.reload().await;
+            }
+        };
+        async move { closing.run_until_cancelled(reloading).await }
+    });
 
-    signals.asked_to_end().await;
+    ends.asked_to_end().await;
     closing.cancel();
     background.close();
     background.wait().await;
     port.log_left_out();
-    drain(&sessions, &stop, config.drain_max, &mut signals).await;
+    drain(&sessions, &stop, config.drain_max, &mut ends).await;
     Ok(())
 }
 
 /// Lets sessions end: between transactions until `most` or a second signal, then at once.
-async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, signals: &mut Signals) {
+async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ends: &mut Ends) {
     info!(
         sessions = sessions.len(),
         seconds = most.as_secs_f64(),
@@ -136,7 +169,7 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, signals: &mu
     tokio::select! {
         () = sessions.wait() => {}
         () = tokio::time::sleep(most) => {}
-        () = signals.asked_to_end() => {}
+        () = ends.asked_to_end() => {}
     }
     if !sessions.is_empty() {
         warn!(
@@ -151,54 +184,66 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, signals: &mu
     info!("ended");
 }
 
-fn backends(settings: Vec<Settings>, route: crate::backend::Role) -> Result<Backends, RunError> {
-    let all = settings
-        .into_iter()
-        .map(|each| Backend::new(each).map(Arc::new))
+/// The backends, those with bad certificates too: their sessions fail until a reload or reread finds good ones.
+fn backends(config: &Config) -> Result<Backends, RunError> {
+    let all = config
+        .backends
+        .iter()
+        .map(|each| Backend::new(each.clone()).map(Arc::new))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Backends::new(all, route).expect("the configuration's route is one of its backends"))
-}
-
-/// TLS towards clients. As in TiDB, bad material does not stop the server: it serves plaintext as far as the rules let
-/// it, and says so.
-fn acceptor(config: &Config) -> Result<Option<Acceptor>, RunError> {
-    let addresses = listen_addresses(&config.listen);
-    let settings = &config.client_tls;
-    match load(settings, config.state_dir.as_deref(), &addresses) {
-        Ok(Some(acceptor)) => {
-            for warning in acceptor.warnings() {
-                warn!(channel = "mysql_main", "{warning}");
-            }
-            info!(channel = "mysql_main", "secure connection is enabled");
-            Ok(Some(acceptor))
-        }
-        Ok(None) => {
-            warn!(
-                channel = "mysql_main",
-                "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off"
-            );
-            Ok(None)
-        }
-        Err(error) if config.require_valid_certificates => Err(error.into()),
-        Err(error) => {
-            error!(channel = "mysql_main", %error, "secure connection is NOT ENABLED");
-            Ok(None)
-        }
+    for channel in all.iter().filter_map(|backend| backend.channel()) {
+        judge_start(channel, config)?;
     }
+    Ok(Backends::new(all, config.route).expect("the configuration's route is one of its backends"))
 }
 
-/// A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
-fn load(
-    settings: &ServerSettings,
-    state: Option<&Path>,
-    addresses: &[IpAddr],
-) -> Result<Option<Acceptor>, AcceptorError> {
-    match Acceptor::load(settings, state, addresses) {
-        Err(AcceptorError::Auto(error @ AutoError::File(_))) if state.is_some() => {
-            warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
-            Acceptor::load(settings, None, addresses)
+/// TLS towards clients.
+fn client_tls(config: &Config) -> Result<Arc<Channel<Acceptor>>, RunError> {
+    let open = |keep: Keep| {
+        let reread = if config.reread_certificates {
+            Reread::AtConnect
+        } else {
+            Reread::Never
+        };
+        let settings = config.client_tls.clone();
+        let addresses = listen_addresses(&config.listen);
+        let sources = settings.sources.clone();
+        Channel::open(ChannelName::MysqlMain, reread, sources, move |sources| {
+            let settings = ServerSettings {
+                sources,
+                ..settings.clone()
+            };
+            Ok(Acceptor::load_keeping(&settings, &keep, &addresses)?)
+        })
+    };
+    let mut channel = open(Keep::new(config.state_dir.as_deref()));
+    // A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
+    if let (Some(LoadError::Acceptor(AcceptorError::Auto(error @ AutoError::File(_)))), Some(_)) =
+        (channel.fault().as_deref(), &config.state_dir)
+    {
+        warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
+        channel = open(Keep::default());
+    }
+    judge_start(&channel, config)?;
+    if channel.current().is_some() {
+        info!(channel = %channel.name(), "secure connection is enabled");
+    } else if channel.fault().is_none() {
+        warn!(channel = %channel.name(), "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off");
+    }
+    Ok(channel)
+}
+
+/// As in TiDB, bad material does not stop the server: it serves without it as far as that goes, and says so.
+fn judge_start<T: Loaded>(channel: &Channel<T>, config: &Config) -> Result<(), RunError> {
+    match channel.fault() {
+        None => Ok(()),
+        Some(error) if config.require_valid_certificates => {
+            Err(RunError::Certificates(channel.name(), error))
         }
-        other => other,
+        Some(error) => {
+            error!(channel = %channel.name(), %error, "secure connection is NOT ENABLED");
+            Ok(())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `file` is the YAML as written; what is made of it here can be used without another check.
 
+use std::error::Error as _;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,6 +20,7 @@ use crate::tls::{self, Policy, SslMode};
 mod accounts;
 mod address;
 mod backends;
+mod changes;
 mod environment;
 mod file;
 mod import;
@@ -55,8 +57,10 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// TLS towards clients.
     pub client_tls: tls::ServerSettings,
-    /// Refuse to start on bad certificates, in place of serving plaintext as far as the rules allow it.
+    /// Refuse to start on bad certificates, in place of serving without them as far as that goes.
     pub require_valid_certificates: bool,
+    /// Whether the data port looks at its certificates' files whenever a client comes.
+    pub reread_certificates: bool,
     /// Who may pass.
     pub rules: rules::Settings,
     /// One or two, the source first.
@@ -120,6 +124,18 @@ pub enum ConfigError {
     Backend(#[source] AddressError),
 }
 
+impl ConfigError {
+    /// For the log: without the excerpt of the file.
+    pub fn in_one_line(&self) -> String {
+        let text = self.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        match self.source() {
+            Some(cause) => format!("{first}: {cause}"),
+            None => first.to_owned(),
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
@@ -174,6 +190,7 @@ impl Config {
             listen,
             client_tls,
             require_valid_certificates: file.require_valid_certificates.or(false),
+            reread_certificates: file.reread_certificates.or(false),
             rules,
             route: backends::route(&file.route, &backends)?,
             backends,

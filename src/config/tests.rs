@@ -117,6 +117,78 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_wrong_file_in_the_log_is_one_line() {
+    let wrong = |text: &str| read(text).expect_err("refused").in_one_line();
+    assert_eq!(
+        wrong(&format!("{LEAST}default-require: SLL\n"))
+            .lines()
+            .count(),
+        1
+    );
+    let missing = Config::load(Path::new("/nowhere/mytls.yaml"), &Environment::default());
+    assert_eq!(
+        missing.expect_err("missing").in_one_line(),
+        "read /nowhere/mytls.yaml: No such file or directory (os error 2)"
+    );
+}
+
+/// Whoever changes such a key and reloads must be told that it did nothing; what is written as it is by default has not
+/// changed.
+#[test]
+fn every_key_that_a_reload_leaves_alone_is_named_when_it_changes() {
+    let before = right(LEAST);
+    let cases = [
+        ("listen: 127.0.0.1:3307", &[][..]),
+        ("accounts: [{user: app, require: SSL}]", &[]),
+        ("default-require: SSL", &[]),
+        ("log: {level: debug}", &[]),
+        ("listen: 127.0.0.1:3308", &["listen"]),
+        ("security: {tls-version: TLSv1.3}", &["security"]),
+        ("security: {ssl-ca: ca.pem}", &["security"]),
+        (
+            "security: {cert-allowed-cn: [dm]}",
+            &["security.cert-allowed-cn"],
+        ),
+        (
+            "require-secure-transport: true",
+            &["require-secure-transport"],
+        ),
+        (
+            "require-valid-certificates: true",
+            &["require-valid-certificates"],
+        ),
+        ("reread-certificates: true", &["reread-certificates"]),
+        ("enforcement: report", &["enforcement"]),
+        (
+            "import-accounts: {user: mytls, password: secret}",
+            &["import-accounts"],
+        ),
+        ("target-database: {host: 127.0.0.1}", &["target-database"]),
+        ("limits: {connections: 7}", &["limits.connections"]),
+        (
+            "limits: {connections-before-login: 7}",
+            &["limits.connections-before-login"],
+        ),
+        ("limits: {login-time: 7s}", &["limits.login-time"]),
+        ("limits: {connect-time: 7s}", &["limits.connect-time"]),
+        ("tls-status: backend", &["tls-status"]),
+        ("drain: {max: 7s}", &["drain.max"]),
+        ("state-dir: elsewhere", &["state-dir"]),
+        ("log: {format: json}", &["log.format"]),
+    ];
+    for (text, expected) in cases {
+        let after = right(&format!("{LEAST}{text}\n"));
+        assert_eq!(before.keys_for_a_restart(&after), expected, "{text}");
+        assert_eq!(after.keys_for_a_restart(&before), expected, "{text}, back");
+    }
+    let both = format!("{LEAST}target-database: {{host: 127.0.0.1}}\n");
+    let routed = right(&format!("{both}route: target\n"));
+    assert_eq!(right(&both).keys_for_a_restart(&routed), ["route"]);
+    let elsewhere = right("from: {host: 127.0.0.2}");
+    assert_eq!(before.keys_for_a_restart(&elsewhere), ["from"]);
+}
+
+#[test]
 fn defaults_are_what_the_design_says() {
     let expected = Config {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 3307).into())],
@@ -126,6 +198,7 @@ fn defaults_are_what_the_design_says() {
             policy: Policy::default(),
         },
         require_valid_certificates: false,
+        reread_certificates: false,
         rules: rules::Settings {
             accounts: Vec::new(),
             default_requirement: Requirement::None,
@@ -243,7 +316,6 @@ fn the_example_mentions_every_key_and_no_other() {
 fn what_only_adds_and_is_not_built_is_a_warning() {
     let not_built = "mytls cannot do this yet: the key has no effect";
     let cases = [
-        ("reread-certificates: true", "reread-certificates"),
         ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
         ("limits: {idle-time: 1h}", "limits.idle-time"),
@@ -263,7 +335,7 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
         );
     }
     for text in [
-        "reread-certificates: false\ncompression: false\nproxy-protocol: {send: false}",
+        "reread-certificates: true\ncompression: false\nproxy-protocol: {send: false}",
         "limits: {idle-time: 0s, life-time: 0s, connections-per-client: 0}",
         "drain: {min: 0s}",
         "enforcement: enforce",

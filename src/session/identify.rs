@@ -69,8 +69,13 @@ impl DataPort {
             .routed()
             .greeting()
             .ok_or(Failure::BackendNotSeen(record.route))?;
-        let offered = self.greet(client, &greeting, record.id).await?;
-        let hello = self.hear(client, record).await?;
+        // one generation from the greeting to the judgement
+        let tls = self.handles.tls.fresh().await;
+        let acceptor = tls.as_deref().map(|generation| &generation.tls);
+        let offered = self
+            .greet(client, &greeting, record.id, acceptor.is_some())
+            .await?;
+        let hello = self.hear(client, acceptor, record).await?;
         if !hello.head.capabilities.contains(Capabilities::REQUIRED) {
             return Err(Failure::OldClient);
         }
@@ -111,9 +116,10 @@ impl DataPort {
         client: &mut Stream,
         greeting: &BackendGreeting,
         id: u32,
+        offers_tls: bool,
     ) -> Result<Capabilities, Failure> {
         let offered = self.handles.backends.offered();
-        let tls = if self.handles.acceptor.is_some() {
+        let tls = if offers_tls {
             Capabilities::SSL
         } else {
             Capabilities::default()
@@ -147,7 +153,12 @@ impl DataPort {
     }
 
     /// Reads what the client answers to the greeting: a login in plaintext, or an `SSLRequest`, TLS, and the login in it.
-    async fn hear(&self, client: &mut Stream, record: &mut Record) -> Result<Hello, Failure> {
+    async fn hear(
+        &self,
+        client: &mut Stream,
+        acceptor: Option<&Acceptor>,
+        record: &mut Record,
+    ) -> Result<Hello, Failure> {
         let first = match client.read_packet(LOGIN_BYTES).await {
             Ok(packet) => Zeroizing::new(packet),
             Err(StreamError::Closed(_) | StreamError::Io(..)) => return Err(Failure::Left),
@@ -166,7 +177,7 @@ impl DataPort {
                 "an SSLRequest is longer than 32 bytes",
             ));
         }
-        let acceptor = self.handles.acceptor.as_ref().ok_or(Failure::ClientBreaks(
+        let acceptor = acceptor.ok_or(Failure::ClientBreaks(
             "the client asks for TLS, which it was not offered",
         ))?;
         client

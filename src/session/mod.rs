@@ -20,6 +20,7 @@ mod tls_status;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -49,7 +50,7 @@ use crate::protocol::response::Form;
 use crate::protocol::tracker::Tracker;
 use crate::protocol::user_name::UserName;
 use crate::rules::{ClientAddress, Identity, Permit, Rules};
-use crate::tls::{Acceptor, Negotiated};
+use crate::tls::{Acceptor, Channel, Negotiated};
 
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
 /// see that error; of one that is pushed to an idle client they see only a lost connection.
@@ -83,10 +84,10 @@ pub struct Stop {
 /// What the data port works with; made by `run`.
 #[derive(Debug)]
 pub struct Handles {
-    /// TLS towards clients. Without it there is only plaintext.
-    pub acceptor: Option<Acceptor>,
-    /// Who may pass.
-    pub rules: Rules,
+    /// TLS towards clients. Without one in force there is only plaintext.
+    pub tls: Arc<Channel<Acceptor>>,
+    /// Who may pass. Replaced whole while sessions go on; each login and change of user is judged by those of then.
+    pub rules: Arc<ArcSwap<Rules>>,
     /// Where to.
     pub backends: Backends,
     /// How many, how long.
@@ -328,6 +329,7 @@ impl DataPort {
         let permit = self
             .handles
             .rules
+            .load()
             .authorize(identity, user, imported.as_deref())
             .map_err(|denial| login.denied(denial))?;
         for denial in permit.reported() {

@@ -185,15 +185,16 @@ impl Failure {
 fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
     match error {
         ConnectError::Lacking(_) => bad_handshake(),
-        ConnectError::NoTls | ConnectError::Tls(_) | ConnectError::Certificate(_) => {
-            ErrPacket::new(
-                2026,
-                "HY000",
-                format!(
-                    "SSL connection error: no trusted TLS connection to the MySQL server of route '{route}'"
-                ),
-            )
-        }
+        ConnectError::NoTls
+        | ConnectError::NoCertificates(_)
+        | ConnectError::Tls(_)
+        | ConnectError::Certificate(_) => ErrPacket::new(
+            2026,
+            "HY000",
+            format!(
+                "SSL connection error: no trusted TLS connection to the MySQL server of route '{route}'"
+            ),
+        ),
         ConnectError::Dial { .. }
         | ConnectError::TooSlow { .. }
         | ConnectError::Refused(_)

@@ -15,7 +15,10 @@ lab_test() {
   eval "$(test_environment)"
   have pki_tools || true
   rust_tests
+  check "certificates that change under load, for 30 s and 200 reloads" \
+    env MYTLS_TEST_SWAP_SECONDS=30 MYTLS_TEST_RELOADS=200 cargo test --locked --test it -- under_load ten_times
   real_clients
+  differential_checks
   maker_checks
   end_suite
 }

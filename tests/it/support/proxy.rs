@@ -295,6 +295,11 @@ impl Proxy {
         self.log.lock().lines.join("\n")
     }
 
+    /// The folder of configuration and certificates.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Where the Unix socket of [`Config::unix_socket`] is.
     pub(crate) fn unix_socket(&self) -> PathBuf {
         self.folder.path().join("mytls.sock")
@@ -302,8 +307,31 @@ impl Proxy {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
-        kill(Pid::from_raw(id), Signal::SIGTERM).expect("signal mytls");
+        kill(Pid::from_raw(id), signal).expect("signal mytls");
+    }
+
+    /// Sends SIGHUP and waits for what comes of it: what was logged meanwhile.
+    #[track_caller]
+    pub(crate) fn reload(&self) -> String {
+        let before = self.log.lock().lines.len();
+        self.hang_up();
+        wait_for("the end of a reload", || {
+            let log = self.log.lock();
+            let new = &log.lines[before..];
+            let is_end =
+                |line: &String| line.ends_with("reloaded") || line.contains("not reloaded whole");
+            new.iter().any(is_end).then(|| new.join("\n"))
+        })
     }
 
     /// Whether the process still runs.
