@@ -30,6 +30,7 @@ fn forwarded<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
             match verdict.then {
                 ClientThen::ReadMore => break,
                 ClientThen::Refuse { .. } => {}
+                ClientThen::Read => tracker.was_read(),
                 ClientThen::ChangeUser | ClientThen::Full | ClientThen::Quit => return forwarded,
             }
         }
