@@ -81,8 +81,9 @@ impl Oracle {
         let valid = bytes.utf8_chunks().next();
         let cut = valid.map_or("", |chunk| chunk.valid()).to_owned();
         let read = match (collation, self.server) {
-            (_, ServerKind::TiDb) | (255, ServerKind::MySql) => vec![utf8, cut],
-            (33 | 45 | 46 | 83 | 192..=215 | 223..=247, _) => vec![utf8, cut],
+            (_, ServerKind::TiDb)
+            | (255, ServerKind::MySql)
+            | (33 | 45 | 46 | 83 | 192..=215 | 223..=247, _) => vec![utf8, cut],
             (5 | 8 | 15 | 31 | 47..=49 | 94, _) => vec![latin1],
             _ => vec![utf8, latin1, cut],
         };

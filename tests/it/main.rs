@@ -2,9 +2,9 @@
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
 //! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
-//! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, and `import_servers`.
-//! `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one, `MYTLS_TEST_SWAP_SECONDS` and
-//! `MYTLS_TEST_RELOADS` those of certificates that change under load.
+//! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, `import_servers`
+//! and `tls_status_servers`. `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one,
+//! `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
 
 mod access;
 mod auth_relay;
@@ -39,5 +39,6 @@ mod revoked;
 mod scripted;
 mod support;
 mod tls_status;
+mod tls_status_servers;
 mod user_name;
 mod vanish;

@@ -216,7 +216,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
         (
             "dm, not yet valid",
             bad(&one, &|params| {
-                params.not_before = date_time_ymd(2901, 1, 1)
+                params.not_before = date_time_ymd(2901, 1, 1);
             }),
         ),
         (
@@ -422,8 +422,9 @@ fn privilege(needs: &[Need]) -> String {
     };
     let conditions: String = conditions
         .into_iter()
-        .map(|(name, value)| format!(r#","{name}":"{}""#, value.replace('\\', r"\\")))
-        .collect();
+        .fold(String::new(), |text, (name, value)| {
+            format!(r#"{text},"{name}":"{}""#, value.replace('\\', r"\\"))
+        });
     format!(r#"{{"ssl_type":{ssl_type}{conditions}}}"#)
 }
 
