@@ -46,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod authorize;
 pub mod backend;
 pub mod check;

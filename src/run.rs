@@ -1,5 +1,7 @@
 //! Configuration → handles → ports → wait → drain. The only place that wires things.
 
+mod admin;
+
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use self::admin::Admin;
+use crate::admin::UsersError;
 use crate::backend::{Backend, BackendError, Backends};
 use crate::config::Config;
 use crate::logging::Logging;
@@ -23,7 +27,7 @@ use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::{Rules, RulesError};
-use crate::session::{DataPort, Handles, PasswordKey, Stop};
+use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
 use crate::signals::{self, Ends};
 use crate::tls::{
     Acceptor, AcceptorError, AutoError, Certificates, Channel, ChannelName, Keep, LoadError,
@@ -48,6 +52,9 @@ pub enum RunError {
     /// A backend's section.
     #[error("{0}")]
     Backend(#[from] BackendError),
+    /// Whoever may log in to the admin port.
+    #[error("{0}")]
+    AdminUsers(#[from] UsersError),
     /// A port is taken, or not ours to take.
     #[error("{0}")]
     Listen(#[from] ListenError),
@@ -73,9 +80,13 @@ async fn serve_async(
     read: Arc<ReadConfig>,
 ) -> Result<(), RunError> {
     let (mut ends, mut hang_ups) = signals::listen().map_err(RunError::Runtime)?;
-    let tls = client_tls(&config)?;
+    let PortsTls {
+        main: tls,
+        admin: admin_tls,
+    } = ports_tls(&config)?;
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(config.rules.clone())?));
-    let backends = backends(&config)?;
+    let backends = Arc::new(backends(&config)?);
+    let live = Sessions::default();
     let listeners = config
         .listen
         .iter()
@@ -105,6 +116,7 @@ async fn serve_async(
     }
     let reloader = Arc::new(Reloader {
         tls: Arc::clone(&tls),
+        admin: admin_tls.clone(),
         backends: backends.all().to_vec(),
         rules: Arc::clone(&rules),
         logging,
@@ -112,14 +124,27 @@ async fn serve_async(
         read,
         expiry: Mutex::default(),
     });
+    let random = aws_lc_rs::default_provider().secure_random;
+    let password_key = PasswordKey::new(config.state_dir.clone());
+    let shared = admin::Shared {
+        tls: Arc::clone(&tls),
+        backends: Arc::clone(&backends),
+        rules: Arc::clone(&rules),
+        sessions: live.clone(),
+        password_key: password_key.clone(),
+        random,
+        reloader: Arc::clone(&reloader),
+    };
+    let admin = Admin::start(&config, admin_tls, shared)?;
     let port = Arc::new(DataPort::new(Handles {
         tls,
         rules,
         backends,
         limits: config.limits,
         tls_status: config.tls_status,
-        random: aws_lc_rs::default_provider().secure_random,
-        password_key: PasswordKey::new(config.state_dir),
+        random,
+        password_key,
+        sessions: live,
         stop: stop.clone(),
     }));
     for listener in listeners {
@@ -142,11 +167,16 @@ async fn serve_async(
         async move { closing.run_until_cancelled(reloading).await }
     });
 
-    ends.asked_to_end().await;
+    tokio::select! {
+        () = ends.asked_to_end() => {}
+        () = admin.asked_to_end() => {}
+    }
     closing.cancel();
     background.close();
     background.wait().await;
     drain(&sessions, &stop, config.drain_max, &mut ends).await;
+    admin.end().await;
+    info!("ended");
     Ok(())
 }
 
@@ -174,7 +204,6 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ends: &mut E
             warn!(sessions = sessions.len(), "sessions did not close in time");
         }
     }
-    info!("ended");
 }
 
 /// The backends, those with bad certificates too: their sessions fail until a reload or reread finds good ones.
@@ -190,18 +219,50 @@ fn backends(config: &Config) -> Result<Backends, RunError> {
     Ok(Backends::new(all, config.route).expect("the configuration's route is one of its backends"))
 }
 
-/// TLS towards clients.
-fn client_tls(config: &Config) -> Result<Arc<Channel<Acceptor>>, RunError> {
-    let open = |keep: Keep| {
-        let reread = if config.reread_certificates {
-            Reread::AtConnect
-        } else {
-            Reread::Never
-        };
-        let settings = config.client_tls.clone();
-        let addresses = listen_addresses(&config.listen);
+/// TLS towards the clients of both ports.
+struct PortsTls {
+    main: Arc<Channel<Acceptor>>,
+    admin: Option<Arc<Channel<Acceptor>>>,
+}
+
+fn ports_tls(config: &Config) -> Result<PortsTls, RunError> {
+    let mut ports = open_ports(config, Keep::new(config.state_dir.as_deref()));
+    // A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
+    let fault = ports.all().find_map(|channel| channel.fault());
+    if config.state_dir.is_some()
+        && let Some(fault) = &fault
+        && let LoadError::Acceptor(AcceptorError::Auto(error @ AutoError::File(_))) = &**fault
+    {
+        warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
+        ports = open_ports(config, Keep::default());
+    }
+    for channel in ports.all() {
+        judge_start(channel, config)?;
+        if channel.current().is_some() {
+            info!(channel = %channel.name(), "secure connection is enabled");
+        } else if channel.fault().is_none() {
+            warn!(channel = %channel.name(), "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off");
+        }
+    }
+    Ok(ports)
+}
+
+impl PortsTls {
+    fn all(&self) -> impl Iterator<Item = &Arc<Channel<Acceptor>>> {
+        std::iter::once(&self.main).chain(&self.admin)
+    }
+}
+
+/// Where both make their own certificates, it is one and the same: it names the addresses of both.
+fn open_ports(config: &Config, keep: Keep) -> PortsTls {
+    let keep = Arc::new(keep);
+    let admin_listen = config.admin.iter().flat_map(|admin| &admin.listen);
+    let addresses: Vec<IpAddr> =
+        listen_addresses(config.listen.iter().chain(admin_listen)).collect();
+    let open = |name, reread, settings: &ServerSettings| {
+        let (settings, keep, addresses) = (settings.clone(), Arc::clone(&keep), addresses.clone());
         let sources = settings.sources.clone();
-        Channel::open(ChannelName::MysqlMain, reread, sources, move |sources| {
+        Channel::open(name, reread, sources, move |sources| {
             let settings = ServerSettings {
                 sources,
                 ..settings.clone()
@@ -209,21 +270,16 @@ fn client_tls(config: &Config) -> Result<Arc<Channel<Acceptor>>, RunError> {
             Ok(Acceptor::load_keeping(&settings, &keep, &addresses)?)
         })
     };
-    let mut channel = open(Keep::new(config.state_dir.as_deref()));
-    // A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
-    if let (Some(LoadError::Acceptor(AcceptorError::Auto(error @ AutoError::File(_)))), Some(_)) =
-        (channel.fault().as_deref(), &config.state_dir)
-    {
-        warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
-        channel = open(Keep::default());
+    let reread = if config.reread_certificates {
+        Reread::AtConnect
+    } else {
+        Reread::Never
+    };
+    let admin = config.admin.as_ref();
+    PortsTls {
+        main: open(ChannelName::MysqlMain, reread, &config.client_tls),
+        admin: admin.map(|admin| open(ChannelName::MysqlAdmin, Reread::AtConnect, &admin.tls)),
     }
-    judge_start(&channel, config)?;
-    if channel.current().is_some() {
-        info!(channel = %channel.name(), "secure connection is enabled");
-    } else if channel.fault().is_none() {
-        warn!(channel = %channel.name(), "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off");
-    }
-    Ok(channel)
 }
 
 /// As in TiDB, bad material does not stop the server: it serves without it as far as that goes, and says so.
@@ -240,14 +296,13 @@ fn judge_start<T: Certificates>(channel: &Channel<T>, config: &Config) -> Result
     }
 }
 
-fn listen_addresses(listen: &[ListenAddress]) -> Vec<IpAddr> {
-    listen
-        .iter()
-        .filter_map(|address| match address {
-            ListenAddress::Tcp(tcp) => Some(tcp.ip()).filter(|ip| !ip.is_unspecified()),
-            ListenAddress::Unix(_) => None,
-        })
-        .collect()
+fn listen_addresses<'a>(
+    listen: impl Iterator<Item = &'a ListenAddress>,
+) -> impl Iterator<Item = IpAddr> {
+    listen.filter_map(|address| match address {
+        ListenAddress::Tcp(tcp) => Some(tcp.ip()).filter(|ip| !ip.is_unspecified()),
+        ListenAddress::Unix(_) => None,
+    })
 }
 
 /// Command lines that work when they are pasted: for MySQL's shell, and for MariaDB's, which is `mysql` in Debian.

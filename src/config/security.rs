@@ -15,8 +15,12 @@ use crate::tls::{
     BackendNames, ClientSettings, PemSource, ServerSettings, Sources, SslMode, TlsVersion,
 };
 
-/// `security` towards clients.
-pub(super) fn server(key: &Key<Security>, folder: &Path) -> Result<ServerSettings, Fault> {
+/// `security` towards clients; `name` is the key's path, for errors.
+pub(super) fn server(
+    key: &Key<Security>,
+    name: &str,
+    folder: &Path,
+) -> Result<ServerSettings, Fault> {
     let security = key.or_empty();
     refuse_unbuilt(&security)?;
     if let Some(mode) = security.ssl_mode.written() {
@@ -27,7 +31,7 @@ pub(super) fn server(key: &Key<Security>, folder: &Path) -> Result<ServerSetting
             ),
         ));
     }
-    let sources = sources(&security, "security", folder)?;
+    let sources = sources(&security, name, folder)?;
     let no_certificate = sources.cert.is_none();
     if let Some(auto) = security.auto_tls.written()
         && auto.value

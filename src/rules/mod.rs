@@ -33,6 +33,7 @@ pub use imported::{Confirmed, ImportPolicy, ImportedAccount, ImportedAccounts};
 pub use judgement::Judgement;
 pub use name::{Attribute, Name};
 pub use quoted::Unclosed;
+pub(crate) use quoted::{Quoted, read as read_quoted};
 pub use requirement::{Condition, Lacking, Requirement};
 
 use accounts::{Account, Accounts, counting};

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use rustls::pki_types::{CertificateDer, UnixTime};
+use x509_parser::time::ASN1Time;
 
 use super::{
     certificate::{Validity, parse},
@@ -20,6 +21,12 @@ pub struct Expiry {
     pub what: &'static str,
     /// Its subject, as rules have it.
     pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// Its first moment, in seconds since 1970.
+    pub not_before: u64,
     /// Its last moment, in seconds since 1970.
     pub not_after: u64,
 }
@@ -32,14 +39,35 @@ impl Expiry {
     ) -> Vec<Self> {
         let of = |der: &CertificateDer<'_>| {
             let certificate = parse(der).ok()?;
+            let validity = Validity::of(&certificate);
             Some(Self {
                 what,
                 subject: name(certificate.subject()).to_string(),
-                not_after: Validity::of(&certificate).not_after.as_secs(),
+                issuer: name(certificate.issuer()).to_string(),
+                serial: certificate.raw_serial_as_string().replace(':', ""),
+                not_before: validity.not_before.as_secs(),
+                not_after: validity.not_after.as_secs(),
             })
         };
         certificates.into_iter().filter_map(of).collect()
     }
+}
+
+/// A moment, in seconds since 1970, as OpenSSL prints it and MySQL shows it: `May  3 23:59:59 2025 GMT`.
+pub fn openssl_date(seconds: u64) -> String {
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
+    let Some(time) = time.map(|time| time.to_datetime()) else {
+        return String::new();
+    };
+    let (hour, minute, second) = time.time().as_hms();
+    format!(
+        "{:.3} {:2} {hour:02}:{minute:02}:{second:02} {} GMT",
+        time.month().to_string(),
+        time.day(),
+        time.year(),
+    )
 }
 
 /// How near the end is.
@@ -145,11 +173,27 @@ mod tests {
     /// One that lasts this long from the start on.
     fn lasting(what: &'static str, days: u64) -> (ChannelName, Expiry) {
         let expiry = Expiry {
+            issuer: String::new(),
+            serial: String::new(),
+            not_before: START,
             what,
             subject: "/CN=db".to_owned(),
             not_after: START + days * DAY.as_secs(),
         };
         (ChannelName::MysqlMain, expiry)
+    }
+
+    // The first is that of TiDB's manual, but for `GMT`; the others are what `date -u -d @SECONDS` prints, in OpenSSL's form.
+    #[test]
+    fn dates_are_as_openssl_prints_them() {
+        for (seconds, date) in [
+            (1_746_316_799, "May  3 23:59:59 2025 GMT"),
+            (0, "Jan  1 00:00:00 1970 GMT"),
+            (2_110_531_206, "Nov 17 10:40:06 2036 GMT"),
+        ] {
+            assert_eq!(openssl_date(seconds), date);
+        }
+        assert_eq!(openssl_date(u64::MAX), "");
     }
 
     #[test]

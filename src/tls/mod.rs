@@ -54,7 +54,7 @@ pub use self::{
     connector::{Connector, ConnectorError, server_name},
     dates::CertificateDates,
     description::describe,
-    expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage},
+    expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage, openssl_date},
     failure::handshake_reason,
     flaw::Flaw,
     negotiated::{CIPHERS, Negotiated},
