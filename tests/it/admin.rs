@@ -1,5 +1,8 @@
 //! Who gets into the admin port, and who does not.
 
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, OptsBuilder};
+
 use crate::support::admin::{
     STORED_PASSWORD, ask, backend, config, log_in, rows, start, try_to_log_in,
 };
@@ -331,4 +334,26 @@ fn a_password_file_that_says_no_password_stops_the_start() {
         assert!(run.stderr.contains("ops.secret"), "{}", run.stderr);
         assert!(run.stderr.contains(reason), "{}", run.stderr);
     }
+}
+
+// A client that we did not write, as it connects by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn mysql_async_logs_in_and_reads_results() {
+    let backend = backend();
+    let proxy = start(&backend);
+    let options = OptsBuilder::default()
+        .ip_or_hostname("127.0.0.1")
+        .tcp_port(proxy.admin_address().port())
+        .user(Some("ops"));
+    let wrong = Conn::new(options.clone().pass(Some("wrong"))).await;
+    assert!(matches!(wrong, Err(Error::Server(error)) if error.code == 1045));
+    let mut conn = Conn::new(options.pass(Some(PASSWORD))).await.expect("in");
+    let uptime: Option<(String, u64)> = conn
+        .query_first("SHOW GLOBAL STATUS LIKE 'Uptime'")
+        .await
+        .expect("a status");
+    assert!(uptime.is_some_and(|(name, _)| name == "Uptime"));
+    conn.query_drop("ALTER INSTANCE RELOAD TLS").await.expect("reloaded");
+    conn.ping().await.expect("alive");
+    conn.disconnect().await.expect("a clean end");
 }
