@@ -14,10 +14,9 @@ use crate::backend::Endpoint;
 use crate::config::Config;
 use crate::protocol::user_name::UserName;
 use crate::rules::{
-    Certificate, ClientAddress, Condition, Identity, Name, Requirement, Rules, RulesError,
-    Transport,
+    Certificate, ClientAddress, Identity, Requirement, Rules, RulesError, Transport,
 };
-use crate::tls::{self, Acceptor, MaterialError, ServerSettings, TlsVersion};
+use crate::tls::{self, Acceptor, MaterialError, Policy, ServerSettings, TlsVersion};
 
 const NO_AUTHORITY: &str =
     "security has no ssl-ca: no certificate can be verified, and clients are not asked for one";
@@ -75,7 +74,7 @@ pub fn authorize(
 ) -> Result<bool, AuthorizeError> {
     let rules = Rules::new(config.rules.clone())?;
     let chain = client.security.chain()?;
-    line(out, "client", client)?;
+    line(out, "client", client.in_words(&config.client_tls.policy))?;
     if let Some(leaf) = chain.first() {
         line(out, "certificate", tls::describe(leaf))?;
     }
@@ -147,9 +146,17 @@ fn transport(
     else {
         return Ok(Transport::Plaintext);
     };
-    let lowest = settings.lowest_version;
+    let lowest = settings.policy.lowest_version;
     if *version < lowest {
         return Err(format!("security.tls-version is {lowest}"));
+    }
+    let allowed = settings.policy.ciphers(*version);
+    let cipher = cipher.unwrap_or_else(|| usual_cipher(*version, &settings.policy));
+    if !allowed.contains(&cipher) {
+        return Err(format!(
+            "security allows no cipher of {version} but {}",
+            allowed.join(", ")
+        ));
     }
     let acceptor = Acceptor::load_to_judge(settings)
         .map_err(|error| format!("mytls does no TLS with clients: {error}"))?
@@ -161,33 +168,31 @@ fn transport(
         .map_err(|refusal| refusal.to_string())?
         .map(Arc::new);
     Ok(Transport::Tls {
-        cipher: cipher.unwrap_or_else(|| usual_cipher(*version)),
+        cipher,
         certificate,
     })
 }
 
-/// What most sessions have.
-fn usual_cipher(version: TlsVersion) -> &'static str {
-    match version {
+/// What most sessions have, of what is allowed.
+fn usual_cipher(version: TlsVersion, policy: &Policy) -> &'static str {
+    let usual = match version {
         TlsVersion::Tls12 => "ECDHE-ECDSA-AES256-GCM-SHA384",
         TlsVersion::Tls13 => "TLS_AES_256_GCM_SHA384",
+    };
+    let allowed = policy.ciphers(version);
+    match allowed.first() {
+        Some(first) if !allowed.contains(&usual) => first,
+        _ => usual,
     }
 }
 
 /// A certificate's names, ready to paste behind `REQUIRE` or `require:`.
 fn for_a_rule(certificate: &Certificate) -> String {
-    let written = |name: &Name| Some(name.to_string()).filter(|text| name.is_written(text));
-    let conditions: Vec<_> = [
-        written(&certificate.subject).map(Condition::Subject),
-        written(&certificate.issuer).map(Condition::Issuer),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if conditions.is_empty() {
-        "X509 (no rule can name its subject or issuer: other names print so too)".to_owned()
-    } else {
-        Requirement::Specified(conditions).to_string()
+    match Requirement::naming(certificate) {
+        Requirement::X509 => {
+            "X509 (no rule can name its subject or issuer: other names print so too)".to_owned()
+        }
+        requirement => requirement.to_string(),
     }
 }
 
@@ -220,37 +225,39 @@ impl Security {
     }
 }
 
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} ", self.user.as_str())?;
-        match self.address {
-            ClientAddress::Ip(ip) => write!(f, "from {ip}")?,
-            ClientAddress::UnixSocket => f.write_str("on a Unix socket")?,
-        }
-        match &self.security {
-            Security::Plaintext => f.write_str(", without TLS"),
+impl Client {
+    /// The client, with the cipher that is assumed where none is given.
+    pub fn in_words(&self, policy: &Policy) -> String {
+        let place = match self.address {
+            ClientAddress::Ip(ip) => format!("from {ip}"),
+            ClientAddress::UnixSocket => "on a Unix socket".to_owned(),
+        };
+        let security = match &self.security {
+            Security::Plaintext => "without TLS".to_owned(),
             Security::Tls {
                 version,
                 cipher,
                 certificate,
             } => {
-                match cipher {
-                    Some(cipher) => write!(f, ", {version} ({cipher})")?,
-                    None => write!(f, ", {version} ({}, assumed)", usual_cipher(*version))?,
-                }
-                f.write_str(match certificate {
-                    Some(_) => " with a certificate",
-                    None => " without a certificate",
-                })
+                let cipher = match cipher {
+                    Some(cipher) => (*cipher).to_owned(),
+                    None => format!("{}, assumed", usual_cipher(*version, policy)),
+                };
+                let shown = match certificate {
+                    Some(_) => "with a certificate",
+                    None => "without a certificate",
+                };
+                format!("{version} ({cipher}) {shown}")
             }
-        }
+        };
+        format!("{:?} {place}, {security}", self.user.as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::AlternativeNames;
+    use crate::rules::{AlternativeNames, Name};
 
     #[test]
     fn only_names_that_a_rule_can_name_are_printed_for_one() {

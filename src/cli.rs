@@ -9,11 +9,13 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::authorize::{self, Client};
+use crate::certs::{CommonName, Order};
+use crate::check::Network;
 use crate::config::{self, Config, ConfigError, Environment};
 use crate::net::ListenAddress;
 use crate::protocol::user_name::UserName;
 use crate::rules::ClientAddress;
-use crate::tls::{CIPHERS, TlsVersion};
+use crate::tls::{CIPHERS, HostName, NewKey, TlsVersion};
 
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
 pub const EXIT_USAGE: u8 = 64;
@@ -21,7 +23,7 @@ pub const EXIT_USAGE: u8 = 64;
 /// A TLS proxy in front of a MySQL-protocol server.
 ///
 /// Clients connect to mytls with TLS and, where a rule demands it, with a certificate; only who may pass reaches the
-/// server. mytls keeps no password.
+/// server. mytls keeps no user's password.
 #[derive(Debug, Parser)]
 #[command(name = "mytls", version)]
 pub struct Cli {
@@ -37,8 +39,8 @@ pub enum Command {
     Serve(Serve),
     /// Say whether a configuration file is right, without serving anybody.
     ///
-    /// Reads the file, loads its certificates, and connects to its servers. Exits with 0 if all of that works, with 1 if
-    /// not, and with 64 if the file itself is wrong.
+    /// Reads the file, loads its certificates, connects to each address of its servers, and prints whose certificates they
+    /// are and until when. Exits with 0 if all of that works, with 1 if not, and with 64 if the file itself is wrong.
     Check(Check),
     /// Say whether a client may pass, and which account and rule of a configuration file say so.
     ///
@@ -46,6 +48,9 @@ pub enum Command {
     /// check` says whether it could run). Exits with 0 if the client may pass, with 1 if not, and with 64 if the question
     /// or the file is wrong.
     Authorize(Authorize),
+    /// Make certificates, or show what is in some.
+    #[command(subcommand)]
+    Certs(Certs),
 }
 
 /// `mytls serve`.
@@ -87,6 +92,95 @@ pub struct Check {
     /// The configuration file (YAML).
     #[arg(value_name = "CONFIG")]
     pub config: PathBuf,
+
+    /// Connect to nobody: for where the servers cannot be reached.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+impl Check {
+    /// Whether anybody is dialled.
+    pub fn network(&self) -> Network {
+        if self.offline {
+            Network::Unused
+        } else {
+            Network::Used
+        }
+    }
+}
+
+/// `mytls certs`.
+#[derive(Debug, Subcommand)]
+pub enum Certs {
+    /// Make a CA, a certificate for a server and one for each client, with their keys.
+    New(New),
+    /// Show what certificate files contain, or what a server shows.
+    ///
+    /// A file may hold certificates, private keys (of which it is said whether they fit a certificate that is shown too) and
+    /// revocation lists, as PEM. Subject, issuer and alternative names are printed as `REQUIRE` takes them. Exits with 0;
+    /// with 1 if a file or a server cannot be read, or the first certificate in it is not valid now.
+    Show(Show),
+}
+
+/// `mytls certs new`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mytls certs new certs --san db.example --cn app --cn report
+  mytls certs new certs --cn another      # later, signed by the CA in certs
+
+The files have the names of MySQL's manual: ca.pem, ca-key.pem, server-cert.pem, server-key.pem, client-cert.pem and \
+client-key.pem; of several clients, and of those that come later, client-NAME-cert.pem and client-NAME-key.pem.")]
+pub struct New {
+    /// The folder, made if it is not there. A CA in it (ca.pem, ca-key.pem) is used; nothing in it is overwritten.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+
+    /// A client's common name. May be repeated: each gets a certificate. [default: client]
+    #[arg(long = "cn", value_name = "NAME")]
+    pub clients: Vec<CommonName>,
+
+    /// A host name or IP address of the server, beside `localhost`, `127.0.0.1` and `::1`. May be repeated. [default: this
+    /// machine's name]
+    #[arg(long = "san", value_name = "HOST")]
+    pub hosts: Vec<HostName>,
+
+    /// How many days the certificates are valid, from now. A new CA is valid for ten years, or for as long.
+    #[arg(long, value_name = "N", default_value = "730", value_parser = clap::value_parser!(u16).range(1..))]
+    pub days: u16,
+
+    /// Make RSA keys of 2048 bits in place of ECDSA P-256: for what is too old for those.
+    #[arg(long)]
+    pub rsa: bool,
+}
+
+impl New {
+    /// What is to be made.
+    pub fn order(self) -> Order {
+        let key = if self.rsa { NewKey::Rsa } else { NewKey::P256 };
+        Order {
+            directory: self.directory,
+            clients: self.clients,
+            hosts: self.hosts,
+            days: self.days,
+            key,
+        }
+    }
+}
+
+/// `mytls certs show`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mytls certs show server-cert.pem server-key.pem
+  mytls certs show db.example:3306
+
+A server is greeted, asked for TLS, and left; nobody logs in. It counts that as an unfinished handshake of this machine \
+(max_connect_errors), so do not do it every minute.")]
+pub struct Show {
+    /// A PEM file, or HOST:PORT of a MySQL server.
+    #[arg(value_name = "FILE|HOST:PORT", required = true)]
+    pub targets: Vec<String>,
 }
 
 /// `mytls authorize`.
@@ -223,6 +317,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::tls::Policy;
 
     fn parse(line: &str) -> Result<Cli, u8> {
         Cli::try_parse_from(line.split(' ')).map_err(|error| exit_status(error.kind()))
@@ -231,14 +326,14 @@ mod tests {
     fn serve(line: &str) -> Option<Serve> {
         match parse(line).ok()?.command {
             Command::Serve(serve) => Some(serve),
-            Command::Check(_) | Command::Authorize(_) => None,
+            Command::Check(_) | Command::Authorize(_) | Command::Certs(_) => None,
         }
     }
 
     fn client(line: &str) -> Option<Result<Client, OtherVersion>> {
         match parse(line).ok()?.command {
             Command::Authorize(authorize) => Some(authorize.client()),
-            Command::Check(_) | Command::Serve(_) => None,
+            Command::Check(_) | Command::Serve(_) | Command::Certs(_) => None,
         }
     }
 
@@ -255,6 +350,14 @@ mod tests {
             "mytls serve --backend db --listn 127.0.0.1:3307",
             "mytls check",
             "mytls check a.yaml --backend db",
+            "mytls certs",
+            "mytls certs new",
+            "mytls certs new a b",
+            "mytls certs new a --days 0",
+            "mytls certs new a --days 70000",
+            "mytls certs new a --cn",
+            "mytls certs new a --san db/a",
+            "mytls certs show",
             "mytls authorize a.yaml --user app",
             "mytls authorize a.yaml --from ::1",
             "mytls authorize a.yaml --user 'app' --from ::1",
@@ -332,7 +435,9 @@ mod tests {
             ),
         ] {
             let client = client(&format!("mytls authorize a.yaml --user u {options}"));
-            let client = client.and_then(Result::ok).map(|client| client.to_string());
+            let client = client
+                .and_then(Result::ok)
+                .map(|client| client.in_words(&Policy::default()));
             assert_eq!(client.as_deref(), Some(expected));
         }
     }

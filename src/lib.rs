@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
-//! one file each: `identify`, `authenticate` with `password`, `relay`, `change_user`), to [`net::stream`] (bytes and TLS) and
+//! one file each: `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes and TLS) and
 //! [`protocol::tracker`] (where commands start and responses end).
 //!
 //! # Words
@@ -27,7 +27,8 @@
 //! | account, requirement | `'user'@'host'`, and its `REQUIRE` clause |
 //! | identity | what a client has shown: address, transport, certificate |
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
-//! | material | CA, certificate chain and key of one place, loaded and checked as one |
+//! | import | to read a backend's own accounts out of its grant tables; done with an account of mytls' own |
+//! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
 //! | channel | a place with material of its own: `mysql_main` (the data port), `source`, `target` |
 //! | generation | what was made of the material of a channel at one time; one is in force |
 //! | reload, reread | asked for (SIGHUP); noticed, when a connection is made and files have changed |
@@ -38,17 +39,19 @@
 //! - A backend is dialled for a client only with a [`rules::Permit`], and only [`rules`] can make one.
 //! - What was judged is what is sent: the backend gets the canonical user name, never the client's bytes of it, and
 //!   nothing of the client's first authentication data.
-//! - mytls keeps no password, and reads one only where it must change its form between a secure and an insecure side.
+//! - mytls keeps no user's password, and reads one only where it must change its form between a secure and an insecure
+//!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | config | authorize, check, cli, reload, run, main (and the small
-//!   process, logging, signals).
+//!   protocol, rules | net, tls | backend | session | config | certs | authorize, check, cli, reload, run, main (and the
+//!   small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]
 
 pub mod admin;
 pub mod authorize;
 pub mod backend;
+pub mod certs;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -60,5 +63,6 @@ pub mod reload;
 pub mod rules;
 pub mod run;
 pub mod session;
+pub mod shell;
 pub mod signals;
 pub mod tls;

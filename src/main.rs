@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mytls::authorize::{AuthorizeError, Client};
-use mytls::cli::{Cli, Command, EXIT_USAGE};
+use mytls::check::Network;
+use mytls::cli::{Certs, Cli, Command, EXIT_USAGE};
 use mytls::config::{Config, Environment};
 use mytls::reload::ReadConfig;
-use mytls::{authorize, check, logging, run};
+use mytls::{authorize, certs, check, logging, run};
 use tracing::{error, warn};
 
 fn main() -> ExitCode {
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
             Err(error) => usage(error),
         },
         Ok(Command::Check(check)) => match Config::load(&check.config, &environment) {
-            Ok(config) => self::check(config),
+            Ok(config) => self::check(config, check.network()),
             Err(error) => usage(error),
         },
         Ok(Command::Authorize(authorize)) => {
@@ -38,6 +39,12 @@ fn main() -> ExitCode {
                 (_, Err(error)) => usage(error),
                 (Err(error), _) => usage(error),
             }
+        }
+        Ok(Command::Certs(Certs::New(new))) => {
+            answer(certs::new(&new.order(), &mut io::stdout().lock()).map(|()| true))
+        }
+        Ok(Command::Certs(Certs::Show(show))) => {
+            answer(certs::show(&show.targets, &mut io::stdout().lock()))
         }
         Err(exit) => exit,
     }
@@ -57,8 +64,13 @@ fn serve(config: Config, read: Arc<ReadConfig>) -> ExitCode {
     }
 }
 
-fn check(config: Config) -> ExitCode {
-    match check::check(config, &mut io::stdout().lock()) {
+fn check(config: Config, network: Network) -> ExitCode {
+    answer(check::check(config, network, &mut io::stdout().lock()))
+}
+
+/// Of a command that prints what it finds, and whether that is good.
+fn answer(found: Result<bool, impl fmt::Display>) -> ExitCode {
+    match found {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => complain(format_args!("mytls: {failure}"), ExitCode::FAILURE),

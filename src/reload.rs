@@ -17,8 +17,8 @@ use crate::config::{Config, ConfigError};
 use crate::logging::Logging;
 use crate::rules::{Rules, Settings};
 use crate::tls::{
-    Acceptor, Certificates as _, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch,
-    LoadError, OnError, Stage,
+    Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, Loaded as _,
+    OnError, Stage,
 };
 
 /// How often an idle proxy looks for itself. Certificates are replaced hours before they run out.
@@ -226,10 +226,10 @@ impl Reloader {
 fn log_expiry(notice: &ExpiryNotice) {
     let ExpiryNotice {
         channel,
-        certificate: Expiry { what, subject, .. },
+        certificate,
         stage,
     } = notice;
-    let not_after = notice.not_after();
+    let (what, subject, not_after) = (certificate.what, &certificate.subject, certificate.end());
     match stage {
         Stage::Expired => {
             error!(%channel, certificate = what, subject, not_after, "a certificate in force has expired");

@@ -28,10 +28,11 @@ use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::{Rules, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
+use crate::shell::pasted;
 use crate::signals::{self, Ends};
 use crate::tls::{
-    Acceptor, AcceptorError, AutoError, Certificates, Channel, ChannelName, Keep, LoadError,
-    Reread, ServerSettings,
+    Acceptor, AcceptorError, AutoError, Channel, ChannelName, Keep, LoadError, Loaded, Reread,
+    ServerSettings,
 };
 
 /// What sessions that are cut get to close their connections.
@@ -93,18 +94,15 @@ async fn serve_async(
         .map(Listener::bind)
         .collect::<Result<Vec<_>, _>>()?;
 
-    let (closing, stop) = (CancellationToken::new(), Stop::default());
-    let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
-    for backend in backends.all() {
-        let backend = Arc::clone(backend);
-        let closing = closing.clone();
-        background.spawn({
-            let (backend, closing) = (Arc::clone(&backend), closing.clone());
-            async move { closing.run_until_cancelled(backend.learn_greeting()).await }
-        });
+    let (background, stop) = (Background::default(), Stop::default());
+    let sessions = TaskTracker::new();
+    for backend in backends.all().iter().map(Arc::clone) {
         if let Some(import) = backend.import().map(Arc::clone) {
-            background.spawn(async move { import.keep(&backend, closing).await });
+            let (backend, closing) = (Arc::clone(&backend), background.closing.clone());
+            let keeping = async move { import.keep(&backend, closing).await };
+            background.tasks.spawn(keeping);
         }
+        background.spawn(async move { backend.learn_greeting().await });
     }
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -147,37 +145,53 @@ async fn serve_async(
         sessions: live,
         stop: stop.clone(),
     }));
+    background.spawn(Arc::clone(&port).report_left_out());
     for listener in listeners {
-        let accepting = Arc::clone(&port).listen(listener, sessions.clone());
-        let closing = closing.clone();
-        background.spawn(async move { closing.run_until_cancelled(accepting).await });
+        background.spawn(Arc::clone(&port).listen(listener, sessions.clone()));
     }
     background.spawn({
-        let (reloader, closing) = (Arc::clone(&reloader), closing.clone());
-        async move { closing.run_until_cancelled(reloader.keep_looking()).await }
+        let reloader = Arc::clone(&reloader);
+        async move { reloader.keep_looking().await }
     });
-    background.spawn({
-        let closing = closing.clone();
-        let reloading = async move {
-            loop {
-                hang_ups.next().await;
-                reloader.reload().await;
-            }
-        };
-        async move { closing.run_until_cancelled(reloading).await }
+    background.spawn(async move {
+        loop {
+            hang_ups.next().await;
+            reloader.reload().await;
+        }
     });
 
     tokio::select! {
         () = ends.asked_to_end() => {}
         () = admin.asked_to_end() => {}
     }
-    closing.cancel();
-    background.close();
-    background.wait().await;
+    background.end().await;
+    port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut ends).await;
     admin.end().await;
     info!("ended");
     Ok(())
+}
+
+/// What goes on until the drain begins.
+#[derive(Debug, Default)]
+struct Background {
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Background {
+    /// Runs a task until the drain begins, if it does not end before. It must be cancel safe.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.tasks
+            .spawn(async move { closing.run_until_cancelled(task).await });
+    }
+
+    async fn end(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }
 
 /// Lets sessions end: between transactions until `most` or a second signal, then at once.
@@ -283,7 +297,7 @@ fn open_ports(config: &Config, keep: Keep) -> PortsTls {
 }
 
 /// As in TiDB, bad material does not stop the server: it serves without it as far as that goes, and says so.
-fn judge_start<T: Certificates>(channel: &Channel<T>, config: &Config) -> Result<(), RunError> {
+fn judge_start<T: Loaded>(channel: &Channel<T>, config: &Config) -> Result<(), RunError> {
     match channel.fault() {
         None => Ok(()),
         Some(error) if config.require_valid_certificates => {
@@ -333,19 +347,5 @@ fn shell_lines(listener: &Listener, acceptor: &Acceptor) -> [String; 2] {
             format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
             format!("mariadb {target} --ssl --user=USER -p"),
         ],
-    }
-}
-
-/// A path as a shell takes it from any folder.
-fn pasted(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = absolute.display().to_string();
-    if text
-        .chars()
-        .all(|each| each.is_ascii_alphanumeric() || "/._-".contains(each))
-    {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::variables::{chosen_ciphers, versions};
 use crate::backend::{Backend, Backends};
 use crate::tls::{
-    Acceptor, Certificates, Channel, ChannelName, Expiry, PemSource, Sources, TlsVersion,
+    Acceptor, Channel, ChannelName, Expiry, Loaded, PemSource, Policy, Sources, TlsVersion,
 };
 
 /// The channels of a running mytls.
@@ -16,8 +17,8 @@ pub struct Channels {
     pub admin: Arc<Channel<Acceptor>>,
     /// Some of which have one.
     pub backends: Arc<Backends>,
-    /// The lowest version of each of the two ports.
-    pub lowest_versions: [TlsVersion; 2],
+    /// What the two ports accept.
+    pub policies: [Policy; 2],
 }
 
 /// One channel as it is now.
@@ -29,8 +30,8 @@ pub(super) struct View {
     pub(super) fault: Option<String>,
     /// Generations so far; 0 while there was none.
     pub(super) generation: u64,
-    /// `TLSv1.2,TLSv1.3`, as in MySQL; only of ports.
-    pub(super) versions: &'static str,
+    /// What is accepted; only of ports.
+    policy: Option<Policy>,
     sources: Sources,
     /// In force: those shown and trusted, and those that the other side has shown.
     pub(super) certificates: Vec<Expiry>,
@@ -39,15 +40,16 @@ pub(super) struct View {
 impl Channels {
     /// All of them.
     pub(super) fn views(&self) -> Vec<View> {
-        let [main, admin] = self.lowest_versions.map(versions);
-        let mut views = vec![view(&self.main, main), view(&self.admin, admin)];
+        let [_, admin] = &self.policies;
+        let mut views = vec![self.main(), view(&self.admin, Some(admin))];
         views.extend(self.backends.all().iter().filter_map(backend));
         views
     }
 
     /// The data port's.
     pub(super) fn main(&self) -> View {
-        view(&self.main, versions(self.lowest_versions[0]))
+        let [main, _] = &self.policies;
+        view(&self.main, Some(main))
     }
 }
 
@@ -58,6 +60,7 @@ impl View {
             "ssl-ca" => &self.sources.ca,
             "ssl-cert" => &self.sources.cert,
             "ssl-key" => &self.sources.key,
+            "ssl-crl" => &self.sources.crl,
             _ => &None,
         };
         match source {
@@ -69,6 +72,19 @@ impl View {
         }
     }
 
+    /// As MySQL's `tls_version` lists them; empty of a backend.
+    pub(super) fn versions(&self) -> &'static str {
+        let policy = self.policy.as_ref();
+        policy.map_or("", |policy| versions(policy.lowest_version))
+    }
+
+    /// The cipher suites of a version, where they are chosen; empty is all that there are.
+    pub(super) fn ciphers(&self, version: TlsVersion) -> String {
+        self.policy
+            .as_ref()
+            .map_or(String::new(), |policy| chosen_ciphers(policy, version))
+    }
+
     /// The certificate that is shown.
     pub(super) fn own(&self) -> Option<&Expiry> {
         self.certificates
@@ -78,30 +94,22 @@ impl View {
 }
 
 fn backend(backend: &Arc<Backend>) -> Option<View> {
-    let mut view = view(backend.channel()?, "");
+    let mut view = view(backend.channel()?, None);
     view.certificates.extend(backend.shown());
     Some(view)
 }
 
-fn view<T: Certificates>(channel: &Channel<T>, versions: &'static str) -> View {
+fn view<T: Loaded>(channel: &Channel<T>, policy: Option<&Policy>) -> View {
     let current = channel.current();
     View {
         name: channel.name(),
         is_enabled: current.is_some(),
         fault: channel.fault().map(|error| error.to_string()),
         generation: current.as_ref().map_or(0, |current| current.number),
-        versions,
+        policy: policy.cloned(),
         sources: channel.sources().clone(),
         certificates: current
             .map(|current| current.tls.certificates().to_vec())
             .unwrap_or_default(),
-    }
-}
-
-/// As MySQL's `tls_version` lists them.
-pub(super) fn versions(lowest: TlsVersion) -> &'static str {
-    match lowest {
-        TlsVersion::Tls12 => "TLSv1.2,TLSv1.3",
-        TlsVersion::Tls13 => "TLSv1.3",
     }
 }

@@ -270,9 +270,15 @@ impl AdminPort {
                 let database = database.ok_or(Refusal::NoDatabase)?;
                 show::tables(&database, full, like.as_deref())
             }
-            Show::CreateUser(_) => return Err(unbuilt("SHOW CREATE USER")),
-            Show::Users => return Err(unbuilt("SHOW USERS")),
-            Show::Denials => return Err(unbuilt("SHOW DENIALS")),
+            Show::Users => show::users(&parts.rules.load()),
+            Show::CreateUser(account) => {
+                let account = account.to_string();
+                let rules = parts.rules.load();
+                let requirement = rules.requirement_of(&account);
+                let requirement = requirement.ok_or(Refusal::UnknownAccount(account.clone()))?;
+                show::create_user(&account, requirement)
+            }
+            Show::Denials => show::denials(parts.sessions.denials()),
         })
     }
 

@@ -17,7 +17,7 @@ mod refusal;
 mod show;
 mod statement;
 mod users;
-mod variables;
+pub(crate) mod variables;
 
 use std::fmt;
 use std::pin::Pin;

@@ -4,7 +4,8 @@ use crate::protocol::err_packet::ErrPacket;
 
 /// What the admin port can do, for those who ask for more.
 const SUPPORTED: &str = "ALTER INSTANCE RELOAD TLS, SHOW STATUS, SHOW VARIABLES, SHOW PROCESSLIST, KILL, SHOW CERTIFICATES, \
-     SHOW BACKENDS, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
+     SHOW BACKENDS, \
+     SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
 
 /// Why a statement is not carried out. The text is what the client reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,9 @@ pub(super) enum Refusal {
     /// `KILL` of an id that no session has.
     #[error("Unknown thread id: {0}")]
     UnknownSession(u64),
+    /// `SHOW CREATE USER` of an account without a rule; MySQL says "operation failed" too.
+    #[error("Operation SHOW CREATE USER failed for {0}")]
+    UnknownAccount(String),
     /// `FOR CHANNEL` of a name that no channel has.
     #[error("There is no channel '{name}'; there are: {channels}")]
     UnknownChannel {
@@ -81,6 +85,7 @@ impl Refusal {
             Self::UnknownVariable(_) => (1193, "HY000"),
             Self::ReadOnly(_) => (1238, "HY000"),
             Self::UnknownSession(_) => (1094, "HY000"),
+            Self::UnknownAccount(_) => (1396, "HY000"),
             Self::UnknownChannel { .. } => (1149, "42000"),
             Self::Tls(_) => (3888, "HY000"),
             Self::NoDatabase => (1046, "3D000"),

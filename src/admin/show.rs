@@ -8,8 +8,9 @@ use super::refusal::Refusal;
 use super::statement::{ChannelColumn, Condition, Scope};
 use crate::backend::{Backends, Role};
 use crate::protocol::result_set::{Column, ResultSet, Value};
-use crate::session::{Live, State, Totals};
-use crate::tls::{Expiry, Negotiated, openssl_date};
+use crate::rules::{Requirement, Rules};
+use crate::session::{Live, Refusals, State, Totals, Verdict};
+use crate::tls::{Expiry, Negotiated, TlsVersion, openssl_date};
 
 /// The one database, with the one table that can be asked.
 const DATABASE: &str = "performance_schema";
@@ -76,10 +77,11 @@ fn tls_of_port(view: &View, totals: Option<&Totals>) -> Vec<(String, String)> {
     let mut rows = vec![
         ("Current_tls_ca", view.source("ssl-ca")),
         ("Current_tls_cert", view.source("ssl-cert")),
-        ("Current_tls_cipher", String::new()),
-        ("Current_tls_ciphersuites", String::new()),
+        ("Current_tls_cipher", view.ciphers(TlsVersion::Tls12)),
+        ("Current_tls_ciphersuites", view.ciphers(TlsVersion::Tls13)),
+        ("Current_tls_crl", view.source("ssl-crl")),
         ("Current_tls_key", view.source("ssl-key")),
-        ("Current_tls_version", view.versions.to_owned()),
+        ("Current_tls_version", view.versions().to_owned()),
         ("Ssl_server_not_after", date(|own| own.not_after)),
         ("Ssl_server_not_before", date(|own| own.not_before)),
     ];
@@ -357,6 +359,67 @@ fn holds(condition: &Condition, row: &[String; 3]) -> bool {
         is_like(value, &condition.text)
     } else {
         value.eq_ignore_ascii_case(&condition.text)
+    }
+}
+
+/// `SHOW USERS`: the rules of the data port, and what holds for whoever none of them names.
+pub(super) fn users(rules: &Rules) -> ResultSet {
+    let rows = rules.all().into_iter().map(|(account, requirement)| {
+        vec![
+            Some(account.to_owned()),
+            Some(requirement.to_string()),
+            Some("file".to_owned()),
+        ]
+    });
+    ResultSet {
+        columns: vec![
+            Column::text("Account", 320).not_null(),
+            Column::text("Require", VALUE).not_null(),
+            Column::text("Place", 16).not_null(),
+        ],
+        rows: rows.collect(),
+    }
+}
+
+/// `SHOW CREATE USER`
+pub(super) fn create_user(account: &str, requirement: &Requirement) -> ResultSet {
+    ResultSet {
+        columns: vec![Column::text(format!("CREATE USER for {account}"), 256).not_null()],
+        rows: vec![vec![Some(format!(
+            "CREATE USER {account} REQUIRE {requirement}"
+        ))]],
+    }
+}
+
+/// `SHOW DENIALS`
+pub(super) fn denials(refusals: Vec<Refusals>) -> ResultSet {
+    let time = |time| Some(humantime::format_rfc3339_seconds(time).to_string());
+    let row = |refusals: Refusals| {
+        let verdict = match refusals.verdict {
+            Verdict::Refused => "refused",
+            Verdict::Reported => "reported",
+        };
+        vec![
+            refusals.user,
+            Some(refusals.client.to_string()),
+            Some(verdict.to_owned()),
+            Some(refusals.count.to_string()),
+            time(refusals.first),
+            time(refusals.last),
+            Some(refusals.reason),
+        ]
+    };
+    ResultSet {
+        columns: vec![
+            Column::text("User", 128),
+            Column::text("Host", 255).not_null(),
+            Column::text("Verdict", 8).not_null(),
+            Column::number("Count", 21).not_null().unsigned(),
+            Column::text("First", 20).not_null(),
+            Column::text("Last", 20).not_null(),
+            Column::text("Reason", VALUE).not_null(),
+        ],
+        rows: refusals.into_iter().map(row).collect(),
     }
 }
 

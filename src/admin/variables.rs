@@ -1,6 +1,7 @@
 //! What `SHOW VARIABLES` and `@@name` tell: the configuration in force, and what drivers ask every server for.
 
 use crate::protocol::result_set::Column;
+use crate::tls::{Policy, TlsVersion};
 
 /// What the admin port greets with, and speaks as.
 pub(super) const VERSION: &str = concat!("8.4.0-mytls-", env!("CARGO_PKG_VERSION"));
@@ -84,6 +85,26 @@ impl Variables {
     /// Whether a connection may set it, without an effect.
     pub(super) fn is_of_session(name: &str) -> bool {
         OF_SESSIONS.iter().any(|(known, _)| *known == name)
+    }
+}
+
+/// As MySQL's `tls_version` lists those that are spoken.
+pub(crate) fn versions(lowest: TlsVersion) -> &'static str {
+    match lowest {
+        TlsVersion::Tls12 => "TLSv1.2,TLSv1.3",
+        TlsVersion::Tls13 => "TLSv1.3",
+    }
+}
+
+/// As MySQL's `ssl_cipher` and `tls_ciphersuites` list the suites that the configuration names; empty where it names none.
+pub(crate) fn chosen_ciphers(policy: &Policy, version: TlsVersion) -> String {
+    let chosen = match version {
+        TlsVersion::Tls12 => &policy.tls12,
+        TlsVersion::Tls13 => &policy.tls13,
+    };
+    match chosen {
+        Some(_) => policy.ciphers(version).join(":"),
+        None => String::new(),
     }
 }
 

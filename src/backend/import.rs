@@ -1,7 +1,7 @@
 //! The import of a backend's accounts out of its own grant tables, kept up by one task.
 //!
-//! `client` logs in and asks, `grant_tables` knows what for; here it is decided when, and what holds meanwhile. Nothing is
-//! judged here.
+//! `client` logs in and asks, `grant_tables` knows what for; here it is decided when, and what holds meanwhile. Nothing
+//! is judged here.
 
 use std::sync::Arc;
 use std::time::Duration;

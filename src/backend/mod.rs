@@ -1,4 +1,8 @@
 //! The servers behind mytls: where they are, how they are reached, what they said when last greeted.
+//!
+//! `connect` makes every connection. Sessions hand a client's login on over theirs; `client` logs in with mytls' own
+//! account, for which `proof` has the plugins' answers, and with it `import` reads the server's own accounts, out of
+//! `grant_tables`.
 
 mod back_off;
 pub mod client;

@@ -9,7 +9,7 @@ use super::value::{choice, parse, parsed};
 use super::warning::{Notice, Remark};
 use crate::net::ListenAddress;
 use crate::rules::{AccountName, AccountRule, ClientNames, Enforcement, Requirement, Settings};
-use crate::tls::{CIPHERS, ServerSettings};
+use crate::tls::{Policy, ServerSettings, TlsVersion};
 
 /// The rules. TLS and addresses are only looked at to find rules that nobody could satisfy.
 pub(super) fn settings(
@@ -34,7 +34,7 @@ pub(super) fn settings(
         if requirement.needs_certificate() {
             asks_for_certificate.get_or_insert(require);
         }
-        remark_cipher(&requirement, require, remarks);
+        remark_cipher(&requirement, &tls.policy, require, remarks);
         accounts.push(AccountRule { name, requirement });
     }
     let default_requirement = parsed(&file.default_require, Requirement::None)?;
@@ -45,7 +45,7 @@ pub(super) fn settings(
         if default_requirement.needs_certificate() {
             asks_for_certificate.get_or_insert(require);
         }
-        remark_cipher(&default_requirement, require, remarks);
+        remark_cipher(&default_requirement, &tls.policy, require, remarks);
     }
     if let Some(require) = asks_for_tls
         && !tls.wants_tls()
@@ -98,12 +98,19 @@ pub(super) fn client_names(
     Some(ClientNames::new(written.value.iter().cloned()))
 }
 
-fn remark_cipher(requirement: &Requirement, at: &Spanned<String>, remarks: &mut Vec<Remark>) {
+fn remark_cipher(
+    requirement: &Requirement,
+    policy: &Policy,
+    at: &Spanned<String>,
+    remarks: &mut Vec<Remark>,
+) {
+    let allowed = [TlsVersion::Tls13, TlsVersion::Tls12].map(|version| policy.ciphers(version));
+    let allowed = allowed.concat();
     if requirement
         .cipher()
-        .is_some_and(|name| !CIPHERS.contains(&name))
+        .is_some_and(|name| !allowed.contains(&name))
     {
-        remarks.push(Remark::key(at, Notice::UnknownCipher));
+        remarks.push(Remark::key(at, Notice::UnknownCipher { allowed }));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
 use crate::rules;
 use crate::session::{self, TlsStatus};
-use crate::tls::{self, SslMode, TlsVersion};
+use crate::tls::{self, Policy, SslMode};
 
 mod accounts;
 mod address;
@@ -232,12 +232,7 @@ impl Config {
         let mut remarks = Vec::new();
         let config = Self::check(&File::default(), here, environment, &mut remarks)
             .expect("defaults are right, and a test loads them");
-        let unverified = tls::ClientSettings {
-            sources: tls::Sources::default(),
-            mode: SslMode::Required,
-            lowest_version: TlsVersion::default(),
-            backend_names: None,
-        };
+        let unverified = unverified();
         let security = match &endpoint {
             Endpoint::Unix(_) => Security::Plaintext,
             Endpoint::Tcp { .. } if address::is_local(&endpoint) => Security::AsOffered(unverified),
@@ -262,6 +257,27 @@ impl Config {
             warnings,
             ..config
         })
+    }
+}
+
+/// A server to look at and no more: over TLS if it offers that, whatever certificate it shows.
+pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressError> {
+    Ok(backend::Settings {
+        role: Role::Source,
+        endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
+        security: Security::AsOffered(unverified()),
+        connect_time: CONNECT_TIME,
+        import: None,
+    })
+}
+
+/// TLS that encrypts and verifies nothing.
+fn unverified() -> tls::ClientSettings {
+    tls::ClientSettings {
+        sources: tls::Sources::default(),
+        mode: SslMode::Required,
+        policy: Policy::default(),
+        backend_names: None,
     }
 }
 

@@ -8,12 +8,16 @@ use serde_saphyr::Location;
 
 use super::file::{Key, PemBytes, Security};
 use super::problem::{Fault, Wrong};
-use super::unbuilt::refuse;
 use super::value::{choice, file_path};
 use super::warning::{Notice, Remark};
 use crate::tls::{
-    BackendNames, ClientSettings, PemSource, ServerSettings, Sources, SslMode, TlsVersion,
+    BackendNames, CipherList, ClientSettings, PemSource, Policy, ServerSettings, Sources, SslMode,
+    TlsVersion,
 };
+
+/// For what says more of a backend's certificate.
+const NEEDS_VERIFICATION: &str = "needs a certificate that is verified: `ssl-ca` beside it, and no ssl-mode but VERIFY_CA or \
+                                  VERIFY_IDENTITY";
 
 /// `security` towards clients; `name` is the key's path, for errors.
 pub(super) fn server(
@@ -22,7 +26,6 @@ pub(super) fn server(
     folder: &Path,
 ) -> Result<ServerSettings, Fault> {
     let security = key.or_empty();
-    refuse_unbuilt(&security)?;
     if let Some(mode) = security.ssl_mode.written() {
         return Err(Fault::key(
             mode,
@@ -41,7 +44,7 @@ pub(super) fn server(
     }
     Ok(ServerSettings {
         auto_tls: no_certificate && security.auto_tls.or(true),
-        lowest_version: lowest_version(&security.tls_version)?,
+        policy: policy(&security)?,
         sources,
     })
 }
@@ -58,7 +61,6 @@ pub(super) fn client(
         return Ok(None);
     };
     let security = &written.value;
-    refuse_unbuilt(security)?;
     if let Some(auto) = security.auto_tls.written() {
         return Err(Fault::key(
             auto,
@@ -66,8 +68,13 @@ pub(super) fn client(
         ));
     }
     let sources = sources(security, &format!("{name}.security"), folder)?;
-    let lowest_version = lowest_version(&security.tls_version)?;
+    let policy = policy(security)?;
     let mode = mode(security, sources.ca.is_some())?;
+    if let Some(crl) = security.ssl_crl.written()
+        && !mode.is_some_and(SslMode::verifies)
+    {
+        return Err(Fault::key(crl, Wrong::Forbidden(NEEDS_VERIFICATION)));
+    }
     let backend_names = backend_names(&security.cert_allowed_cn, mode, remarks)?;
     let Some(mode) = mode else {
         remarks.push(Remark::key(written, Notice::TurnedOff));
@@ -84,7 +91,7 @@ pub(super) fn client(
     Ok(Some(ClientSettings {
         sources,
         mode,
-        lowest_version,
+        policy,
         backend_names,
     }))
 }
@@ -98,17 +105,8 @@ fn backend_names(
     let Some(written) = key.written() else {
         return Ok(None);
     };
-    match mode {
-        None | Some(SslMode::Required) => {
-            return Err(Fault::key(
-                written,
-                Wrong::Forbidden(
-                    "needs a certificate that is verified: `ssl-ca` beside it, and no ssl-mode but VERIFY_CA or \
-                     VERIFY_IDENTITY",
-                ),
-            ));
-        }
-        Some(SslMode::VerifyCa | SslMode::VerifyIdentity) => {}
+    if !mode.is_some_and(SslMode::verifies) {
+        return Err(Fault::key(written, Wrong::Forbidden(NEEDS_VERIFICATION)));
     }
     if written.value.is_empty() {
         remarks.push(Remark::key(written, Notice::NoNames));
@@ -142,12 +140,30 @@ fn mode(security: &Security, has_ca: bool) -> Result<Option<SslMode>, Fault> {
     ];
     let mode = choice(&security.ssl_mode, &choices, Some(by_default))?;
     match mode {
-        Some(SslMode::VerifyCa | SslMode::VerifyIdentity) if !has_ca => Err(Fault::value(
+        Some(mode) if mode.verifies() && !has_ca => Err(Fault::value(
             text,
             Wrong::Missing("`ssl-ca` beside it: without one there is nothing to verify with"),
         )),
         mode => Ok(mode),
     }
+}
+
+/// Versions and cipher suites.
+fn policy(security: &Security) -> Result<Policy, Fault> {
+    Ok(Policy {
+        lowest_version: lowest_version(&security.tls_version)?,
+        tls12: cipher_list(&security.tls_cipher, TlsVersion::Tls12)?,
+        tls13: cipher_list(&security.tls_ciphersuites, TlsVersion::Tls13)?,
+    })
+}
+
+fn cipher_list(key: &Key<String>, version: TlsVersion) -> Result<Option<CipherList>, Fault> {
+    let Some(text) = key.written() else {
+        return Ok(None);
+    };
+    CipherList::parse(&text.value, version)
+        .map(Some)
+        .map_err(|error| Fault::parse(text, error))
 }
 
 fn lowest_version(key: &Key<String>) -> Result<TlsVersion, Fault> {
@@ -173,16 +189,6 @@ fn lowest_version(key: &Key<String>) -> Result<TlsVersion, Fault> {
         ("TLSv1.3", TlsVersion::Tls13),
     ];
     choice(key, &choices, TlsVersion::default())
-}
-
-/// What restricts who may pass and cannot be enforced yet.
-fn refuse_unbuilt(security: &Security) -> Result<(), Fault> {
-    refuse(&security.ssl_crl, "revoked certificates would pass")?;
-    refuse(&security.tls_cipher, "other ciphers would be accepted")?;
-    refuse(
-        &security.tls_ciphersuites,
-        "other ciphers would be accepted",
-    )
 }
 
 /// Where CA, certificate and key come from; `section` is the path of the keys, for errors at load.
@@ -222,10 +228,21 @@ fn sources(security: &Security, section: &str, folder: &Path) -> Result<Sources,
         (None, Some(key)) => return Err(Fault::key_at(key, Wrong::HalfPair("ssl-cert"))),
         _ => {}
     }
+    let crl = match security.ssl_crl.written() {
+        Some(written) if ca.location().is_none() => {
+            return Err(Fault::key(
+                written,
+                Wrong::Missing("`ssl-ca` beside it: without one there is nobody whose word counts"),
+            ));
+        }
+        Some(path) => Some(PemSource::File(file_path(path, folder)?)),
+        None => None,
+    };
     Ok(Sources {
         ca: ca.source(section, folder)?,
         cert: cert.source(section, folder)?,
         key: key.source(section, folder)?,
+        crl,
     })
 }
 

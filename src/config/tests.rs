@@ -11,6 +11,7 @@ use crate::backend::own_account::{OwnAccount, PasswordSource};
 use crate::backend::{Endpoint, Security};
 use crate::protocol::user_name::UserName;
 use crate::rules::{AccountName, AccountRule, Enforcement, Requirement};
+use crate::tls::TlsVersion;
 
 const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
 
@@ -196,7 +197,7 @@ fn defaults_are_what_the_design_says() {
         client_tls: tls::ServerSettings {
             sources: tls::Sources::default(),
             auto_tls: true,
-            lowest_version: TlsVersion::Tls12,
+            policy: Policy::default(),
         },
         admin: None,
         require_valid_certificates: false,
@@ -347,6 +348,31 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
 }
 
 #[test]
+fn ciphers_and_revocation_lists_are_read_at_each_place() {
+    let text = "\
+security: {ssl-ca: ca.pem, ssl-crl: /pki/revoked.pem, tls-cipher: ECDHE-RSA-AES128-GCM-SHA256}
+from:
+  host: db
+  security: {ssl-ca: ca.pem, ssl-crl: db.pem, tls-ciphersuites: 'tls_aes_256_gcm_sha384:TLS_AES_128_GCM_SHA256'}
+";
+    let config = right(text);
+    let file = |path: &str| Some(tls::PemSource::File(path.into()));
+    let all = Policy::default();
+    let to_client = &config.client_tls;
+    assert_eq!(to_client.sources.crl, file("/pki/revoked.pem"));
+    let tls12 = to_client.policy.ciphers(TlsVersion::Tls12);
+    assert_eq!(tls12, ["ECDHE-RSA-AES128-GCM-SHA256"]);
+    let tls13 = to_client.policy.ciphers(TlsVersion::Tls13);
+    assert_eq!(tls13, all.ciphers(TlsVersion::Tls13));
+    let to_backend = tls(&config.backends[0].security).expect("TLS");
+    assert_eq!(to_backend.sources.crl, file("/etc/mytls/db.pem"));
+    let tls13 = to_backend.policy.ciphers(TlsVersion::Tls13);
+    assert_eq!(tls13, ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"]);
+    let tls12 = to_backend.policy.ciphers(TlsVersion::Tls12);
+    assert_eq!(tls12, all.ciphers(TlsVersion::Tls12));
+}
+
+#[test]
 fn what_weakens_or_admits_nobody_is_a_warning() {
     let nobody = "admits nobody: no client certificate can be verified without `security.ssl-ca`";
     let cases = [
@@ -375,6 +401,13 @@ fn what_weakens_or_admits_nobody_is_a_warning() {
              TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, \
              ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-AES256-GCM-SHA384, \
              ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-CHACHA20-POLY1305, each by OpenSSL's name"
+                .to_owned(),
+        ),
+        (
+            "default-require: CIPHER 'TLS_AES_256_GCM_SHA384'\n\
+             security: {ssl-ca: ca.pem, tls-version: TLSv1.3, tls-ciphersuites: TLS_AES_128_GCM_SHA256}",
+            "2: default-require: admits nobody: no session has that cipher, only TLS_AES_128_GCM_SHA256, each by \
+             OpenSSL's name"
                 .to_owned(),
         ),
         (
@@ -506,6 +539,7 @@ security:
             ca: file("/etc/mytls/ca.pem"),
             cert: inline("from.security.ssl-cert-base64", "-----BEGIN"),
             key: inline("from.security.ssl-key-bytes", "--"),
+            crl: None,
         })
     );
     assert_eq!(
@@ -515,9 +549,10 @@ security:
                 ca: file("/pki/ca.pem"),
                 cert: inline("security.ssl-cert-bytes", "-----BEGIN\n"),
                 key: file("/etc/mytls/../server.key"),
+                crl: None,
             },
             auto_tls: false,
-            lowest_version: TlsVersion::Tls12,
+            policy: Policy::default(),
         }
     );
 }
@@ -555,7 +590,10 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
         ]
     );
     assert_eq!(
-        (config.client_tls.auto_tls, config.client_tls.lowest_version),
+        (
+            config.client_tls.auto_tls,
+            config.client_tls.policy.lowest_version
+        ),
         (false, TlsVersion::Tls13)
     );
     assert!(config.require_valid_certificates && config.rules.require_secure_transport);
@@ -628,7 +666,7 @@ fn a_backend_alone_is_never_plaintext_over_a_network() {
     let unverified = tls::ClientSettings {
         sources: tls::Sources::default(),
         mode: SslMode::Required,
-        lowest_version: TlsVersion::default(),
+        policy: Policy::default(),
         backend_names: None,
     };
     let (as_offered, over_tls) = (
@@ -788,7 +826,7 @@ fn the_admin_port_listens_beside_the_data_port_and_reads_its_users() {
                     ..tls::Sources::default()
                 },
                 auto_tls: true,
-                lowest_version: TlsVersion::Tls12,
+                policy: Policy::default(),
             },
             client_names: Some(rules::ClientNames::new(["ops".to_owned()])),
             users: vec![

@@ -1,7 +1,7 @@
 //! Keys that are known but whose feature is not built yet.
 //!
 //! One that *restricts* (who may pass, or how much a client may take) is an error: who writes it relies on it. One that
-//! only *adds* is a warning. Keys of `security` that restrict are refused where each `security` is read.
+//! only *adds* is a warning.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::value::{Zero, duration};
 use super::warning::{Notice, Remark};
 
 /// Refuses a key that restricts; `why` says what would happen without the restriction.
-pub(super) fn refuse<T>(key: &Key<T>, why: &'static str) -> Result<(), Fault> {
+fn refuse<T>(key: &Key<T>, why: &'static str) -> Result<(), Fault> {
     match key.written() {
         Some(written) => Err(Fault::key(written, Wrong::NotBuilt(why))),
         None => Ok(()),

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, LogFormat};
+use crate::admin::variables::{chosen_ciphers, versions};
 use crate::backend::{Role, Security};
 use crate::net::ListenAddress;
 use crate::rules::Enforcement;
-use crate::tls::{ClientSettings, PemSource, ServerSettings, Sources, SslMode, TlsVersion};
+use crate::tls::{ClientSettings, PemSource, Policy, ServerSettings, Sources, SslMode, TlsVersion};
 
 type Rows = Vec<(String, String)>;
 
@@ -32,9 +33,7 @@ impl Config {
             push(&mut rows, &format!("{section}_security_ssl_mode"), mode);
             if let Some(settings) = settings {
                 let section = format!("{section}_security");
-                push_sources(&mut rows, &section, &settings.sources);
-                let name = format!("{section}_tls_version");
-                push(&mut rows, &name, &settings.lowest_version.to_string());
+                push_security(&mut rows, &section, &settings.sources, &settings.policy);
             }
             if let Some(import) = &backend.import {
                 push(&mut rows, "import_accounts", "ON");
@@ -73,15 +72,17 @@ impl Config {
             push(&mut rows, "admin_address", &address);
             push(&mut rows, "admin_port", &port);
         }
-        let Sources { ca, cert, key } = &self.client_tls.sources;
-        for (name, source) in [("ssl_ca", ca), ("ssl_cert", cert), ("ssl_key", key)] {
-            push(&mut rows, name, &shown(source.as_ref()));
+        for (name, source) in named(&self.client_tls.sources) {
+            push(&mut rows, name, &shown(source));
         }
-        let versions = match self.client_tls.lowest_version {
-            TlsVersion::Tls12 => "TLSv1.2,TLSv1.3",
-            TlsVersion::Tls13 => "TLSv1.3",
-        };
-        push(&mut rows, "tls_version", versions);
+        let policy = &self.client_tls.policy;
+        push(&mut rows, "tls_version", versions(policy.lowest_version));
+        for (name, version) in [
+            ("ssl_cipher", TlsVersion::Tls12),
+            ("tls_ciphersuites", TlsVersion::Tls13),
+        ] {
+            push(&mut rows, name, &chosen_ciphers(policy, version));
+        }
         let required = on(self.rules.require_secure_transport);
         push(&mut rows, "require_secure_transport", required);
         let limits = &self.limits;
@@ -152,17 +153,34 @@ fn push(rows: &mut Rows, name: &str, value: &str) {
 }
 
 fn push_port(rows: &mut Rows, section: &str, settings: &ServerSettings) {
-    push_sources(rows, section, &settings.sources);
     push(rows, &format!("{section}_auto_tls"), on(settings.auto_tls));
-    let version = settings.lowest_version.to_string();
-    push(rows, &format!("{section}_tls_version"), &version);
+    push_security(rows, section, &settings.sources, &settings.policy);
 }
 
-fn push_sources(rows: &mut Rows, section: &str, sources: &Sources) {
-    let Sources { ca, cert, key } = sources;
-    for (name, source) in [("ssl_ca", ca), ("ssl_cert", cert), ("ssl_key", key)] {
-        push(rows, &format!("{section}_{name}"), &shown(source.as_ref()));
+fn push_security(rows: &mut Rows, section: &str, sources: &Sources, policy: &Policy) {
+    for (name, source) in named(sources) {
+        push(rows, &format!("{section}_{name}"), &shown(source));
     }
+    let version = policy.lowest_version.to_string();
+    push(rows, &format!("{section}_tls_version"), &version);
+    for (name, version) in [
+        ("tls_cipher", TlsVersion::Tls12),
+        ("tls_ciphersuites", TlsVersion::Tls13),
+    ] {
+        let ciphers = chosen_ciphers(policy, version);
+        push(rows, &format!("{section}_{name}"), &ciphers);
+    }
+}
+
+/// Each source with its variable.
+fn named(sources: &Sources) -> [(&'static str, Option<&PemSource>); 4] {
+    let Sources { ca, cert, key, crl } = sources;
+    [
+        ("ssl_ca", ca.as_ref()),
+        ("ssl_cert", cert.as_ref()),
+        ("ssl_key", key.as_ref()),
+        ("ssl_crl", crl.as_ref()),
+    ]
 }
 
 /// Where it comes from, never what it is.

@@ -6,7 +6,6 @@ use std::path::Path;
 use serde_saphyr::{Location, Spanned};
 
 use super::place::{Aim, Place};
-use crate::tls::CIPHERS;
 
 /// What a configuration does that its writer may not expect. Never an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +57,12 @@ pub enum Notice {
     /// A rule asks for a cipher that no session has.
     #[error(
         "admits nobody: no session has that cipher, only {}, each by OpenSSL's name",
-        CIPHERS.join(", ")
+        .allowed.join(", ")
     )]
-    UnknownCipher,
+    UnknownCipher {
+        /// Those that `security` allows.
+        allowed: Vec<&'static str>,
+    },
     /// `enforcement: report`.
     #[error(
         "accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: whom they would refuse is only logged"

@@ -59,6 +59,23 @@ pub enum Lacking {
 }
 
 impl Requirement {
+    /// What only this certificate's holder meets: its subject and issuer, as far as a rule can name them.
+    pub fn naming(certificate: &Certificate) -> Self {
+        let written = |name: &Name| Some(name.to_string()).filter(|text| name.is_written(text));
+        let conditions: Vec<_> = [
+            written(&certificate.subject).map(Condition::Subject),
+            written(&certificate.issuer).map(Condition::Issuer),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if conditions.is_empty() {
+            Self::X509
+        } else {
+            Self::Specified(conditions)
+        }
+    }
+
     /// What the client has not shown, if anything.
     pub fn lacking(&self, transport: &Transport) -> Option<Lacking> {
         let conditions = match self {

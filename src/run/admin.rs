@@ -81,9 +81,9 @@ impl Admin {
                 main: shared.tls,
                 admin: tls,
                 backends: Arc::clone(&shared.backends),
-                lowest_versions: [
-                    config.client_tls.lowest_version,
-                    settings.tls.lowest_version,
+                policies: [
+                    config.client_tls.policy.clone(),
+                    settings.tls.policy.clone(),
                 ],
             },
             backends: shared.backends,

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use super::denials::{Denials, Refusals, Verdict};
 use crate::backend::Role;
 use crate::rules::ClientAddress;
 use crate::tls::Negotiated;
@@ -19,6 +20,7 @@ pub struct Sessions(Arc<Shared>);
 struct Shared {
     live: Mutex<HashMap<u32, Arc<Live>>>,
     counts: Counts,
+    denials: Mutex<Denials>,
 }
 
 /// Since the start.
@@ -145,6 +147,11 @@ impl Sessions {
         }
     }
 
+    /// Who was refused, or would have been; the last one first.
+    pub fn denials(&self) -> Vec<Refusals> {
+        self.lock_denials().all()
+    }
+
     /// What was counted since the start.
     pub fn totals(&self) -> Totals {
         let counts = &self.0.counts;
@@ -209,6 +216,24 @@ impl Sessions {
 
     pub(super) fn count_abort(&self) {
         self.0.counts.aborted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_denial(
+        &self,
+        user: Option<&str>,
+        client: ClientAddress,
+        verdict: Verdict,
+        reason: &str,
+    ) {
+        let now = SystemTime::now();
+        self.lock_denials().note(user, client, verdict, reason, now);
+    }
+
+    fn lock_denials(&self) -> MutexGuard<'_, Denials> {
+        self.0
+            .denials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<u32, Arc<Live>>> {

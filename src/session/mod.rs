@@ -7,6 +7,7 @@
 mod authenticate;
 mod change_user;
 mod confirm;
+mod denials;
 pub(crate) mod hello;
 mod identify;
 mod live;
@@ -15,10 +16,11 @@ mod password;
 mod password_key;
 mod registry;
 mod relay;
+mod repeats;
 mod rewrite;
 mod tls_status;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,10 +29,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use self::authenticate::{Answer, authenticate};
 use self::confirm::Login;
+pub use self::denials::{Refusals, Verdict};
 use self::identify::{Identified, Wishes};
 pub use self::live::{Known, Live, Sessions, State, Totals};
 use self::outcome::{End, Record};
@@ -38,6 +41,7 @@ pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
+use self::repeats::{LeftOut, Repeats};
 pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
@@ -59,6 +63,9 @@ use crate::tls::{Acceptor, Channel, Negotiated};
 const LAST_COMMAND: Duration = Duration::from_secs(1);
 /// A longer one is not read for that.
 const LAST_COMMAND_BYTES: usize = 1024 * 1024;
+
+/// How often the log is told what it does not show.
+const LEFT_OUT_EVERY: Duration = Duration::from_secs(60);
 
 /// `limits`, as far as they concern sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +117,7 @@ pub struct DataPort {
     slots: Arc<Semaphore>,
     slots_before_login: Arc<Semaphore>,
     registry: Registry,
+    repeats: Mutex<Repeats>,
 }
 
 /// What a client connection occupies.
@@ -149,6 +157,7 @@ impl DataPort {
             slots: Arc::new(Semaphore::new(limits.connections)),
             slots_before_login: Arc::new(Semaphore::new(limits.connections_before_login)),
             registry: Registry::new(handles.random),
+            repeats: Mutex::default(),
             handles,
         }
     }
@@ -177,7 +186,11 @@ impl DataPort {
             before_login,
         } = match self.slots() {
             Ok(slots) => slots,
-            Err(full) => return refuse_in_place_of_greeting(client, &record, &full).await,
+            Err(full) => {
+                return self
+                    .refuse_in_place_of_greeting(client, &record, &full)
+                    .await;
+            }
         };
         // boxed, so that what only a login needs is given back before the relay
         let authenticated = Box::pin(self.login(&mut client, address, &mut record)).await;
@@ -185,9 +198,10 @@ impl DataPort {
         match authenticated {
             Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
             Err(failure @ Failure::BackendNotSeen(_)) => {
-                refuse_in_place_of_greeting(client, &record, &failure).await;
+                self.refuse_in_place_of_greeting(client, &record, &failure)
+                    .await;
             }
-            Err(failure) => refuse(client, &record, &failure).await,
+            Err(failure) => self.refuse(client, &record, &failure).await,
         }
     }
 
@@ -434,6 +448,64 @@ impl DataPort {
         record.log_end(&end);
         relay.close(&end).await;
     }
+
+    /// Tells a client why it may not log in, and closes.
+    async fn refuse(&self, mut client: Stream, record: &Record, failure: &Failure) {
+        self.log_failure(record, failure);
+        if let Some(reply) = failure.reply(record.client) {
+            // it is closed next, either way
+            let _ = client.queue_packet(&reply.encode());
+        }
+        client.close().await;
+    }
+
+    /// The same for a client that was not greeted. Nothing of its own can be on the way, so nothing is waited for.
+    async fn refuse_in_place_of_greeting(
+        &self,
+        mut client: Stream,
+        record: &Record,
+        failure: &Failure,
+    ) {
+        self.log_failure(record, failure);
+        if let Some(reply) = failure.reply(record.client) {
+            let _ = client
+                .write_packet(&reply.encode_in_place_of_greeting())
+                .await;
+        }
+    }
+
+    fn log_failure(&self, record: &Record, failure: &Failure) {
+        // One user's many refusals must not hide another's.
+        let reason = match &record.user {
+            Some(user) => format!("{user}: {failure}"),
+            None => failure.to_string(),
+        };
+        if matches!(failure, Failure::Left) || self.repeats().admit(&reason) {
+            record.log_failure(failure);
+        }
+    }
+
+    /// Tells the log each minute how many refusals it does not show.
+    ///
+    /// Cancel safe.
+    pub async fn report_left_out(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LEFT_OUT_EVERY).await;
+            self.log_left_out();
+        }
+    }
+
+    /// Tells the log how many refusals it does not show since it was last told.
+    pub fn log_left_out(&self) {
+        let all = self.repeats().take_left_out();
+        for LeftOut { reason, count } in all {
+            warn!(count, reason, "refused, and not shown one by one");
+        }
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn unknown_command() -> ErrPacket {
@@ -457,24 +529,4 @@ async fn quit(mut backend: Stream) {
     // it is closed next, either way
     let _ = backend.queue_packet(&[Command::Quit as u8]);
     backend.close().await;
-}
-
-/// Tells a client why it may not log in, and closes.
-async fn refuse(mut client: Stream, record: &Record, failure: &Failure) {
-    record.log_failure(failure);
-    if let Some(reply) = failure.reply(record.client) {
-        // it is closed next, either way
-        let _ = client.queue_packet(&reply.encode());
-    }
-    client.close().await;
-}
-
-/// The same for a client that was not greeted. Nothing of its own can be on the way, so nothing is waited for.
-async fn refuse_in_place_of_greeting(mut client: Stream, record: &Record, failure: &Failure) {
-    record.log_failure(failure);
-    if let Some(reply) = failure.reply(record.client) {
-        let _ = client
-            .write_packet(&reply.encode_in_place_of_greeting())
-            .await;
-    }
 }

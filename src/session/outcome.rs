@@ -6,6 +6,7 @@ use std::time::Instant;
 use thiserror::Error;
 use tracing::{debug, info, warn};
 
+use super::denials::Verdict;
 use super::live::{Entered, Known, Live, State};
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
@@ -366,6 +367,8 @@ impl Record {
     /// Tells of a client that is let pass, but would be refused were rules not only reported. `user` and `account` are
     /// those that it asks for, at login or in `COM_CHANGE_USER`.
     pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
+        let (sessions, reason) = (self.entered.sessions(), denial.to_string());
+        sessions.note_denial(Some(user.as_str()), self.client, Verdict::Reported, &reason);
         warn!(
             id = self.id,
             ?user,
@@ -373,13 +376,33 @@ impl Record {
             client = %self.client,
             client_tls = self.client_tls.map(|tls| tls.version),
             client_subject = self.subject,
-            reason = denial.to_string(),
+            reason,
             "would be refused"
         );
     }
 
+    /// Remembers whom mytls itself has refused.
+    fn note(&self, failure: &Failure) {
+        let user = match failure {
+            Failure::RefusedByBackend(_) => return,
+            // in a change of user it is another
+            Failure::Denied { user, .. }
+            | Failure::NotImported { user, .. }
+            | Failure::OwnOsUser { user, .. } => Some(user.as_str()),
+            _ => self.user.as_deref(),
+        };
+        let reason = failure.to_string();
+        let sessions = self.entered.sessions();
+        sessions.note_denial(user, self.client, Verdict::Refused, &reason);
+    }
+
     /// Writes the line of a session that logged in.
     pub(super) fn log_end(&self, end: &End) {
+        if let End::ChangeUser(failure) | End::NotConfirmed(failure) = end
+            && failure.is_refusal()
+        {
+            self.note(failure);
+        }
         match end {
             End::Quit
             | End::ClientClosed
@@ -403,6 +426,7 @@ impl Record {
     pub(super) fn log_failure(&self, failure: &Failure) {
         if failure.is_refusal() {
             self.entered.sessions().count_refusal();
+            self.note(failure);
         } else {
             self.entered.sessions().count_abort();
         }

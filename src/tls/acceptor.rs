@@ -22,15 +22,15 @@ use super::{
     authorities::{Authorities, Usage},
     auto,
     auto::{AutoCa, AutoError},
-    channel::Certificates,
+    channel::Loaded,
     dates::CertificateDates,
     expiry::Expiry,
     flaw::Flaw,
     material::Material,
     names::names,
     negotiated::cipher_name,
-    problem::MaterialError,
-    provider,
+    oddity::{MaterialWarning, Oddity},
+    problem::{MaterialError, Place},
     refusal::CertificateRefusal,
     signature,
     store::Keep,
@@ -49,6 +49,7 @@ pub struct Acceptor {
     certificates: Vec<Expiry>,
     dates: Option<CertificateDates>,
     ciphers: String,
+    warnings: Vec<MaterialWarning>,
 }
 
 /// Why there is no TLS towards clients.
@@ -83,10 +84,11 @@ impl Acceptor {
         keep: &Keep,
         listen: &[IpAddr],
     ) -> Result<Option<Self>, AcceptorError> {
-        let (provider, now) = (provider(), UnixTime::now());
+        let (provider, now) = (settings.policy.provider(), UnixTime::now());
         let Material {
             authorities,
             identity,
+            mut warnings,
         } = Material::load(&settings.sources, Usage::Server, &provider, now)?;
         let (identity, auto_ca) = match identity {
             Some(identity) => (identity, None),
@@ -108,6 +110,10 @@ impl Acceptor {
             .is_some()
             .then(|| identity.cert.iter().filter_map(auto::renewal).min())
             .flatten();
+        if !settings.policy.serves(identity.key.algorithm()) {
+            let place = Place::Key("tls-cipher");
+            warnings.push(MaterialWarning::new(place, Oddity::NoSuiteForKey));
+        }
         let verifier: Arc<dyn ClientCertVerifier> = if authorities.is_some() {
             Arc::new(AnyClient {
                 algorithms: provider.signature_verification_algorithms,
@@ -116,7 +122,7 @@ impl Acceptor {
             WebPkiClientVerifier::no_client_auth()
         };
         let dates = identity.cert.first().and_then(CertificateDates::of);
-        let versions = settings.lowest_version.and_later();
+        let versions = settings.policy.versions();
         let ciphers: Vec<_> = provider
             .cipher_suites
             .iter()
@@ -127,6 +133,7 @@ impl Acceptor {
             .with_protocol_versions(versions)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        config.ignore_client_order = settings.policy.has_order();
         config.ticketer = Ticketer::new()?;
         // Tickets alone: nothing is kept for clients that never return, nothing is shared under a lock, and what a session
         // knows of its client dies with the ticket key. The few clients without tickets do full handshakes.
@@ -139,16 +146,18 @@ impl Acceptor {
             certificates,
             dates,
             ciphers: ciphers.join(":"),
+            warnings,
         }))
     }
 
     /// Only to judge: whoever does not serve need not read our own key. What it would show is made up.
     pub fn load_to_judge(settings: &ServerSettings) -> Result<Option<Self>, AcceptorError> {
-        let Sources { ca, cert, key } = &settings.sources;
+        let Sources { ca, cert, key, crl } = &settings.sources;
         let has_tls = settings.auto_tls || cert.is_some() || key.is_some();
         let without_key = ServerSettings {
             sources: Sources {
                 ca: ca.clone(),
+                crl: crl.clone(),
                 ..Sources::default()
             },
             auto_tls: has_tls,
@@ -175,6 +184,21 @@ impl Acceptor {
     /// OpenSSL's names of the ciphers that clients may choose from, as in MySQL's `Ssl_cipher_list`.
     pub fn ciphers(&self) -> &str {
         &self.ciphers
+    }
+
+    /// What is odd about the files, which are used all the same.
+    pub fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
+    }
+
+    /// The revocation lists that are in force, one line each.
+    pub fn revocation_lists(&self) -> Vec<String> {
+        let lists = self.authorities.as_ref().map(Authorities::revocation_lists);
+        lists
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// The CA that auto-tls made, if it made one.
@@ -208,9 +232,13 @@ impl Acceptor {
     }
 }
 
-impl Certificates for Acceptor {
+impl Loaded for Acceptor {
     fn certificates(&self) -> &[Expiry] {
         &self.certificates
+    }
+
+    fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
     }
 }
 

@@ -1,18 +1,24 @@
-//! Whom we trust: the certificates of one `ssl-ca`, and the judgement of a chain by them.
+//! Whom we trust: the certificates of one `ssl-ca`, less what they have revoked, and the judgement of a chain by them.
 
 use rustls::{
     crypto::WebPkiSupportedAlgorithms,
     pki_types::{
-        CertificateDer, ServerName, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer,
-        TrustAnchor, UnixTime,
+        CertificateDer, CertificateRevocationListDer, ServerName, SignatureVerificationAlgorithm,
+        SubjectPublicKeyInfoDer, TrustAnchor, UnixTime,
     },
 };
 use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity};
 use x509_parser::certificate::X509Certificate;
 
 use super::{
-    certificate::{Validity, host_names, is_version_1, parse},
+    certificate::{
+        SHORTEST_RSA_BITS, Validity, contents, host_names, is_version_1, parse, rsa_bits,
+    },
     flaw::Flaw,
+    oddity::Oddity,
+    problem::Problem,
+    revocations,
+    revocations::{RevocationList, Revocations},
 };
 
 /// What the peer's certificate is for.
@@ -45,6 +51,7 @@ impl Usage {
 #[derive(Debug)]
 pub(super) struct Authorities {
     trusted: Vec<Authority>,
+    revocations: Revocations,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -52,7 +59,10 @@ pub(super) struct Authorities {
 struct Authority {
     certificate: CertificateDer<'static>,
     anchor: TrustAnchor<'static>,
+    key: SubjectPublicKeyInfoDer<'static>,
     validity: Validity,
+    /// No signature by its key is accepted.
+    is_weak: bool,
 }
 
 impl Authorities {
@@ -68,6 +78,7 @@ impl Authorities {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             trusted,
+            revocations: Revocations::default(),
             algorithms,
         })
     }
@@ -77,9 +88,105 @@ impl Authorities {
         self.trusted.iter().map(|authority| &authority.certificate)
     }
 
-    /// Whether any of them is in its dates.
-    pub(super) fn any_valid(&self, now: UnixTime) -> bool {
-        self.valid(now).next().is_some()
+    /// Takes revocation lists, each of which must be one of these authorities' own.
+    pub(super) fn with_revocations(
+        self,
+        lists: &[CertificateRevocationListDer<'_>],
+    ) -> Result<Self, Problem> {
+        let lists = lists
+            .iter()
+            .zip(1..)
+            .map(|(list, number)| self.revocation_list(list, number))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            revocations: Revocations::new(lists),
+            ..self
+        })
+    }
+
+    /// Those of whom there is no list although there are lists.
+    pub(super) fn without_list(&self, now: UnixTime) -> impl Iterator<Item = &CertificateDer<'_>> {
+        self.valid(now)
+            .filter(|authority| !self.revocations.have(&authority.anchor.subject))
+            .map(|authority| &authority.certificate)
+    }
+
+    /// What was revoked, list by list.
+    pub(super) fn revocation_lists(&self) -> &[RevocationList] {
+        self.revocations.lists()
+    }
+
+    fn revocation_list(
+        &self,
+        der: &CertificateRevocationListDer<'_>,
+        number: usize,
+    ) -> Result<RevocationList, Problem> {
+        let parsed = revocations::parse(der).ok_or(Problem::BadRevocationList { number })?;
+        if !revocations::is_whole(&parsed) {
+            return Err(Problem::UnsupportedRevocationList { number });
+        }
+        let issuer = contents(parsed.issuer().as_raw());
+        let mut keys = self
+            .trusted
+            .iter()
+            .filter(|authority| authority.anchor.subject.as_ref() == issuer)
+            .peekable();
+        let list = RevocationList::from(&parsed);
+        if keys.peek().is_none() {
+            return Err(Problem::RevocationListIssuer {
+                number,
+                issuer: list.issuer_text,
+            });
+        }
+        let message = parsed.tbs_cert_list.as_ref();
+        let signature = &parsed.signature_value.data;
+        if keys.any(|authority| signed_by(message, signature, &authority.key, self.algorithms.all))
+        {
+            Ok(list)
+        } else {
+            Err(Problem::RevocationListSignature {
+                number,
+                issuer: list.issuer_text,
+            })
+        }
+    }
+
+    /// That there is anybody to vouch for others. Some who do not are normal in a bundle.
+    pub(super) fn check(&self, now: UnixTime) -> Result<Vec<Oddity>, Problem> {
+        let of = self.trusted.len();
+        let valid = self.valid(now).count();
+        let strong = self.valid(now).filter(|each| !each.is_weak).count();
+        match (valid, strong) {
+            (0, _) => return Err(Problem::NoValidAuthority),
+            (_, 0) => return Err(Problem::WeakAuthority),
+            _ => {}
+        }
+        let dead = Oddity::DeadAuthorities {
+            count: of - valid,
+            of,
+        };
+        let weak = Oddity::WeakAuthorities {
+            count: valid - strong,
+            of,
+        };
+        Ok([(dead, valid < of), (weak, strong < valid)]
+            .into_iter()
+            .filter_map(|(oddity, is_so)| is_so.then_some(oddity))
+            .collect())
+    }
+
+    /// Whether a chain of ours, which is good in itself, leads to one of them.
+    pub(super) fn vouch_for(
+        &self,
+        chain: &[CertificateDer<'_>],
+        usage: Usage,
+        now: UnixTime,
+    ) -> bool {
+        let verdict = match usage {
+            Usage::Client => self.verify(chain, usage, now),
+            Usage::Server => self.verify_backend(chain, now),
+        };
+        !matches!(verdict, Err(Flaw::UnknownIssuer | Flaw::BadSignature))
     }
 
     /// Judges a chain, the peer's own certificate first.
@@ -96,7 +203,7 @@ impl Authorities {
             .valid(now)
             .map(|authority| borrowed(&authority.anchor))
             .collect();
-        end_entity
+        let path = end_entity
             .verify_for_usage(
                 self.algorithms.all,
                 &anchors,
@@ -106,8 +213,11 @@ impl Authorities {
                 None,
                 None,
             )
-            .map(|_| ())
-            .map_err(|error| flaw(error, usage))
+            .map_err(|error| flaw(error, usage))?;
+        self.revocations
+            .check(end_entity.issuer(), end_entity.serial(), now)?;
+        path.intermediate_certificates()
+            .try_for_each(|above| self.revocations.check(above.issuer(), above.serial(), now))
     }
 
     /// Judges a backend's chain: as [`Self::verify`], but also takes what MySQL takes and webpki does not: an X.509 v1
@@ -125,12 +235,15 @@ impl Authorities {
             .iter()
             .any(|authority| authority.certificate == *leaf)
         {
-            return Validity::of(&certificate).check(now);
+            Validity::of(&certificate).check(now)?;
+        } else if is_version_1(&certificate) {
+            self.verify_version_1(&certificate, now)?;
+        } else {
+            return self.verify(chain, Usage::Server, now);
         }
-        if is_version_1(&certificate) {
-            return self.verify_version_1(&certificate, now);
-        }
-        self.verify(chain, Usage::Server, now)
+        let issuer = contents(certificate.issuer().as_raw());
+        self.revocations
+            .check(issuer, certificate.raw_serial(), now)
     }
 
     /// Version 1 has no extensions: issuer, signature and dates are all that there is to check.
@@ -147,8 +260,9 @@ impl Authorities {
             if parsed.subject().as_raw() != issuer || !(parsed.is_ca() || is_version_1(&parsed)) {
                 continue;
             }
-            let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw);
-            if signed_by(certificate, &key, self.algorithms.all) {
+            let message = certificate.tbs_certificate.as_ref();
+            let signature = &certificate.signature_value.data;
+            if signed_by(message, signature, &authority.key, self.algorithms.all) {
                 return Ok(());
             }
             flaw = Flaw::BadSignature;
@@ -168,11 +282,16 @@ impl Authority {
         let anchor = webpki::anchor_from_trusted_cert(&certificate)
             .ok()?
             .to_owned();
-        let validity = Validity::of(&parse(&certificate).ok()?);
+        let parsed = parse(&certificate).ok()?;
+        let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw.to_vec());
+        let validity = Validity::of(&parsed);
+        let is_weak = rsa_bits(&parsed).is_some_and(|bits| bits < SHORTEST_RSA_BITS);
         Some(Self {
             certificate,
             anchor,
+            key,
             validity,
+            is_weak,
         })
     }
 }
@@ -202,13 +321,12 @@ pub(super) fn verify_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> R
 }
 
 /// Which algorithm was used is told by the one that fits: the list has only sound ones.
-fn signed_by(
-    certificate: &X509Certificate<'_>,
+pub(super) fn signed_by(
+    message: &[u8],
+    signature: &[u8],
     key: &SubjectPublicKeyInfoDer<'_>,
     algorithms: &[&dyn SignatureVerificationAlgorithm],
 ) -> bool {
-    let message = certificate.tbs_certificate.as_ref();
-    let signature = &certificate.signature_value.data;
     RawPublicKeyEntity::try_from(key).is_ok_and(|key| {
         algorithms
             .iter()

@@ -3,35 +3,22 @@
 //! Keys are made once and kept; certificates are issued again from them when they near their end or lack a name. So the
 //! files always fit each other, whenever a start was cut off, and whoever trusts `ca.pem` goes on doing so.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber,
-};
+use rcgen::{Issuer, KeyPair, PublicKeyData as _};
 use rustls::{
     crypto::CryptoProvider,
-    pki_types::{
-        CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime,
-        pem::PemObject as _,
-    },
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject as _},
     sign::CertifiedKey,
 };
 
 use super::{
     authorities::{Authorities, Usage, verify_name},
     certificate::{Validity, parse, public_key},
+    issuing::{DAY, Desk, HostName, IssueError, Issued, Leaf, NewKey, ca_parameters, later},
     store::{Keep, Store, StoreError},
 };
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Clients' clocks may be behind ours.
-const BACKDATED: Duration = DAY;
 const CA_LIFETIME: Duration = DAY.saturating_mul(10 * 365);
 /// Apple's TLS refuses server certificates of more than 825 days.
 const SERVER_LIFETIME: Duration = DAY.saturating_mul(730);
@@ -59,7 +46,7 @@ pub enum AutoError {
     },
     /// Making a key or a certificate failed.
     #[error("auto-tls: make a certificate: {0}")]
-    Make(#[from] rcgen::Error),
+    Make(#[from] IssueError),
     /// rustls does not take what was made.
     #[error("auto-tls: load the certificate: {0}")]
     Load(#[from] rustls::Error),
@@ -91,15 +78,15 @@ pub(super) fn certificate(
         &mut store,
         "ca.pem",
         |kept| desk.is_good_ca(kept, &ca_key),
-        || desk.issue_ca(&ca_key),
+        || Ok(desk.issue_ca(&ca_key, CA_LIFETIME)?),
     )?;
     let server_key = key(&mut store, "server.key")?;
-    let names = names(listen);
+    let hosts = hosts(listen);
     let server = kept_or_issued(
         &mut store,
         "server.pem",
-        |kept| desk.is_good_server(kept, &server_key, &names, &ca),
-        || desk.issue_server(&server_key, &names, &ca_key),
+        |kept| desk.is_good_server(kept, &server_key, &hosts, &ca),
+        || desk.issue_server(&server_key, &hosts, &ca_key),
     )?;
     let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
     let key = provider.key_provider.load_private_key(der)?;
@@ -114,26 +101,12 @@ pub(super) fn certificate(
     ))
 }
 
-struct Issued {
-    pem: String,
-    der: CertificateDer<'static>,
-}
-
-impl From<rcgen::Certificate> for Issued {
-    fn from(certificate: rcgen::Certificate) -> Self {
-        Self {
-            pem: certificate.pem(),
-            der: certificate.der().clone(),
-        }
-    }
-}
-
 /// The kept key, or one that is made and kept.
 fn key(store: &mut Store<'_>, name: &str) -> Result<KeyPair, AutoError> {
     if let Some((path, pem)) = store.read(name)? {
         return KeyPair::from_pem(&pem).map_err(|_| AutoError::Key { path });
     }
-    let key = KeyPair::generate()?;
+    let key = NewKey::P256.generate()?;
     store.write(name, &key.serialize_pem(), 0o600)?;
     Ok(key)
 }
@@ -157,40 +130,22 @@ fn kept_or_issued(
 }
 
 /// What clients may call us: host name, loopback, and the addresses that we listen on by name.
-fn names(listen: &[IpAddr]) -> Vec<ServerName<'static>> {
-    // A host without a name, or with one that is no DNS name, is found by the other names.
-    let host_name = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok());
-    let mut names = Vec::new();
-    let candidates = host_name
-        .as_deref()
-        .into_iter()
-        .chain(["localhost"])
-        .filter_map(|name| ServerName::try_from(name).ok());
-    let loopback = [
-        IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::LOCALHOST),
-    ];
-    let addresses = loopback
+fn hosts(listen: &[IpAddr]) -> Vec<HostName> {
+    let mut hosts = Vec::new();
+    let addresses = listen
         .iter()
-        .chain(listen)
-        .filter(|address| !address.is_unspecified());
-    for name in candidates
-        .map(|name| name.to_owned())
-        .chain(addresses.map(|address| ServerName::from(*address)))
+        .filter(|address| !address.is_unspecified())
+        .map(|address| HostName::Address(*address));
+    for host in HostName::of_this_machine()
+        .into_iter()
+        .chain(HostName::loopback())
+        .chain(addresses)
     {
-        if !names.contains(&name) {
-            names.push(name);
+        if !hosts.contains(&host) {
+            hosts.push(host);
         }
     }
-    names
-}
-
-/// Where certificates are looked at and issued.
-struct Desk<'a> {
-    provider: &'a CryptoProvider,
-    now: UnixTime,
+    hosts
 }
 
 impl Desk<'_> {
@@ -206,7 +161,7 @@ impl Desk<'_> {
         &self,
         kept: &CertificateDer<'_>,
         key: &KeyPair,
-        names: &[ServerName<'_>],
+        hosts: &[HostName],
         ca: &Issued,
     ) -> bool {
         let algorithms = self.provider.signature_verification_algorithms;
@@ -215,7 +170,10 @@ impl Desk<'_> {
                 .is_ok()
         }) && public_key(kept)
             .is_ok_and(|public_key| public_key.as_ref() == key.subject_public_key_info())
-            && names.iter().all(|name| verify_name(kept, name).is_ok())
+            && hosts
+                .iter()
+                .filter_map(HostName::server_name)
+                .all(|name| verify_name(kept, &name).is_ok())
             && parse(kept).is_ok_and(|certificate| self.lasts(&Validity::of(&certificate)))
     }
 
@@ -223,76 +181,27 @@ impl Desk<'_> {
         validity.check(self.now).is_ok() && self.now < renewal_of(validity)
     }
 
-    fn issue_ca(&self, key: &KeyPair) -> Result<Issued, AutoError> {
-        let mut parameters = ca_parameters(key, self.now);
-        parameters.serial_number = Some(self.serial_number()?);
-        Ok(parameters.self_signed(key)?.into())
-    }
-
     fn issue_server(
         &self,
         key: &KeyPair,
-        names: &[ServerName<'_>],
+        hosts: &[HostName],
         ca_key: &KeyPair,
     ) -> Result<Issued, AutoError> {
-        let mut parameters = parameters("mytls server", self.now, SERVER_LIFETIME);
-        parameters.serial_number = Some(self.serial_number()?);
-        for name in names {
-            parameters.subject_alt_names.push(match name {
-                ServerName::IpAddress(address) => SanType::IpAddress(IpAddr::from(*address)),
-                other => SanType::DnsName(other.to_str().as_ref().try_into()?),
-            });
-        }
-        parameters.is_ca = IsCa::ExplicitNoCa;
-        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        parameters.use_authority_key_identifier_extension = true;
-        let issuer = Issuer::new(ca_parameters(ca_key, self.now), ca_key);
-        Ok(parameters.signed_by(key, &issuer)?.into())
+        let leaf = Leaf {
+            common_name: "mytls server",
+            hosts,
+            usage: Usage::Server,
+            not_after: later(self.now, SERVER_LIFETIME),
+        };
+        Ok(self.issue(&leaf, key, &Issuer::new(ca_parameters(ca_key), ca_key))?)
     }
-
-    /// Random: rcgen's own is made of the key, and ours stays the same while certificates may not share a number.
-    fn serial_number(&self) -> Result<SerialNumber, AutoError> {
-        let mut bytes = [0; 16];
-        self.provider
-            .secure_random
-            .fill(&mut bytes)
-            .map_err(rustls::Error::from)?;
-        // Positive, and without a leading zero.
-        bytes[0] = bytes[0] & 0x7F | 0x40;
-        Ok(SerialNumber::from_slice(&bytes))
-    }
-}
-
-/// The CA's name carries part of its key's identifier: OpenSSL finds an issuer by name, and two hosts' CAs may stand in one
-/// bundle.
-fn ca_parameters(key: &KeyPair, now: UnixTime) -> CertificateParams {
-    let key_identifier = CertificateParams::default().key_identifier(key);
-    let short = key_identifier
-        .first_chunk()
-        .map_or(0, |bytes| u32::from_be_bytes(*bytes));
-    let mut parameters = parameters(&format!("mytls CA {short:08x}"), now, CA_LIFETIME);
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    parameters
-}
-
-fn parameters(common_name: &str, now: UnixTime, lifetime: Duration) -> CertificateParams {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
-    let mut parameters = CertificateParams::default();
-    parameters.not_before = (now - BACKDATED).into();
-    parameters.not_after = (now + lifetime).into();
-    parameters.distinguished_name = DistinguishedName::new();
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
-    parameters
 }
 
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
+    use rustls::pki_types::ServerName;
     use tempfile::TempDir;
 
     use super::*;
@@ -306,8 +215,8 @@ mod tests {
         certificate(&Keep::new(state), listen, &provider(), now)
     }
 
-    fn later(days: u32) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs()) + DAY * days)
+    fn in_days(days: u32) -> UnixTime {
+        later(UnixTime::now(), DAY * days)
     }
 
     #[test]
@@ -375,7 +284,7 @@ mod tests {
         let make = |now| certificate(&keep, &[], &provider(), now).expect("made or found");
         let (first, first_ca) = make(UnixTime::now());
         let (second, second_ca) = make(UnixTime::now());
-        let (renewed, renewed_ca) = make(later(490));
+        let (renewed, renewed_ca) = make(in_days(490));
         assert_eq!((&first.cert, &first_ca), (&second.cert, &second_ca));
         assert_ne!(first.cert[0], renewed.cert[0]);
         assert_eq!(first_ca, renewed_ca);
@@ -419,8 +328,8 @@ mod tests {
     fn a_certificate_in_the_last_third_of_its_life_is_issued_again_from_the_same_ca() {
         let state = TempDir::new().expect("a folder");
         let (first, first_ca) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
-        let (kept, _) = make(Some(state.path()), &[], later(480)).expect("found");
-        let (renewed, renewed_ca) = make(Some(state.path()), &[], later(490)).expect("made");
+        let (kept, _) = make(Some(state.path()), &[], in_days(480)).expect("found");
+        let (renewed, renewed_ca) = make(Some(state.path()), &[], in_days(490)).expect("made");
         assert_eq!(first.cert, kept.cert);
         assert_ne!(first.cert, renewed.cert);
         assert_eq!(first_ca, renewed_ca);
@@ -432,7 +341,7 @@ mod tests {
     fn who_trusts_the_old_ca_trusts_what_its_successor_signs() {
         let state = TempDir::new().expect("a folder");
         let (first, _) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
-        let (renewed, _) = make(Some(state.path()), &[], later(3400)).expect("made");
+        let (renewed, _) = make(Some(state.path()), &[], in_days(3400)).expect("made");
         assert_ne!(first.cert[1], renewed.cert[1]);
         let old = Authorities::new(
             vec![first.cert[1].clone()],
@@ -440,7 +349,7 @@ mod tests {
         );
         assert_eq!(
             old.expect("a CA")
-                .verify(&renewed.cert, Usage::Server, later(3400)),
+                .verify(&renewed.cert, Usage::Server, in_days(3400)),
             Ok(())
         );
     }

@@ -4,8 +4,8 @@ use std::{net::IpAddr, time::Duration};
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::{
-    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _, time::ASN1Time,
-    x509::X509Version,
+    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _,
+    public_key::PublicKey, time::ASN1Time, x509::X509Version,
 };
 
 use super::flaw::Flaw;
@@ -36,6 +36,17 @@ pub(super) fn public_key(
     }
 }
 
+/// Shorter ones are broken, and no signature by them is accepted.
+pub(super) const SHORTEST_RSA_BITS: usize = 2048;
+
+/// The length of an RSA key; none for keys of other kinds.
+pub(super) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+        _ => None,
+    }
+}
+
 /// The hosts that a server's certificate is for, ready to log; enough of them to see the mistake.
 pub(super) fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     const ENOUGH: usize = 5;
@@ -58,6 +69,15 @@ pub(super) fn ip_address(octets: &[u8]) -> Option<IpAddr> {
         4 => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
         _ => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
     }
+}
+
+/// What stands behind the outer tag and length of a DER value; webpki has names so.
+pub(super) fn contents(der: &[u8]) -> &[u8] {
+    let length_octets = match der.get(1) {
+        Some(long) if long & 0x80 != 0 => usize::from(long & 0x7F),
+        _ => 0,
+    };
+    der.get(2 + length_octets..).unwrap_or_default()
 }
 
 /// First and last moment of a certificate.
@@ -92,7 +112,7 @@ impl Validity {
 }
 
 /// Before 1970 is as good as 1970.
-fn unix_time(time: ASN1Time) -> UnixTime {
+pub(super) fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(
         u64::try_from(time.timestamp()).unwrap_or(0),
     ))

@@ -23,6 +23,7 @@ use super::{
     acceptor::AcceptorError,
     connector::ConnectorError,
     expiry::Expiry,
+    oddity::MaterialWarning,
     problem::MaterialError,
     snapshot::{Contents, Look, Moving, Snapshot},
 };
@@ -126,9 +127,12 @@ impl From<Moving> for LoadError {
 }
 
 /// What a channel loads.
-pub trait Certificates: Send + Sync + 'static {
-    /// Those that it shows and trusts, its own first.
+pub trait Loaded: Send + Sync + 'static {
+    /// The certificates that it shows and trusts, its own first.
     fn certificates(&self) -> &[Expiry];
+
+    /// What is odd about the files, and can be lived with.
+    fn warnings(&self) -> &[MaterialWarning];
 }
 
 /// What is in force, from one load to the next.
@@ -183,7 +187,7 @@ enum Cause {
     Renewal,
 }
 
-impl<T: Certificates> Channel<T> {
+impl<T: Loaded> Channel<T> {
     /// Loads for the first time. Where that fails there is no TLS until a reload or reread succeeds;
     /// [`fault`](Self::fault) says why.
     pub fn open(
@@ -351,27 +355,35 @@ impl<T: Certificates> Channel<T> {
             tls,
             contents,
         });
-        let message = match cause {
-            Cause::Start => None,
-            Cause::Asked(_) => Some("TLS reloaded"),
-            Cause::Changed | Cause::Poll => {
-                Some("TLS reread: the certificates' files have changed")
-            }
-            Cause::Renewal => Some("certificate renewed"),
-        };
-        if let Some(message) = message {
-            let own = generation
-                .as_ref()
-                .and_then(|generation| generation.tls.certificates().first());
-            info!(
-                channel = %self.name,
-                generation = book.generations,
-                certificate = own.map(|own| &*own.subject),
-                "{message}"
-            );
-        }
-        self.current.store(generation.map(Arc::new));
+        let generation = generation.map(Arc::new);
+        let before = self.current.swap(generation.clone());
         self.fault.store(None);
+        let warnings = |of: &Option<Arc<Generation<T>>>| -> Vec<String> {
+            let warnings = of.iter().flat_map(|generation| generation.tls.warnings());
+            warnings.map(ToString::to_string).collect()
+        };
+        let old = warnings(&before);
+        for warning in warnings(&generation) {
+            if !old.contains(&warning) {
+                warn!(channel = %self.name, "{warning}");
+            }
+        }
+        let message = match cause {
+            // the caller says it
+            Cause::Start => return,
+            Cause::Asked(_) => "TLS reloaded",
+            Cause::Changed | Cause::Poll => "TLS reread: the certificates' files have changed",
+            Cause::Renewal => "certificate renewed",
+        };
+        let mut certificates = generation.iter().flat_map(|new| new.tls.certificates());
+        let own = certificates.find(|each| each.what != "ssl-ca");
+        info!(
+            channel = %self.name,
+            generation = book.generations,
+            certificate = own.map(|own| &*own.subject),
+            not_after = own.map(Expiry::end),
+            "{message}"
+        );
     }
 
     fn fail(&self, cause: Cause, error: LoadError) -> Arc<LoadError> {
@@ -381,17 +393,21 @@ impl<T: Certificates> Channel<T> {
         }
         let before = self.fault.swap(Some(Arc::clone(&error)));
         let is_news = before.is_none_or(|before| before.to_string() != error.to_string());
-        // At start and in a reload the caller says it.
-        let is_ours_to_log = match cause {
-            Cause::Start | Cause::Asked(_) => false,
-            Cause::Changed | Cause::Poll | Cause::Renewal => is_news,
-        };
-        if is_ours_to_log {
-            if self.current.load().is_some() {
-                warn!(channel = %self.name, %error, "the certificates' files have changed, but cannot be used; the last good ones stay in force");
-            } else {
-                warn!(channel = %self.name, %error, "the certificates' files have changed, but still cannot be used: no TLS");
+        let message = match cause {
+            // the caller says it
+            Cause::Start | Cause::Asked(_) => None,
+            Cause::Changed | Cause::Poll if self.current.load().is_none() => {
+                Some("the certificates' files still cannot be used: no TLS")
             }
+            Cause::Changed | Cause::Poll => Some(
+                "the certificates' files have changed and cannot be used; the last good ones stay in force",
+            ),
+            Cause::Renewal => {
+                Some("the certificate cannot be made anew; the old one stays in force")
+            }
+        };
+        if let Some(message) = message.filter(|_| is_news) {
+            warn!(channel = %self.name, %error, "{message}");
         }
         error
     }

@@ -17,12 +17,12 @@ use super::{
     ClientSettings, SslMode,
     authorities::{Authorities, Usage, verify_name},
     backend_names::BackendNames,
-    channel::Certificates,
+    channel::Loaded,
     expiry::Expiry,
     flaw::Flaw,
     material::Material,
+    oddity::MaterialWarning,
     problem::{MaterialError, Place, Problem},
-    provider,
     refusal::CertificateRefusal,
     signature,
 };
@@ -36,6 +36,7 @@ pub struct Connector {
     config: Arc<ClientConfig>,
     verifier: Arc<BackendVerifier>,
     certificates: Vec<Expiry>,
+    warnings: Vec<MaterialWarning>,
 }
 
 /// Why there is no TLS towards a backend.
@@ -52,10 +53,11 @@ pub enum ConnectorError {
 impl Connector {
     /// Loads and checks everything.
     pub fn load(settings: &ClientSettings) -> Result<Self, ConnectorError> {
-        let provider = provider();
+        let provider = settings.policy.provider();
         let Material {
             authorities,
             identity,
+            warnings,
         } = Material::load(&settings.sources, Usage::Client, &provider, UnixTime::now())?;
         let own = identity.iter().flat_map(|identity| &identity.cert);
         let mut certificates = Expiry::of_all("ssl-cert", own);
@@ -68,7 +70,7 @@ impl Connector {
             algorithms: provider.signature_verification_algorithms,
         });
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(settings.lowest_version.and_later())?
+            .with_protocol_versions(settings.policy.versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>);
         let mut config = match identity {
@@ -83,12 +85,32 @@ impl Connector {
             config: Arc::new(config),
             verifier,
             certificates,
+            warnings,
         })
     }
 
     /// For the handshake.
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
+    }
+
+    /// What is odd about the files, which are used all the same.
+    pub fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
+    }
+
+    /// The revocation lists that are in force, one line each.
+    pub fn revocation_lists(&self) -> Vec<String> {
+        let lists = self
+            .verifier
+            .trust
+            .authorities()
+            .map(Authorities::revocation_lists);
+        lists
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// The handshake judges a full handshake; rustls does not verify a resumed one again. This does, by the same rules.
@@ -102,9 +124,13 @@ impl Connector {
     }
 }
 
-impl Certificates for Connector {
+impl Loaded for Connector {
     fn certificates(&self) -> &[Expiry] {
         &self.certificates
+    }
+
+    fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
     }
 }
 
@@ -142,6 +168,13 @@ impl Trust {
                 Place::Key("ssl-ca"),
                 Problem::CaNotGiven { mode },
             )),
+        }
+    }
+
+    fn authorities(&self) -> Option<&Authorities> {
+        match self {
+            Self::Anybody => None,
+            Self::Chain(authorities) | Self::ChainAndName(authorities) => Some(authorities),
         }
     }
 

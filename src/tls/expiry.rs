@@ -3,7 +3,6 @@
 use std::{collections::HashMap, time::Duration};
 
 use rustls::pki_types::{CertificateDer, UnixTime};
-use x509_parser::time::ASN1Time;
 
 use super::{
     certificate::{Validity, parse},
@@ -32,6 +31,13 @@ pub struct Expiry {
 }
 
 impl Expiry {
+    /// Its end, as the log prints its own times.
+    pub fn end(&self) -> String {
+        timestamp(UnixTime::since_unix_epoch(Duration::from_secs(
+            self.not_after,
+        )))
+    }
+
     /// Of each certificate that can be read.
     pub(crate) fn of_all<'a>(
         what: &'static str,
@@ -51,23 +57,6 @@ impl Expiry {
         };
         certificates.into_iter().filter_map(of).collect()
     }
-}
-
-/// A moment, in seconds since 1970, as OpenSSL prints it and MySQL shows it: `May  3 23:59:59 2025 GMT`.
-pub fn openssl_date(seconds: u64) -> String {
-    let time = i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
-    let Some(time) = time.map(|time| time.to_datetime()) else {
-        return String::new();
-    };
-    let (hour, minute, second) = time.time().as_hms();
-    format!(
-        "{:.3} {:2} {hour:02}:{minute:02}:{second:02} {} GMT",
-        time.month().to_string(),
-        time.day(),
-        time.year(),
-    )
 }
 
 /// How near the end is.
@@ -108,15 +97,6 @@ pub struct ExpiryNotice {
     pub certificate: Expiry,
     /// How near its end is.
     pub stage: Stage,
-}
-
-impl ExpiryNotice {
-    /// Its end, as the log prints its own times.
-    pub fn not_after(&self) -> String {
-        timestamp(UnixTime::since_unix_epoch(Duration::from_secs(
-            self.certificate.not_after,
-        )))
-    }
 }
 
 /// Remembers what has been said, so that each stage of each certificate is told once.
@@ -183,19 +163,6 @@ mod tests {
         (ChannelName::MysqlMain, expiry)
     }
 
-    // The first is that of TiDB's manual, but for `GMT`; the others are what `date -u -d @SECONDS` prints, in OpenSSL's form.
-    #[test]
-    fn dates_are_as_openssl_prints_them() {
-        for (seconds, date) in [
-            (1_746_316_799, "May  3 23:59:59 2025 GMT"),
-            (0, "Jan  1 00:00:00 1970 GMT"),
-            (2_110_531_206, "Nov 17 10:40:06 2036 GMT"),
-        ] {
-            assert_eq!(openssl_date(seconds), date);
-        }
-        assert_eq!(openssl_date(u64::MAX), "");
-    }
-
     #[test]
     fn each_stage_is_told_once() {
         let mut watch = ExpiryWatch::default();
@@ -224,7 +191,7 @@ mod tests {
         let notices = watch.look(vec![lasting("ssl-cert", 5)], after(0));
         assert_eq!(notices.len(), 1);
         assert_eq!(notices[0].stage, Stage::Week);
-        assert_eq!(notices[0].not_after(), "2027-01-20T08:00:00Z");
+        assert_eq!(notices[0].certificate.end(), "2027-01-20T08:00:00Z");
     }
 
     #[test]

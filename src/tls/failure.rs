@@ -42,7 +42,8 @@ fn incompatibility(reason: &PeerIncompatible) -> Option<&'static str> {
         PeerIncompatible::NoCipherSuitesInCommon
         | PeerIncompatible::NoKxGroupsInCommon
         | PeerIncompatible::NamedGroupsExtensionRequired => Some(
-            "no cipher suite or key exchange in common; here are ECDHE suites with AES-GCM or ChaCha20 only",
+            "no cipher suite or key exchange in common; here are ECDHE suites with AES-GCM or ChaCha20 only, or those of them \
+             that tls-cipher and tls-ciphersuites list",
         ),
         PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {
@@ -73,6 +74,7 @@ fn alert_reason(alert: AlertDescription) -> String {
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
             "no cipher suite in common, or a certificate that it demands is missing"
         }
+        AlertDescription::CloseNotify | AlertDescription::UserCanceled => "it left",
         _ => return format!("the other side ended the handshake with the TLS alert {alert:?}"),
     };
     format!("the other side ended the handshake: {meaning} (TLS alert {alert:?})")
@@ -83,14 +85,14 @@ mod tests {
     use rustls::ServerConnection;
 
     use super::*;
-    use crate::tls::{Acceptor, ServerSettings, Sources, TlsVersion};
+    use crate::tls::{Acceptor, Policy, ServerSettings, Sources};
 
     /// What a server of ours says of these bytes.
     fn reason(bytes: &[u8]) -> String {
         let settings = ServerSettings {
             sources: Sources::default(),
             auto_tls: true,
-            lowest_version: TlsVersion::Tls12,
+            policy: Policy::default(),
         };
         let acceptor = Acceptor::load(&settings, None, &[])
             .expect("loads")

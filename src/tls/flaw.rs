@@ -28,6 +28,27 @@ pub enum Flaw {
         /// Its first moment.
         not_before: UnixTime,
     },
+    /// `ssl-crl` has it or a certificate above it.
+    #[error("it, or a certificate above it, was revoked by its issuer (ssl-crl)")]
+    Revoked,
+    /// Whom the issuer has revoked since is not known.
+    #[error(
+        "the revocation list (ssl-crl) of its issuer, or of one above it, ran out at {}: get the CA's new one",
+        timestamp(*.next_update)
+    )]
+    ListExpired {
+        /// When a newer one was due.
+        next_update: UnixTime,
+    },
+    /// A list of tomorrow.
+    #[error(
+        "the revocation list (ssl-crl) of its issuer, or of one above it, is for {} and later: is the clock right?",
+        timestamp(*.this_update)
+    )]
+    ListNotYetValid {
+        /// When it was made.
+        this_update: UnixTime,
+    },
     /// No chain leads from it to a trusted certificate.
     #[error("no chain leads from it to a certificate in ssl-ca that is valid now")]
     UnknownIssuer,
@@ -45,6 +66,11 @@ pub enum Flaw {
     /// A CA's certificate, shown as one's own.
     #[error("it is a CA's certificate, which may not be shown as one's own")]
     CaAsLeaf,
+    /// What is to sign others may not.
+    #[error(
+        "it is no CA's certificate (no basicConstraints with CA:TRUE), so nothing that it signed is accepted"
+    )]
+    NotACa,
     /// It names other hosts.
     #[error("it is for {}, not for {expected}", .presented.join(", "))]
     OtherName {

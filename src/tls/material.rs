@@ -1,18 +1,16 @@
-//! CA, certificate chain and key of one place, loaded whole and checked whole before anything uses them.
+//! CA, revocation lists, certificate chain and key of one place, loaded whole and checked whole before anything uses them.
 
 use std::sync::Arc;
 
-use rustls::{
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, UnixTime},
-    sign::{CertifiedKey, SigningKey},
-};
+use rustls::{crypto::CryptoProvider, pki_types::UnixTime, sign::CertifiedKey};
 
 use super::{
     PemSource, Sources,
     authorities::{Authorities, Usage},
-    certificate::{Validity, is_version_1, parse},
+    chain,
     flaw::Flaw,
+    names::names,
+    oddity::{MaterialWarning, Oddity},
     pem,
     problem::{MaterialError, Place, Problem},
 };
@@ -24,6 +22,8 @@ pub(super) struct Material {
     pub(super) authorities: Option<Authorities>,
     /// What we show.
     pub(super) identity: Option<Arc<CertifiedKey>>,
+    /// What is odd about either.
+    pub(super) warnings: Vec<MaterialWarning>,
 }
 
 impl Material {
@@ -34,430 +34,143 @@ impl Material {
         provider: &CryptoProvider,
         now: UnixTime,
     ) -> Result<Self, MaterialError> {
-        let authorities = sources.ca.as_ref().map(|source| {
-            let place = Place::new("ssl-ca", source);
-            authorities(source, provider, now).map_err(|problem| MaterialError::new(place, problem))
-        });
+        let mut loading = Loading {
+            provider,
+            now,
+            warnings: Vec::new(),
+        };
+        let authorities = match (&sources.ca, &sources.crl) {
+            (Some(ca), crl) => Some(loading.authorities(ca, crl.as_ref())?),
+            (None, Some(crl)) => {
+                let place = Place::new("ssl-crl", crl);
+                return Err(MaterialError::new(place, Problem::AuthorityNotGiven));
+            }
+            (None, None) => None,
+        };
         let identity = match (&sources.cert, &sources.key) {
-            (Some(cert), Some(key)) => Some(identity(cert, key, usage, provider, now)?),
+            (Some(cert), Some(key)) => {
+                Some(loading.identity(cert, key, usage, authorities.as_ref())?)
+            }
             (Some(cert), None) => {
-                return Err(MaterialError::new(
-                    Place::new("ssl-cert", cert),
-                    Problem::KeyNotGiven,
-                ));
+                let place = Place::new("ssl-cert", cert);
+                return Err(MaterialError::new(place, Problem::KeyNotGiven));
             }
             (None, Some(key)) => {
-                return Err(MaterialError::new(
-                    Place::new("ssl-key", key),
-                    Problem::CertificateNotGiven,
-                ));
+                let place = Place::new("ssl-key", key);
+                return Err(MaterialError::new(place, Problem::CertificateNotGiven));
             }
             (None, None) => None,
         };
         Ok(Self {
-            authorities: authorities.transpose()?,
+            authorities,
             identity,
+            warnings: loading.warnings,
         })
     }
 }
 
-fn authorities(
-    source: &PemSource,
-    provider: &CryptoProvider,
+/// One load on its way.
+struct Loading<'a> {
+    provider: &'a CryptoProvider,
     now: UnixTime,
-) -> Result<Authorities, Problem> {
-    let certificates = pem::certificates(&pem::read(source)?)?;
-    let authorities = Authorities::new(certificates, provider.signature_verification_algorithms)
-        .map_err(|position| Problem::BadCertificate {
-            number: position + 1,
-        })?;
-    // One that has run out is normal in a bundle; it is passed over.
-    if authorities.any_valid(now) {
-        Ok(authorities)
-    } else {
-        Err(Problem::NoValidAuthority)
-    }
+    warnings: Vec<MaterialWarning>,
 }
 
-fn identity(
-    cert: &PemSource,
-    key: &PemSource,
-    usage: Usage,
-    provider: &CryptoProvider,
-    now: UnixTime,
-) -> Result<Arc<CertifiedKey>, MaterialError> {
-    let of_cert = |problem| MaterialError::new(Place::new("ssl-cert", cert), problem);
-    let chain = pem::read(cert)
-        .and_then(|text| pem::certificates(&text))
-        .map_err(of_cert)?;
-    let key = pem::read(key)
-        .and_then(|text| pem::private_key(&text))
-        .and_then(|der| {
-            provider
-                .key_provider
-                .load_private_key(der)
-                .map_err(|_| Problem::UnsupportedKey)
-        })
-        .map_err(|problem| MaterialError::new(Place::new("ssl-key", key), problem))?;
-    check_chain(&chain, key.as_ref(), usage, now).map_err(of_cert)?;
-    // Not `from_der`: rustls cannot read the X.509 v1 client certificates that MySQL's manual makes.
-    Ok(Arc::new(CertifiedKey::new(chain, key)))
-}
-
-fn check_chain(
-    chain: &[CertificateDer<'_>],
-    key: &dyn SigningKey,
-    usage: Usage,
-    now: UnixTime,
-) -> Result<(), Problem> {
-    let parsed = chain
-        .iter()
-        .enumerate()
-        .map(|(position, der)| {
-            parse(der).map_err(|_| Problem::BadCertificate {
-                number: position + 1,
+impl Loading<'_> {
+    fn authorities(
+        &mut self,
+        ca: &PemSource,
+        crl: Option<&PemSource>,
+    ) -> Result<Authorities, MaterialError> {
+        let place = Place::new("ssl-ca", ca);
+        let (authorities, oddities) = pem::read(ca)
+            .and_then(|text| pem::certificates(&text))
+            .and_then(|certificates| {
+                let algorithms = self.provider.signature_verification_algorithms;
+                Authorities::new(certificates, algorithms).map_err(|position| {
+                    Problem::BadCertificate {
+                        number: position + 1,
+                    }
+                })
             })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let public_key = key.public_key().ok_or(Problem::UnsupportedKey)?;
-    match parsed
-        .iter()
-        .position(|certificate| certificate.public_key().raw == public_key.as_ref())
-    {
-        Some(0) => {}
-        Some(position) => {
-            return Err(Problem::ChainOrder {
-                number: position + 1,
-            });
-        }
-        None => return Err(Problem::KeyMismatch),
-    }
-    let Some(leaf) = parsed.first() else {
-        return Err(Problem::KeyMismatch);
-    };
-    // An expired issuer in the chain is normal (cross-signed roots); who has the newer one does not need it.
-    match Validity::of(leaf).check(now) {
-        Err(Flaw::Expired { not_after }) => return Err(Problem::Expired { not_after }),
-        Err(Flaw::NotYetValid { not_before }) => return Err(Problem::NotYetValid { not_before }),
-        Err(_) | Ok(()) => {}
-    }
-    if is_version_1(leaf) {
-        // MySQL and MariaDB take such a certificate from a client.
-        return if usage == Usage::Server {
-            Err(Problem::Version1)
-        } else {
-            Ok(())
+            .and_then(|authorities| {
+                let oddities = authorities.check(self.now)?;
+                Ok((authorities, oddities))
+            })
+            .map_err(|problem| MaterialError::new(place, problem))?;
+        self.warn(place, oddities);
+        let Some(crl) = crl else {
+            return Ok(authorities);
         };
+        let place = Place::new("ssl-crl", crl);
+        let authorities = pem::read_lists(crl)
+            .and_then(|text| pem::revocation_lists(&text))
+            .and_then(|lists| authorities.with_revocations(&lists))
+            .map_err(|problem| MaterialError::new(place, problem))?;
+        self.warn(place, list_oddities(&authorities, self.now));
+        Ok(authorities)
     }
-    let purpose = leaf
-        .extended_key_usage()
-        .map_err(|_| Problem::BadCertificate { number: 1 })?;
-    let fits = purpose.is_none_or(|purpose| match usage {
-        Usage::Client => purpose.value.client_auth || purpose.value.any,
-        Usage::Server => purpose.value.server_auth || purpose.value.any,
+
+    fn identity(
+        &mut self,
+        cert: &PemSource,
+        key: &PemSource,
+        usage: Usage,
+        authorities: Option<&Authorities>,
+    ) -> Result<Arc<CertifiedKey>, MaterialError> {
+        let (cert_place, key_place) = (Place::new("ssl-cert", cert), Place::new("ssl-key", key));
+        let chain = pem::read(cert)
+            .and_then(|text| pem::certificates(&text))
+            .map_err(|problem| MaterialError::new(cert_place, problem))?;
+        let (key, public_key) = pem::read(key)
+            .and_then(|text| pem::private_key(&text))
+            .and_then(|der| {
+                let loaded = self.provider.key_provider.load_private_key(der);
+                let key = loaded.map_err(|_| Problem::UnsupportedKey)?;
+                let public_key = key.public_key().ok_or(Problem::UnsupportedKey)?.to_vec();
+                Ok((key, public_key))
+            })
+            .map_err(|problem| MaterialError::new(key_place, problem))?;
+        let oddities = chain::check(&chain, &public_key, usage, self.now)
+            .map_err(|problem| MaterialError::new(cert_place, problem))?;
+        self.warn(cert_place, oddities);
+        if authorities.is_some_and(|ca| !ca.vouch_for(&chain, usage, self.now)) {
+            self.warn(cert_place, [Oddity::OtherAuthority]);
+        }
+        // Not `from_der`: rustls cannot read the X.509 v1 client certificates that MySQL's manual makes.
+        Ok(Arc::new(CertifiedKey::new(chain, key)))
+    }
+
+    fn warn(&mut self, place: Place<'_>, oddities: impl IntoIterator<Item = Oddity>) {
+        let warnings = oddities
+            .into_iter()
+            .map(|oddity| MaterialWarning::new(place, oddity));
+        self.warnings.extend(warnings);
+    }
+}
+
+/// A list that does not count now does not stop us, as in MySQL: those whom nobody has to judge still come in.
+fn list_oddities(authorities: &Authorities, now: UnixTime) -> Vec<Oddity> {
+    let lists = authorities.revocation_lists().iter().filter_map(|list| {
+        let issuer = list.issuer_text.clone();
+        match list.check_dates(now) {
+            Err(Flaw::ListExpired { next_update }) => Some(Oddity::ListExpired {
+                issuer,
+                next_update,
+            }),
+            Err(Flaw::ListNotYetValid { this_update }) => Some(Oddity::ListNotYetValid {
+                issuer,
+                this_update,
+            }),
+            Err(_) | Ok(()) => None,
+        }
     });
-    if fits {
-        Ok(())
-    } else {
-        Err(Problem::WrongPurpose {
-            needed: usage.name(),
-        })
-    }
+    let missing = authorities.without_list(now).filter_map(|certificate| {
+        let issuer = names(certificate).ok()?.subject.to_string();
+        Some(Oddity::NoList { issuer })
+    });
+    lists.chain(missing).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, path::Path};
-
-    use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::tls::{
-        provider,
-        testing::{Authority, Leaf, inline, mysql_manual_recipe, openssl, year_3000},
-    };
-
-    fn load(sources: &Sources, usage: Usage) -> Result<Material, MaterialError> {
-        Material::load(sources, usage, &provider(), UnixTime::now())
-    }
-
-    /// The problem with `ssl-ca`.
-    fn ca_problem(source: PemSource) -> Problem {
-        let sources = Sources {
-            ca: Some(source),
-            ..Sources::default()
-        };
-        load(&sources, Usage::Server)
-            .expect_err("refused")
-            .into_problem()
-    }
-
-    /// The problem with a certificate or its key.
-    fn identity_problem(cert: PemSource, key: PemSource, usage: Usage) -> Problem {
-        let sources = Sources {
-            ca: None,
-            cert: Some(cert),
-            key: Some(key),
-        };
-        load(&sources, usage).expect_err("refused").into_problem()
-    }
-
-    fn file(path: &Path) -> PemSource {
-        PemSource::File(path.to_owned())
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_is_named() {
-        let directory = TempDir::new().expect("a folder");
-        let missing = directory.path().join("ca.pem");
-        let sources = Sources {
-            ca: Some(file(&missing)),
-            ..Sources::default()
-        };
-        let error = load(&sources, Usage::Server).expect_err("refused");
-        assert_eq!(
-            error.to_string(),
-            format!("ssl-ca {}: there is no such file", missing.display())
-        );
-        assert!(
-            matches!(ca_problem(file(directory.path())), Problem::Read(_)),
-            "a folder"
-        );
-        assert!(matches!(
-            ca_problem(file(Path::new("/dev/zero"))),
-            Problem::TooLarge
-        ));
-    }
-
-    #[test]
-    fn text_of_the_configuration_is_named_by_its_key() {
-        let ca = Some(PemSource::Inline {
-            key: "from.security.ssl-ca-base64".to_owned(),
-            pem: Vec::new(),
-        });
-        let error = load(
-            &Sources {
-                ca,
-                ..Sources::default()
-            },
-            Usage::Client,
-        )
-        .expect_err("refused");
-        assert_eq!(error.to_string(), "from.security.ssl-ca-base64: is empty");
-    }
-
-    #[test]
-    fn a_key_that_cannot_be_used_says_why() {
-        let directory = TempDir::new().expect("a folder");
-        openssl(directory.path(), "genrsa -out rsa.pem 2048");
-        openssl(directory.path(), "genrsa -out short.pem 1024");
-        let encrypt = "-in rsa.pem -aes256 -passout pass:secret";
-        openssl(
-            directory.path(),
-            &format!(
-                "pkcs8 -topk8 {} -out pkcs8.pem",
-                encrypt.replace("-aes256", "-v2 aes256")
-            ),
-        );
-        openssl(
-            directory.path(),
-            &format!("rsa -traditional {encrypt} -out pkcs1.pem"),
-        );
-        let leaf = Authority::new("CA").leaf("db", |_| {});
-        let problem = |name: &str| {
-            identity_problem(
-                inline(&leaf.chain),
-                file(&directory.path().join(name)),
-                Usage::Server,
-            )
-        };
-        assert!(matches!(problem("pkcs8.pem"), Problem::EncryptedKey));
-        assert!(matches!(problem("pkcs1.pem"), Problem::EncryptedKey));
-        assert!(matches!(problem("short.pem"), Problem::UnsupportedKey));
-        assert!(matches!(problem("rsa.pem"), Problem::KeyMismatch));
-        let certificate_as_key =
-            identity_problem(inline(&leaf.chain), inline(&leaf.chain), Usage::Server);
-        assert!(
-            matches!(&certificate_as_key, Problem::NoKey { found } if found == "CERTIFICATE"),
-            "{certificate_as_key}"
-        );
-    }
-
-    #[test]
-    fn one_half_of_an_identity_is_refused() {
-        let leaf = Authority::new("CA").leaf("db", |_| {});
-        let without_key = Sources {
-            cert: Some(inline(&leaf.chain)),
-            ..Sources::default()
-        };
-        let without_certificate = Sources {
-            key: Some(inline(&leaf.key)),
-            ..Sources::default()
-        };
-        let problem = |sources| {
-            load(&sources, Usage::Server)
-                .expect_err("refused")
-                .into_problem()
-        };
-        assert!(matches!(problem(without_key), Problem::KeyNotGiven));
-        assert!(matches!(
-            problem(without_certificate),
-            Problem::CertificateNotGiven
-        ));
-    }
-
-    #[test]
-    fn a_certificate_that_the_other_side_would_refuse_is_refused_at_load() {
-        let ca = Authority::new("CA");
-        let problem = |usage, change: fn(&mut CertificateParams)| {
-            let leaf = ca.leaf("db", change);
-            identity_problem(inline(&leaf.chain), inline(&leaf.key), usage)
-        };
-        for usage in [Usage::Server, Usage::Client] {
-            let expired = problem(usage, |leaf| leaf.not_after = date_time_ymd(2021, 1, 1));
-            assert_eq!(
-                expired.to_string(),
-                "the certificate expired at 2021-01-01T00:00:00Z; renew it"
-            );
-            let early = problem(usage, |leaf| leaf.not_before = date_time_ymd(2999, 1, 1));
-            assert!(matches!(early, Problem::NotYetValid { .. }), "{early}");
-        }
-        let for_clients = problem(Usage::Server, |leaf| {
-            leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        });
-        assert!(
-            matches!(
-                for_clients,
-                Problem::WrongPurpose {
-                    needed: "serverAuth"
-                }
-            ),
-            "{for_clients}"
-        );
-        let for_servers = problem(Usage::Client, |leaf| {
-            leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        });
-        assert!(
-            matches!(
-                for_servers,
-                Problem::WrongPurpose {
-                    needed: "clientAuth"
-                }
-            ),
-            "{for_servers}"
-        );
-    }
-
-    #[test]
-    fn a_chain_that_begins_with_the_issuer_is_refused() {
-        let ca = Authority::new("CA");
-        let leaf = ca.leaf("db", |_| {});
-        let chain = format!("{}{}", ca.pem, leaf.chain);
-        let problem = identity_problem(inline(&chain), inline(&leaf.key), Usage::Server);
-        assert!(
-            matches!(problem, Problem::ChainOrder { number: 2 }),
-            "{problem}"
-        );
-    }
-
-    #[test]
-    fn a_version_1_certificate_is_refused_for_our_port_only() {
-        let directory = TempDir::new().expect("a folder");
-        mysql_manual_recipe(directory.path());
-        let source = |name: &str| file(&directory.path().join(name));
-        let problem = identity_problem(
-            source("server-cert.pem"),
-            source("server-key.pem"),
-            Usage::Server,
-        );
-        assert!(matches!(problem, Problem::Version1), "{problem}");
-        assert!(problem.to_string().contains("-extfile"), "{problem}");
-        let (cert, key) = (
-            Some(source("client-cert.pem")),
-            Some(source("client-key.pem")),
-        );
-        assert!(
-            load(
-                &Sources {
-                    ca: None,
-                    cert,
-                    key
-                },
-                Usage::Client
-            )
-            .is_ok()
-        );
-    }
-
-    #[test]
-    fn a_ca_file_counts_as_long_as_one_of_its_certificates_does() {
-        let old = Authority::with("Old", |ca| ca.not_after = date_time_ymd(2021, 1, 1));
-        let new = Authority::new("New");
-        assert!(matches!(
-            ca_problem(inline(&old.pem)),
-            Problem::NoValidAuthority
-        ));
-        let both = inline(&format!("{}{}", old.pem, new.pem));
-        assert!(
-            load(
-                &Sources {
-                    ca: Some(both),
-                    ..Sources::default()
-                },
-                Usage::Server
-            )
-            .is_ok()
-        );
-    }
-
-    #[test]
-    fn every_kind_of_key_loads() {
-        let directory = TempDir::new().expect("a folder");
-        let kinds = [
-            "genrsa -traditional -out key.pem 2048",
-            "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem",
-            "ecparam -name prime256v1 -genkey -out key.pem",
-            "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem",
-            "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out key.pem",
-            "genpkey -algorithm ED25519 -out key.pem",
-        ];
-        for kind in kinds {
-            openssl(directory.path(), kind);
-            openssl(
-                directory.path(),
-                "req -x509 -new -key key.pem -subj /CN=db -out cert.pem",
-            );
-            // One file for both, with Windows' line ends and text before the sections.
-            let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect("made");
-            let both = format!("made by hand\n{}{}", read("key.pem"), read("cert.pem"))
-                .replace('\n', "\r\n");
-            let sources = Sources {
-                ca: None,
-                cert: Some(inline(&both)),
-                key: Some(inline(&both)),
-            };
-            assert!(
-                load(&sources, Usage::Server).is_ok_and(|material| material.identity.is_some()),
-                "{kind}"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_given_is_nothing_loaded() {
-        let material = load(&Sources::default(), Usage::Client).expect("loads");
-        assert!(material.identity.is_none() && material.authorities.is_none());
-    }
-
-    #[test]
-    fn dates_are_those_of_the_clock_that_is_given() {
-        let leaf = Leaf::self_signed("db", |leaf| leaf.not_after = date_time_ymd(2999, 1, 1));
-        let error = Material::load(&leaf.sources(None), Usage::Server, &provider(), year_3000())
-            .expect_err("refused");
-        assert!(
-            matches!(error.problem(), Problem::Expired { .. }),
-            "{error}"
-        );
-    }
-}
+mod tests;

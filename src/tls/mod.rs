@@ -3,17 +3,22 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. A [`Channel`] is one place's generation in force, and what replaces it: a reload that was
-//! asked for, or files that have changed (`snapshot`); `expiry` tells before one runs out. Sources become material in `pem` and `material`, or are made in
-//! `auto`; `authorities` judges chains, `signature` handshakes; a peer's flaws have their words in `refusal`, those of our
-//! own files in `problem`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what
-//! is made.
+//! checked whole, never changed. A [`Channel`] has one place's generation in force, and replaces it: by a reload that was
+//! asked for, or when files have changed (`snapshot`); `expiry` tells before a certificate runs out. Sources become material
+//! in `pem` and `material` (ours is checked in `chain`), or are made in `auto`, which shares `issuing` with [`SigningCa`];
+//! `authorities` judges chains, with `revocations`, `signature` handshakes; [`Policy`] says which versions and suites there
+//! are. `description` and `inventory` say to a person what there is. A peer's flaws have their words in `flaw`, problems of
+//! our own files in `problem`, and what they can live with in `oddity`. [`RsaKey`] and [`Password`] are no part of TLS: they
+//! are for a side without; `store` keeps what is made.
 
 mod acceptor;
+mod algorithm;
 mod authorities;
 mod auto;
 mod backend_names;
+mod ca;
 mod certificate;
+mod chain;
 mod channel;
 mod connector;
 mod dates;
@@ -21,13 +26,18 @@ mod description;
 mod expiry;
 mod failure;
 mod flaw;
+mod inventory;
+mod issuing;
 mod material;
 mod names;
 mod negotiated;
+mod oddity;
 mod password;
 mod pem;
+mod policy;
 mod problem;
 mod refusal;
+mod revocations;
 mod rsa;
 mod signature;
 mod snapshot;
@@ -37,29 +47,31 @@ mod testing;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use rustls::{
-    SupportedProtocolVersion,
-    crypto::{CryptoProvider, aws_lc_rs},
-    version::{TLS12, TLS13},
-};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use zeroize::Zeroizing;
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
+    algorithm::Algorithm,
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
+    ca::{NewIdentity, Request, SigningCa, SigningCaError},
     channel::{
-        Certificates, Channel, ChannelName, Generation, LoadError, OnError, Reread, UnknownChannel,
+        Channel, ChannelName, Generation, LoadError, Loaded, OnError, Reread, UnknownChannel,
     },
     connector::{Connector, ConnectorError, server_name},
-    dates::CertificateDates,
-    description::describe,
-    expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage, openssl_date},
+    dates::{CertificateDates, openssl_date},
+    description::{Description, Part, describe},
+    expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage},
     failure::handshake_reason,
     flaw::Flaw,
+    inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
+    issuing::{HostName, IssueError, NewKey, NoHostName},
     negotiated::{CIPHERS, Negotiated},
+    oddity::{MaterialWarning, Oddity},
     password::Password,
     pem::client_chain,
+    policy::{CipherList, CipherListError, Policy},
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},
@@ -113,19 +125,31 @@ pub struct Sources {
     pub cert: Option<PemSource>,
     /// Our private key.
     pub key: Option<PemSource>,
+    /// Whom the CA has revoked. Not without a CA.
+    pub crl: Option<PemSource>,
 }
 
 impl Sources {
     /// Each with its key in the configuration.
-    fn each(&self) -> [(&'static str, &Option<PemSource>); 3] {
-        let Self { ca, cert, key } = self;
-        [("ssl-ca", ca), ("ssl-cert", cert), ("ssl-key", key)]
+    fn each(&self) -> [(&'static str, &Option<PemSource>); 4] {
+        let Self { ca, cert, key, crl } = self;
+        [
+            ("ssl-ca", ca),
+            ("ssl-cert", cert),
+            ("ssl-key", key),
+            ("ssl-crl", crl),
+        ]
     }
 
     /// The same, to be replaced.
-    fn each_mut(&mut self) -> [(&'static str, &mut Option<PemSource>); 3] {
-        let Self { ca, cert, key } = self;
-        [("ssl-ca", ca), ("ssl-cert", cert), ("ssl-key", key)]
+    fn each_mut(&mut self) -> [(&'static str, &mut Option<PemSource>); 4] {
+        let Self { ca, cert, key, crl } = self;
+        [
+            ("ssl-ca", ca),
+            ("ssl-cert", cert),
+            ("ssl-key", key),
+            ("ssl-crl", crl),
+        ]
     }
 }
 
@@ -148,16 +172,6 @@ impl TlsVersion {
             Self::Tls12
         }
     }
-
-    /// This version and all that are newer.
-    fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
-        const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
-        const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
-        match self {
-            Self::Tls12 => FROM_12,
-            Self::Tls13 => FROM_13,
-        }
-    }
 }
 
 impl fmt::Display for TlsVersion {
@@ -177,8 +191,8 @@ pub struct ServerSettings {
     pub sources: Sources,
     /// Make a certificate when `sources.cert` and `sources.key` are not given.
     pub auto_tls: bool,
-    /// The lowest version accepted.
-    pub lowest_version: TlsVersion,
+    /// Versions and cipher suites that are accepted.
+    pub policy: Policy,
 }
 
 impl ServerSettings {
@@ -199,6 +213,16 @@ pub enum SslMode {
     VerifyIdentity,
 }
 
+impl SslMode {
+    /// Whether the certificate must lead to `ssl-ca`.
+    pub const fn verifies(self) -> bool {
+        match self {
+            Self::Required => false,
+            Self::VerifyCa | Self::VerifyIdentity => true,
+        }
+    }
+}
+
 /// `security` of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSettings {
@@ -206,8 +230,8 @@ pub struct ClientSettings {
     pub sources: Sources,
     /// How far the backend's certificate is checked.
     pub mode: SslMode,
-    /// The lowest version offered.
-    pub lowest_version: TlsVersion,
+    /// Versions and cipher suites that are offered.
+    pub policy: Policy,
     /// The backends' certificates that are accepted (`cert-allowed-cn`), where it is written.
     pub backend_names: Option<BackendNames>,
 }

@@ -5,33 +5,49 @@
 
 use std::{fs::File, io, io::Read as _, path::Path};
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem, pem::PemObject as _,
+};
 
 use super::{
     PemSource,
+    certificate::contents,
     problem::{MaterialError, Place, Problem},
 };
 
-/// A file that is larger is no certificate file; a limit, because the path may name anything, even `/dev/zero`.
-const MAX_PEM_BYTES: u64 = 1024 * 1024;
+/// A file that is larger is no file of certificates or keys; a limit, because the path may name anything, even `/dev/zero`.
+const MAX_PEM_MIB: u64 = 1;
+/// A revocation list has some 50 bytes of PEM for each certificate.
+const MAX_LISTS_MIB: u64 = 32;
 
-/// Reads the PEM of one source.
+/// Reads the PEM of certificates or a key.
 pub(super) fn read(source: &PemSource) -> Result<Vec<u8>, Problem> {
+    read_at_most(source, MAX_PEM_MIB)
+}
+
+/// Reads the PEM of revocation lists.
+pub(super) fn read_lists(source: &PemSource) -> Result<Vec<u8>, Problem> {
+    read_at_most(source, MAX_LISTS_MIB)
+}
+
+fn read_at_most(source: &PemSource, most_mib: u64) -> Result<Vec<u8>, Problem> {
     let path = match source {
         PemSource::File(path) => path,
         PemSource::Inline { pem, .. } => return Ok(pem.clone()),
         PemSource::Read { pem, .. } => return Ok(pem.to_vec()),
     };
+    let most_bytes = most_mib * 1024 * 1024;
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(most_bytes + 1).read_to_end(&mut bytes))
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Problem::Missing,
             io::ErrorKind::PermissionDenied => Problem::Unreadable,
+            io::ErrorKind::IsADirectory => Problem::Directory,
             _ => Problem::Read(error),
         })?;
-    if bytes.len() as u64 > MAX_PEM_BYTES {
-        return Err(Problem::TooLarge);
+    if bytes.len() as u64 > most_bytes {
+        return Err(Problem::TooLarge { most_mib });
     }
     Ok(bytes)
 }
@@ -59,6 +75,22 @@ pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     Ok(certificates)
 }
 
+/// All revocation lists in the text, at least one.
+pub(super) fn revocation_lists(
+    text: &[u8],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, Problem> {
+    refuse_other_formats(text, "crl")?;
+    let lists = CertificateRevocationListDer::pem_slice_iter(text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| problem(&error))?;
+    if lists.is_empty() {
+        return Err(Problem::NoRevocationList {
+            found: sections(text),
+        });
+    }
+    Ok(lists)
+}
+
 /// The first private key in the text.
 pub(super) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Problem> {
     refuse_other_formats(text, "pkey")?;
@@ -75,7 +107,7 @@ pub(super) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Problem
     })
 }
 
-fn problem(error: &pem::Error) -> Problem {
+pub(super) fn problem(error: &pem::Error) -> Problem {
     match error {
         pem::Error::MissingSectionEnd { .. } => Problem::Truncated,
         pem::Error::Base64Decode(_) => Problem::Base64,
@@ -84,7 +116,7 @@ fn problem(error: &pem::Error) -> Problem {
 }
 
 /// `tool` is the `openssl` command that converts this kind of thing from DER.
-fn refuse_other_formats(text: &[u8], tool: &'static str) -> Result<(), Problem> {
+pub(super) fn refuse_other_formats(text: &[u8], tool: &'static str) -> Result<(), Problem> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::Empty);
     }
@@ -102,16 +134,11 @@ fn refuse_other_formats(text: &[u8], tool: &'static str) -> Result<(), Problem> 
 
 /// A PFX (RFC 7292) begins with version 3; neither certificates nor keys do.
 fn is_pkcs12(der: &[u8]) -> bool {
-    let length_octets = match der.get(1) {
-        Some(long) if long & 0x80 != 0 => usize::from(long & 0x7F),
-        _ => 0,
-    };
-    der.get(2 + length_octets..)
-        .is_some_and(|content| content.starts_with(&[0x02, 0x01, 0x03]))
+    contents(der).starts_with(&[0x02, 0x01, 0x03])
 }
 
 /// What the text does hold, for the error message.
-fn sections(text: &[u8]) -> String {
+pub(super) fn sections(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let labels: Vec<_> = text
         .lines()

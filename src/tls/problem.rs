@@ -73,8 +73,14 @@ pub enum Problem {
     #[error("cannot be read: {0}")]
     Read(io::Error),
     /// Not the size of a certificate file.
-    #[error("larger than 1 MiB, so it is no PEM file of certificates or keys")]
-    TooLarge,
+    #[error("is larger than {most_mib} MiB, so it is not the PEM file that it should be")]
+    TooLarge {
+        /// The largest that is read.
+        most_mib: u64,
+    },
+    /// A folder.
+    #[error("is a folder; name one file in it")]
+    Directory,
     /// Nothing, or only white space.
     #[error("is empty")]
     Empty,
@@ -108,6 +114,51 @@ pub enum Problem {
     NoCertificate {
         /// The labels of what it holds.
         found: String,
+    },
+    /// PEM without a revocation list.
+    #[error(
+        "has no revocation list (X509 CRL) in it, only: {found}; make one: `openssl ca -gencrl -out FILE`"
+    )]
+    NoRevocationList {
+        /// The labels of what it holds.
+        found: String,
+    },
+    /// A section that is labelled a revocation list and is none.
+    #[error("revocation list {number} in it is damaged; take it from the CA again")]
+    BadRevocationList {
+        /// Counted from 1.
+        number: usize,
+    },
+    /// A kind of list that says less, or something else, than who of its issuer is revoked.
+    #[error(
+        "revocation list {number} in it is a delta, is indirect, or has a critical extension that is not supported; take \
+         the CA's complete list"
+    )]
+    UnsupportedRevocationList {
+        /// Counted from 1.
+        number: usize,
+    },
+    /// A list of somebody whom `ssl-ca` does not have.
+    #[error(
+        "revocation list {number} in it is of {issuer}, which is not in ssl-ca; add that CA's certificate there, also if \
+         it is an intermediate one, or take the list out"
+    )]
+    RevocationListIssuer {
+        /// Counted from 1.
+        number: usize,
+        /// The issuer's name.
+        issuer: String,
+    },
+    /// A list that its issuer did not sign.
+    #[error(
+        "revocation list {number} in it is not signed by the key that ssl-ca has for {issuer}, or with an algorithm that \
+         is not supported (as SHA-1); take it from that CA again"
+    )]
+    RevocationListSignature {
+        /// Counted from 1.
+        number: usize,
+        /// The issuer's name.
+        issuer: String,
     },
     /// PEM without a private key.
     #[error("has no private key in it, only: {found}")]
@@ -167,6 +218,33 @@ pub enum Problem {
     /// All of `ssl-ca` is out of its dates.
     #[error("no certificate in it is valid now: all have expired or are for later")]
     NoValidAuthority,
+    /// All of `ssl-ca` that is in its dates has keys that are too short.
+    #[error(
+        "its certificates have RSA keys of less than 2048 bits, and no signature by such a key is accepted; make a new CA"
+    )]
+    WeakAuthority,
+    /// A certificate that we show has a key that is too short.
+    #[error(
+        "certificate {number} in it has an RSA key of {bits} bits, and the other side would refuse less than 2048; make a new \
+         one"
+    )]
+    WeakKey {
+        /// Counted from 1.
+        number: usize,
+        /// The length.
+        bits: usize,
+    },
+    /// A certificate that we show is signed by a broken hash.
+    #[error(
+        "certificate {number} in it is signed with {hash}, and the other side would refuse it; sign it again with \
+         `openssl x509 -req -sha256 …`"
+    )]
+    WeakSignature {
+        /// Counted from 1.
+        number: usize,
+        /// Its name.
+        hash: &'static str,
+    },
     /// Our server certificate is X.509 version 1.
     #[error(
         "the certificate is X.509 version 1, which many clients refuse; sign it again with `openssl x509 -req … -extfile \
@@ -181,6 +259,9 @@ pub enum Problem {
         /// `clientAuth` or `serverAuth`.
         needed: &'static str,
     },
+    /// `ssl-crl` without `ssl-ca`.
+    #[error("is given without ssl-ca, by which its revocation lists are verified")]
+    AuthorityNotGiven,
     /// A mode that verifies, and nothing to verify with.
     #[error("is not given, and ssl-mode {} verifies the backend's certificate by it", mode_name(*.mode))]
     CaNotGiven {

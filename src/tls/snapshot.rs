@@ -75,7 +75,8 @@ impl Stamp {
         }
     }
 
-    /// Whether a change at `now` or later would give another stamp.
+    /// Whether a change at `now` or later would give another stamp. Never so by a clock that has been set back: then
+    /// files are read each time, which is slower and right.
     fn is_settled(self, now: SystemTime) -> bool {
         let changed = match self {
             Self::File { changed, .. } => u64::try_from(changed.0).unwrap_or(0),
@@ -162,7 +163,11 @@ fn read(sources: &Sources) -> Read {
         let Some(file @ PemSource::File(path)) = source else {
             continue;
         };
-        match pem::read(file) {
+        let bytes = match key {
+            "ssl-crl" => pem::read_lists(file),
+            _ => pem::read(file),
+        };
+        match bytes {
             Ok(bytes) => {
                 update(&bytes);
                 let (path, pem) = (path.clone(), bytes.into());
@@ -313,7 +318,7 @@ mod tests {
         let sources = Sources {
             ca: Some(PemSource::File(at("ca.pem"))),
             cert: Some(PemSource::File(at("cert.pem"))),
-            key: None,
+            ..Sources::default()
         };
         let contents = |ca: &str, cert: &str| {
             fs::write(at("ca.pem"), ca).expect("written");
@@ -328,9 +333,9 @@ mod tests {
         let (_folder, path, _) = one_file();
         let both = Some(PemSource::File(path.clone()));
         let sources = Sources {
-            ca: None,
             cert: both.clone(),
             key: both,
+            ..Sources::default()
         };
         assert_eq!(paths(&sources), [path]);
     }

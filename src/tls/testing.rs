@@ -1,6 +1,6 @@
 //! Throw-away certificates and handshakes in memory, for the tests of this module.
 
-use std::{io, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{fs, io, path::Path, process::Command, sync::Arc, time::Duration};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -12,6 +12,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
     sign::CertifiedKey,
 };
+
+use tempfile::TempDir;
 
 use super::{PemSource, Sources, provider};
 
@@ -206,6 +208,7 @@ impl Leaf {
             ca: ca.map(inline),
             cert: Some(inline(&self.chain)),
             key: Some(inline(&self.key)),
+            crl: None,
         }
     }
 }
@@ -268,3 +271,77 @@ fn feed(
     }
     Ok(())
 }
+
+/// A CA kept by `openssl ca`, with its data base in a folder, as the manuals have it.
+pub(super) struct OpensslCa {
+    directory: TempDir,
+    pub(super) pem: String,
+}
+
+impl OpensslCa {
+    pub(super) fn new(name: &str) -> Self {
+        let directory = TempDir::new().expect("a folder");
+        let write = |file: &str, text: &str| {
+            fs::write(directory.path().join(file), text).expect("written");
+        };
+        write(
+            "ca.cnf",
+            "[ca]\ndefault_ca = lab\n\
+             [lab]\ndatabase = index\nnew_certs_dir = .\nrand_serial = yes\ncertificate = ca.pem\nprivate_key = ca.key\n\
+             default_md = sha256\ndefault_days = 30\ndefault_crl_days = 30\npolicy = any\nunique_subject = no\nx509_extensions = leaf\n\
+             [any]\norganizationName = optional\ncommonName = optional\n\
+             [leaf]\nbasicConstraints = CA:FALSE\n\
+             [intermediate]\nbasicConstraints = CA:TRUE\n\
+             [whole]\nauthorityKeyIdentifier = keyid\n\
+             [delta]\n2.5.29.27 = critical,DER:020101\n\
+             [indirect]\nissuingDistributionPoint = critical,@indirect_point\n\
+             [indirect_point]\nindirectCRL = TRUE\n\
+             [users]\nissuingDistributionPoint = critical,@users_point\n\
+             [users_point]\nonlyuser = TRUE\n",
+        );
+        write("index", "");
+        let made = format!("-keyout ca.key -out ca.pem -subj /O=Lab/CN={name} -days 30");
+        openssl(directory.path(), &format!("req -x509 {EC_KEY} {made}"));
+        let pem = fs::read_to_string(directory.path().join("ca.pem")).expect("made");
+        Self { directory, pem }
+    }
+
+    /// A certificate with this common name; `section` is `leaf` or `intermediate`.
+    pub(super) fn issue(&self, name: &str, section: &str) -> Leaf {
+        let request = format!("-keyout {name}.key -out {name}.csr -subj /O=Lab/CN={name}");
+        self.openssl(&format!("req {EC_KEY} {request}"));
+        let signing = format!("-in {name}.csr -out {name}.pem -extensions {section}");
+        self.openssl(&format!("ca -batch -notext -config ca.cnf {signing}"));
+        Leaf {
+            chain: self.read(&format!("{name}.pem")),
+            key: self.read(&format!("{name}.key")),
+        }
+    }
+
+    /// Revokes a certificate that it has issued.
+    pub(super) fn revoke(&self, name: &str) {
+        self.openssl(&format!("ca -config ca.cnf -revoke {name}.pem"));
+    }
+
+    /// The list of now; `options` of `openssl ca -gencrl`. Without any it is of version 1, as from a configuration that
+    /// has no `crlnumber`.
+    pub(super) fn revocation_list(&self, options: &str) -> String {
+        self.openssl(&format!("ca -config ca.cnf -gencrl -out crl.pem {options}"));
+        self.read("crl.pem")
+    }
+
+    /// Runs `openssl` in its folder.
+    pub(super) fn openssl(&self, arguments: &str) {
+        openssl(self.directory.path(), arguments);
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(super) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.directory.path().join(file)).expect("made")
+    }
+}
+
+const EC_KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";

@@ -353,7 +353,9 @@ async fn mysql_async_logs_in_and_reads_results() {
         .await
         .expect("a status");
     assert!(uptime.is_some_and(|(name, _)| name == "Uptime"));
-    conn.query_drop("ALTER INSTANCE RELOAD TLS").await.expect("reloaded");
+    conn.query_drop("ALTER INSTANCE RELOAD TLS")
+        .await
+        .expect("reloaded");
     conn.ping().await.expect("alive");
     conn.disconnect().await.expect("a clean end");
 }

@@ -496,7 +496,6 @@ fn what_is_not_built_says_so() {
         "CREATE USER a REQUIRE SSL",
         "ALTER USER a REQUIRE SSL",
         "DROP USER a",
-        "SHOW CREATE USER a",
         "SET ROUTE TO target",
         "SET GLOBAL route = 'target'",
     ] {
@@ -525,4 +524,67 @@ fn an_admin_port_on_a_socket_takes_passwords_in_clear() {
     assert!(client.authenticate(ClientPlugin::with(PASSWORD)).is_ok());
     let user = rows(&mut client, "SELECT USER()");
     assert_eq!(user.rows[0][0].as_deref(), Some("ops@localhost"));
+}
+
+const RULES: &str = "accounts:
+  - { user: \"'strict'@'%'\", require: \"SUBJECT '/CN=it''s' AND ISSUER '/CN=ca'\" }
+  - { user: \"'app'@'10.0.0.0/8'\", require: SSL }
+default-require: NONE";
+
+#[test]
+fn rules_are_shown_as_they_would_be_written() {
+    let backend = backend();
+    let proxy = Proxy::start(config(&backend, "").with(RULES));
+    let mut client = log_in(&proxy);
+    assert_eq!(refused(&mut client, "SHOW CREATE USER nobody").code, 1396);
+    let users = rows(&mut client, "SHOW USERS");
+    let expected = [
+        ("'app'@'10.0.0.0/8'", "SSL"),
+        ("'strict'@'%'", "SUBJECT '/CN=it''s' AND ISSUER '/CN=ca'"),
+        ("default-require", "NONE"),
+    ]
+    .map(|(account, requirement)| (Some(account), Some(requirement)));
+    let shown = users
+        .column("Account")
+        .into_iter()
+        .zip(users.column("Require"));
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    let created = rows(&mut client, "SHOW CREATE USER app@'10.0.0.0/8'");
+    assert_eq!(created.columns, ["CREATE USER for 'app'@'10.0.0.0/8'"]);
+    assert_eq!(
+        created.rows[0][0].as_deref(),
+        Some("CREATE USER 'app'@'10.0.0.0/8' REQUIRE SSL")
+    );
+}
+
+#[test]
+fn who_was_refused_is_shown_and_who_would_be() {
+    let backend = backend();
+    for (lines, verdict, code) in [
+        (RULES.to_owned(), "refused", Some(1045)),
+        (format!("{RULES}\nenforcement: report"), "reported", None),
+    ] {
+        let proxy = Proxy::start(config(&backend, "").with(&lines));
+        let mut client = log_in(&proxy);
+        assert!(rows(&mut client, "SHOW DENIALS").rows.is_empty());
+        for _ in 0..3 {
+            let mut session = Client::greeted(proxy.address);
+            session.send_login(&Login::of("strict"));
+            let last = session.authenticate(ClientPlugin::with_password());
+            assert_eq!(last.error().map(|error| error.code), code);
+        }
+        let denials = rows(&mut client, "SHOW DENIALS");
+        for (column, value) in [
+            ("User", "strict"),
+            ("Host", "127.0.0.1"),
+            ("Verdict", verdict),
+            ("Count", "3"),
+        ] {
+            assert_eq!(denials.column(column), [Some(value)], "{column}");
+        }
+        let reason = denials.column("Reason")[0].expect("a reason");
+        assert!(reason.contains("'strict'@'%'"), "{reason}");
+        let first = denials.column("First")[0].expect("a time");
+        assert!(first.starts_with("20") && first.ends_with('Z'), "{first}");
+    }
 }

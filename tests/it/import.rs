@@ -38,9 +38,10 @@ fn failure(config: &Config) -> String {
     let run = run_with("check", config);
     assert_eq!(run.code, Some(1), "{run:?}");
     let line = run.stdout.lines().last().expect("a line");
-    line.strip_prefix("FAILED   source: ")
-        .unwrap_or_else(|| panic!("{run:?}"))
-        .to_owned()
+    let failure = line
+        .strip_prefix("FAILED   source ")
+        .and_then(|line| line.split_once(": "));
+    failure.unwrap_or_else(|| panic!("{run:?}")).1.to_owned()
 }
 
 #[test]

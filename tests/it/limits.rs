@@ -165,3 +165,27 @@ fn connections_before_login_have_a_limit_of_their_own() {
     let _third = placed(&proxy);
     assert_eq!(Client::connect(proxy.address).error().code, 1040);
 }
+
+#[test]
+fn refusals_for_one_reason_do_not_flood_the_log() {
+    let backend = Backend::start(Server::mysql());
+    let mut proxy = Proxy::start(Config::before(&backend).with("default-require: SSL"));
+    let refused = |user: &str| {
+        let mut client = Client::greeted(proxy.address);
+        client.send_login(&Login::of(user));
+        assert_eq!(client.error().code, 1045);
+    };
+    for _ in 0..25 {
+        refused("one");
+    }
+    refused("other");
+    proxy.terminate();
+    proxy.wait_for_log("refused, and not shown one by one count=15");
+    proxy.exit_status();
+    let log = proxy.log();
+    let lines = |user: &str| {
+        let part = format!("user=\"{user}\"");
+        log.lines().filter(|line| line.contains(&part)).count()
+    };
+    assert_eq!((lines("one"), lines("other")), (10, 1), "{log}");
+}

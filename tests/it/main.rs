@@ -2,9 +2,9 @@
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
 //! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
-//! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, and `import_servers`.
-//! `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one, `MYTLS_TEST_SWAP_SECONDS` and
-//! `MYTLS_TEST_RELOADS` those of certificates that change under load.
+//! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, `import_servers`
+//! and `tls_status_servers`. `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one,
+//! `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
 
 mod access;
 mod admin;
@@ -12,7 +12,10 @@ mod admin_statements;
 mod auth_relay;
 mod authorize;
 mod backend;
+mod bypass;
+mod certs;
 mod change_user;
+mod ciphers;
 mod common_names;
 mod confirm;
 mod greeting;
@@ -23,6 +26,7 @@ mod kill;
 mod lifecycle;
 mod limits;
 mod login;
+mod material;
 mod mysql_async_client;
 mod password;
 mod password_servers;
@@ -32,8 +36,10 @@ mod reload_servers;
 mod report;
 mod requirements;
 mod responses;
+mod revoked;
 mod scripted;
 mod support;
 mod tls_status;
+mod tls_status_servers;
 mod user_name;
 mod vanish;

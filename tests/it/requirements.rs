@@ -1,17 +1,23 @@
-//! `REQUIRE SUBJECT`, `ISSUER`, `CIPHER`, `SAN`: each requirement × each client × TLS version × full or resumed session,
+//! `REQUIRE` in all its forms: each requirement × each client × TLS version × full or resumed session × place of the rule,
 //! against an oracle of a few lines.
 
 use std::sync::{Arc, LazyLock};
 
 use rcgen::string::BmpString;
-use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, SanType, date_time_ymd,
+};
 use rustls::{ClientConfig, ProtocolVersion, SupportedProtocolVersion};
 
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
-use crate::support::handshake::{ChangeUser, Login};
+use crate::support::conversation::Answer;
+use crate::support::grants::Grants;
+use crate::support::handshake::{ChangeUser, Greeting, Login};
+use crate::support::packet::text;
 use crate::support::pki::{Authority, Identity, PKI, authority_of, signed};
-use crate::support::plugin::ClientPlugin;
+use crate::support::plugin::{ClientPlugin, PASSWORD};
 use crate::support::proxy::{Config, Proxy};
 
 /// One clause of a requirement.
@@ -26,6 +32,27 @@ enum Need {
     San(&'static [&'static [&'static str]]),
 }
 
+/// Where the rule stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Under `accounts`.
+    File,
+    /// In the server's grant tables, which are TiDB's: no others know `SAN`.
+    GrantTables,
+}
+
+const PLACES: [Place; 2] = [Place::File, Place::GrantTables];
+
+/// What becomes of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Permitted,
+    /// By the rule.
+    Denied,
+    /// Whatever the rule.
+    CertificateRefused,
+}
+
 /// What a client shows, in the words of the rules.
 #[derive(Debug, Default)]
 struct Shown {
@@ -34,10 +61,20 @@ struct Shown {
     subject: &'static [&'static str],
     issuer: &'static str,
     names: &'static [&'static str],
+    /// Nobody should take its certificate.
+    is_bad: bool,
 }
 
 impl Shown {
     /// The oracle.
+    fn outcome(&self, needs: &[Need], cipher: &str) -> Outcome {
+        match needs.iter().all(|need| self.meets(need, cipher)) {
+            _ if self.is_bad => Outcome::CertificateRefused,
+            true => Outcome::Permitted,
+            false => Outcome::Denied,
+        }
+    }
+
     fn meets(&self, need: &Need, cipher: &str) -> bool {
         let has_certificate = self.identity.is_some();
         match need {
@@ -154,8 +191,46 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
     // U+646D has the bytes of `dm`
     let bmp = BmpString::try_from("\u{646d}").expect("a character");
 
+    let bad = |authority: &Authority, change: &dyn Fn(&mut CertificateParams)| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = lab("dm");
+        change(&mut params);
+        Shown {
+            identity: Some(signed(&params, authority)),
+            subject: &[DM],
+            issuer: ONE,
+            is_bad: true,
+            ..Shown::default()
+        }
+    };
+    // the same name: only the key tells them apart
+    let stranger = authority_of(lab("one"));
+
     let all = vec![
         ("nothing", Shown::default()),
+        ("dm of a stranger", bad(&stranger, &|_| {})),
+        (
+            "dm, expired",
+            bad(&one, &|params| params.not_after = date_time_ymd(2002, 1, 1)),
+        ),
+        (
+            "dm, not yet valid",
+            bad(&one, &|params| {
+                params.not_before = date_time_ymd(2901, 1, 1);
+            }),
+        ),
+        (
+            "dm, for servers only",
+            bad(&one, &|params| {
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            }),
+        ),
+        (
+            "dm, an authority",
+            bad(&one, &|params| {
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            }),
+        ),
         (
             "dm",
             Shown {
@@ -163,6 +238,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[DM],
                 issuer: ONE,
                 names: &[],
+                ..Shown::default()
             },
         ),
         (
@@ -172,6 +248,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[DM],
                 issuer: TWO,
                 names: &[],
+                ..Shown::default()
             },
         ),
         (
@@ -185,6 +262,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &["/O=Lab/CN=mallory"],
                 issuer: ONE,
                 names: &["DNS:dm.test.evil", "DNS:*.test"],
+                ..Shown::default()
             },
         ),
         (
@@ -194,6 +272,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &["/O=Lab/CN=dm/CN=app"],
                 issuer: ONE,
                 names: &[],
+                ..Shown::default()
             },
         ),
         (
@@ -203,6 +282,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[r"/CN=dm\/O=Lab"],
                 issuer: ONE,
                 names: &[],
+                ..Shown::default()
             },
         ),
         (
@@ -212,6 +292,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[SPLIT],
                 issuer: ONE,
                 names: &[],
+                ..Shown::default()
             },
         ),
         (
@@ -221,6 +302,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[r"/CN=HTTP\/dm.test", "/CN=HTTP/dm.test"],
                 issuer: ONE,
                 names: &[],
+                ..Shown::default()
             },
         ),
         (
@@ -230,6 +312,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[],
                 issuer: ONE,
                 names: &[],
+                ..Shown::default()
             },
         ),
         (
@@ -243,6 +326,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[DM],
                 issuer: ONE,
                 names: &["DNS:db.test", "DNS:dm.test", "URI:spiffe://lab/dm"],
+                ..Shown::default()
             },
         ),
         (
@@ -256,6 +340,7 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
                 subject: &[DM],
                 issuer: TWO,
                 names: &["URI:spiffe://lab/app", "IP:10.0.0.1", "DNS:10.0.0.2"],
+                ..Shown::default()
             },
         ),
     ];
@@ -266,23 +351,81 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
 });
 
 /// mytls with an account for each requirement, `r0`, `r1` …, and both authorities in its `ssl-ca`.
-fn proxy(backend: &Backend) -> Proxy {
+fn proxy(backend: &Backend, place: Place) -> Proxy {
     let account = |(number, (text, _)): (usize, &(&str, _))| {
         format!("  - user: \"'r{number}'@'%'\"\n    require: {text}\n")
     };
     let accounts: String = REQUIREMENTS.iter().enumerate().map(account).collect();
+    let rules = match place {
+        Place::File => format!("accounts:\n{accounts}"),
+        Place::GrantTables => {
+            format!("import-accounts: {{user: mytls, password: {PASSWORD}, interval: 1h}}")
+        }
+    };
     let config = Config::before(backend)
         .unix_socket()
         .security("{ ssl-ca: both.pem, ssl-cert: server.pem, ssl-key: server.key }")
-        .with(&format!("accounts:\n{accounts}"));
+        .with(&rules);
     let [one, two] = &CLIENTS.authorities;
     let both = [&one.identity, &two.identity].map(|ca| ca.certificate_pem.as_str());
     std::fs::write(config.path("both.pem"), both.concat()).expect("write it");
     Proxy::start(config)
 }
 
-fn backend() -> Backend {
-    Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)))
+fn backend(place: Place) -> Backend {
+    let server = match place {
+        Place::File => Server::mysql(),
+        Place::GrantTables => tidb(),
+    };
+    Backend::start(server.tls(PKI.backend_tls(&PKI.server)))
+}
+
+/// A TiDB that has the same accounts, and says of each session that it is of the user who logged in.
+fn tidb() -> Server {
+    let rows: Vec<_> = REQUIREMENTS
+        .iter()
+        .enumerate()
+        .map(|(number, (_, needs))| (format!("r{number}"), privilege(needs)))
+        .collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(user, privilege)| [user.as_str(), "%", "mysql_native_password", privilege])
+        .collect();
+    let grants = Grants::rows(&rows);
+    Server::greeting(&Greeting::tidb()).on_command(move |conversation, command| {
+        if !text(&command.payload).contains("CURRENT_USER()") {
+            return grants.answer(conversation, command);
+        }
+        let account = format!("{}@%", text(&conversation.login().user));
+        conversation.send_row(&[Some(account.as_bytes()), None])?;
+        Ok(Answer::Done)
+    })
+}
+
+/// `Priv` of TiDB's `mysql.global_priv`.
+fn privilege(needs: &[Need]) -> String {
+    let conditions: Vec<_> = needs
+        .iter()
+        .filter_map(|need| match need {
+            Need::Tls | Need::Certificate => None,
+            Need::Subject(line) => Some(("x509_subject", (*line).to_owned())),
+            Need::Issuer(line) => Some(("x509_issuer", (*line).to_owned())),
+            Need::Cipher(name) => Some(("ssl_cipher", (*name).to_owned())),
+            Need::San(kinds) => Some(("san", kinds.concat().join(","))),
+        })
+        .collect();
+    let ssl_type = match needs {
+        [] => 0,
+        [Need::Tls] => 1,
+        [Need::Certificate] => 2,
+        _ => 3,
+    };
+    let conditions: String = conditions
+        .into_iter()
+        .fold(String::new(), |text, (name, value)| {
+            format!(r#"{text},"{name}":"{}""#, value.replace('\\', r"\\"))
+        });
+    format!(r#"{{"ssl_type":{ssl_type}{conditions}}}"#)
 }
 
 /// Logs in, and compares with what should be.
@@ -291,23 +434,24 @@ fn check(
     backend: &Backend,
     mut client: Client,
     number: usize,
-    allowed: bool,
+    expected: Outcome,
     case: &str,
 ) {
     let login = Login::of(&format!("r{number}"));
     let dials = backend.dials();
     client.send_login(&login);
-    if allowed {
+    if expected == Outcome::Permitted {
         let last = client.authenticate(ClientPlugin::with_password());
         assert!(last.is_ok(), "{case}: refused with {:?}", last.error());
         return;
     }
     let error = client.error();
     assert_eq!(error.code_and_state(), (1045, "28000"), "{case}: {error:?}");
-    assert!(
-        error.message.starts_with("Access denied for user"),
-        "{case}: {error:?}"
-    );
+    let message = match expected {
+        Outcome::CertificateRefused => "Access denied: client certificate not accepted",
+        Outcome::Denied | Outcome::Permitted => "Access denied for user",
+    };
+    assert!(error.message.starts_with(message), "{case}: {error:?}");
     assert_eq!(
         backend.dials(),
         dials,
@@ -322,21 +466,23 @@ fn check_all(
     tls: impl Fn(Option<&Identity>) -> Arc<ClientConfig>,
     resumes: bool,
 ) {
-    let backend = backend();
-    let proxy = proxy(&backend);
     let cipher = match version.version {
         ProtocolVersion::TLSv1_3 => TLS13_CIPHER,
         _ => TLS12_CIPHER,
     };
-    for (name, shown) in &CLIENTS.all {
-        let tls = tls(shown.identity.as_ref());
-        for (number, (text, needs)) in REQUIREMENTS.iter().enumerate() {
-            let allowed = needs.iter().all(|need| shown.meets(need, cipher));
-            let case = format!("REQUIRE {text}, {name}, {:?}", version.version);
-            let mut client = Client::greeted(proxy.address);
-            client.start_tls(&Login::of(&format!("r{number}")), &tls);
-            assert_eq!(client.wire.tls_resumed(), resumes && number > 0, "{case}");
-            check(&proxy, &backend, client, number, allowed, &case);
+    for place in PLACES {
+        let backend = backend(place);
+        let proxy = proxy(&backend, place);
+        for (name, shown) in &CLIENTS.all {
+            let tls = tls(shown.identity.as_ref());
+            for (number, (text, needs)) in REQUIREMENTS.iter().enumerate() {
+                let expected = shown.outcome(needs, cipher);
+                let case = format!("{place:?}, {text}, {name}, {:?}", version.version);
+                let mut client = Client::greeted(proxy.address);
+                client.start_tls(&Login::of(&format!("r{number}")), &tls);
+                assert_eq!(client.wire.tls_resumed(), resumes && number > 0, "{case}");
+                check(&proxy, &backend, client, number, expected, &case);
+            }
         }
     }
 }
@@ -383,43 +529,37 @@ fn requirements_in_resumed_tls_1_2_sessions() {
 
 #[test]
 fn no_requirement_but_none_is_met_without_tls() {
-    let backend = backend();
-    let proxy = proxy(&backend);
-    for (number, (text, needs)) in REQUIREMENTS.iter().enumerate() {
-        let allowed = needs.is_empty();
-        let mut socket = Client::connect_unix(&proxy.unix_socket());
-        socket.greeting();
-        check(
-            &proxy,
-            &backend,
-            socket,
-            number,
-            allowed,
-            &format!("{text}, Unix socket"),
-        );
-        let plaintext = Client::greeted(proxy.address);
-        check(
-            &proxy,
-            &backend,
-            plaintext,
-            number,
-            allowed,
-            &format!("{text}, plaintext"),
-        );
+    for place in PLACES {
+        let backend = backend(place);
+        let proxy = proxy(&backend, place);
+        for (number, (text, needs)) in REQUIREMENTS.iter().enumerate() {
+            let expected = if needs.is_empty() {
+                Outcome::Permitted
+            } else {
+                Outcome::Denied
+            };
+            let mut socket = Client::connect_unix(&proxy.unix_socket());
+            socket.greeting();
+            let case = format!("{place:?}, {text}, Unix socket");
+            check(&proxy, &backend, socket, number, expected, &case);
+            let plaintext = Client::greeted(proxy.address);
+            let case = format!("{place:?}, {text}, plaintext");
+            check(&proxy, &backend, plaintext, number, expected, &case);
+        }
     }
 }
 
 #[test]
 fn change_to_a_user_of_another_subject_is_refused() {
-    let backend = backend();
-    let proxy = proxy(&backend);
+    let backend = backend(Place::File);
+    let proxy = proxy(&backend, Place::File);
     let number = |wanted: &str| {
         let found = REQUIREMENTS.iter().position(|(text, _)| *text == wanted);
         found.expect("a requirement")
     };
     let [lax, strict] = ["X509", "SUBJECT '/O=Lab/CN=dm'"].map(|text| format!("r{}", number(text)));
     for (name, shown) in &CLIENTS.all {
-        let Some(identity) = &shown.identity else {
+        let Some(identity) = shown.identity.as_ref().filter(|_| !shown.is_bad) else {
             continue;
         };
         let tls = PKI.client_tls(Some(identity));
@@ -434,8 +574,8 @@ fn change_to_a_user_of_another_subject_is_refused() {
 
 #[test]
 fn log_says_what_was_shown_instead_and_the_client_hears_nothing_of_it() {
-    let backend = backend();
-    let proxy = proxy(&backend);
+    let backend = backend(Place::File);
+    let proxy = proxy(&backend, Place::File);
     let mallory = CLIENTS
         .all
         .iter()

@@ -102,6 +102,9 @@ install_go() {
 
 install_sysbench() { need_packages sysbench; }
 install_haproxy() { need_packages haproxy; }
+install_sslscan() { need_packages sslscan; }
+install_testssl() { need_packages testssl.sh; }
+install_pki_tools() { need_packages easy-rsa golang-cfssl; }
 
 # A folder of client libraries is complete when it holds the list of what was asked for.
 installed() { [ "$(cat "$LAB/$1/.packages" 2>/dev/null)" = "$2" ]; }
@@ -128,7 +131,7 @@ have() {
 lab_install() {
   local part
   make_certificates
-  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy; do
+  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools; do
     ! have $part || result ok "$part is installed"
   done
   summary

@@ -5,48 +5,49 @@
 port_of() { cat "$RUN/$1.port"; }
 
 # start_server mysql97|mariadb1011|mariadb118 [server options…]: a fresh instance with TLS and the accounts of the lab.
+# A second instance of the same server is called mysql97-WHATEVER.
 start_server() {
-  local name=$1 port
+  local name=$1 server=${1%%-*} port
   port=$(free_port)
   shift
   make_certificates
-  local common=(--no-defaults --basedir="$LAB/$name/root/usr" --datadir="$RUN/$name.data")
+  local common=(--no-defaults --basedir="$LAB/$server/root/usr" --datadir="$RUN/$name.data")
   local options=(--bind-address=127.0.0.1 --port="$port" --socket="$RUN/$name.sock" --pid-file="$RUN/$name.server-pid"
     --ssl-ca="$PKI/ca-bundle.pem" --ssl-cert="$PKI/server-rsa.pem" --ssl-key="$PKI/server-rsa.key"
     --max-connections=6000 --back-log=4096 --max-allowed-packet=128M --local-infile=1
     --innodb-flush-log-at-trx-commit=2)
   "${AS_SERVER[@]}" mkdir "$RUN/$name.data"
-  case $name in
+  case $server in
     mysql97)
       common+=(--secure-file-priv=NULL)
-      "${AS_SERVER[@]}" "$LAB/$name/bin/mysqld" "${common[@]}" --initialize-insecure >"$RUN/$name.log" 2>&1 ||
+      "${AS_SERVER[@]}" "$LAB/$server/bin/mysqld" "${common[@]}" --initialize-insecure >"$RUN/$name.log" 2>&1 ||
         { tail -n 20 "$RUN/$name.log" >&2; die "$name: initialize"; }
-      launch "$name" "$LAB/$name/bin/mysqld" "${common[@]}" "${options[@]}" --mysqlx=OFF --disable-log-bin "$@"
+      launch "$name" "$LAB/$server/bin/mysqld" "${common[@]}" "${options[@]}" --mysqlx=OFF --disable-log-bin "$@"
       ;;
     mariadb*)
       local share parsec=()
-      [ "$name" = mariadb1011 ] || parsec=(--plugin-load-add=auth_parsec)
-      share=$(mariadb_share "$name")
+      [ "$server" = mariadb1011 ] || parsec=(--plugin-load-add=auth_parsec)
+      share=$(mariadb_share "$server")
       common+=(--lc-messages-dir="$share" --character-sets-dir="$share/charsets"
-        --plugin-dir="$LAB/$name/root/usr/lib/mysql/plugin")
-      mariadb_system_tables "$share" | "${AS_SERVER[@]}" "$LAB/$name/bin/mariadbd" "${common[@]}" --bootstrap \
+        --plugin-dir="$LAB/$server/root/usr/lib/mysql/plugin")
+      mariadb_system_tables "$share" | "${AS_SERVER[@]}" "$LAB/$server/bin/mariadbd" "${common[@]}" --bootstrap \
         --enforce-storage-engine= >"$RUN/$name.log" 2>&1 || { tail -n 20 "$RUN/$name.log" >&2; die "$name: bootstrap"; }
-      launch "$name" "$LAB/$name/bin/mariadbd" "${common[@]}" "${options[@]}" \
+      launch "$name" "$LAB/$server/bin/mariadbd" "${common[@]}" "${options[@]}" \
         --plugin-load-add=ha_blackhole --plugin-load-add=auth_ed25519 "${parsec[@]}" "$@"
       ;;
   esac
   echo "$port" >"$RUN/$name.port"
   until_ready "$name" 60 root_shell "$name" -e 'SELECT 1'
-  accounts "$name" | root_shell "$name"
+  accounts "$server" | root_shell "$name"
 }
 
 # root_shell NAME [options…]: the server's own shell as root, through its socket.
 root_shell() {
-  local name=$1
+  local name=$1 server=${1%%-*}
   shift
-  case $name in
-    mysql97) "$LAB/$name/bin/mysql" --no-defaults -uroot -S "$RUN/$name.sock" "$@" ;;
-    mariadb*) "$LAB/$name/bin/mariadb" --no-defaults --skip-ssl -uroot -S "$RUN/$name.sock" "$@" ;;
+  case $server in
+    mysql97) "$LAB/$server/bin/mysql" --no-defaults -uroot -S "$RUN/$name.sock" "$@" ;;
+    mariadb*) "$LAB/$server/bin/mariadb" --no-defaults --skip-ssl -uroot -S "$RUN/$name.sock" "$@" ;;
   esac
 }
 

@@ -13,10 +13,21 @@ lab_test() {
   check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
   start_servers
   eval "$(test_environment)"
+  have pki_tools || true
   rust_tests
   check "certificates that change under load, for 30 s and 200 reloads" \
     env MYTLS_TEST_SWAP_SECONDS=30 MYTLS_TEST_RELOADS=200 cargo test --locked --test it -- under_load ten_times
   real_clients
+  differential_checks
+  maker_checks
+  end_suite
+}
+
+# Only the certificates that users make.
+lab_makers() {
+  begin_suite
+  check "release build" build_mytls
+  maker_checks
   end_suite
 }
 
@@ -106,6 +117,7 @@ real_clients() {
     start_mytls "mytls-$name" < <(mytls_config "$(port_of "$name")")
     LAB_SERVER=${name%%[0-9]*} clients_over_tls "$name" "$(port_of "mytls-$name")"
     [ "$name" != mysql97 ] || LAB_SERVER=mysql LAB_USER=app clients_in_plaintext "$(port_of mytls-mysql97)"
+    [ "$name" != mysql97 ] || scan "$(port_of "mytls-$name")"
     [ "$name" != mysql97 ] || endurance_check "$name" "mytls-$name"
     check "mytls before $name ends when asked to" stop "mytls-$name"
     check "mytls before $name never panicked" not_in_log panicked "mytls-$name"

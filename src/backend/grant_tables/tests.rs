@@ -1,5 +1,7 @@
 //! Rows as servers give them, and what becomes of them.
 
+use proptest::prelude::*;
+
 use super::GrantTables::{MariaDb, MariaDbWithAlternatives, MySql, TiDb};
 use super::*;
 
@@ -236,5 +238,21 @@ fn tidb_says_it_in_json() {
         ),
     ] {
         assert_eq!(of(privileges), required(text), "{privileges:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_row_makes_the_reader_panic(
+        values in prop::collection::vec(
+            prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
+            0..11,
+        ),
+        privileges in r#"\{("(ssl_type|ssl_cipher|x509_issuer|san|x)":(-?[0-9]{1,3}|"(DNS|URI|IP|):?[a-z,]{0,5}"|null),?){0,4}\}?"#,
+    ) {
+        for tables in [MySql, MariaDb, MariaDbWithAlternatives, TiDb] {
+            let _ = tables.account(values.clone());
+        }
+        let _ = TiDb.account(row(&[Some("app"), Some("%"), None, Some(&privileges)]));
     }
 }

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::tls::{
-    ClientSettings, Connector, Negotiated, SslMode, TlsVersion, handshake_reason, server_name,
+    ClientSettings, Connector, Negotiated, Policy, SslMode, TlsVersion, handshake_reason, provider,
+    server_name,
     testing::{
         Authority, Leaf, TrustAnybody, certified, handshake, inline, mysql_manual_recipe, year_3000,
     },
@@ -35,7 +36,7 @@ fn load(sources: Sources, lowest_version: TlsVersion) -> Result<Option<Acceptor>
         &ServerSettings {
             sources,
             auto_tls: false,
-            lowest_version,
+            policy: Policy::from_version(lowest_version),
         },
         None,
         &[],
@@ -46,7 +47,7 @@ fn client(sources: Sources) -> Arc<ClientConfig> {
     let settings = ClientSettings {
         sources,
         mode: SslMode::Required,
-        lowest_version: TlsVersion::Tls12,
+        policy: Policy::default(),
         backend_names: None,
     };
     Arc::clone(Connector::load(&settings).expect("loads").config())
@@ -365,7 +366,7 @@ fn auto_tls_serves_who_trusts_its_ca() {
     let settings = ServerSettings {
         sources: Sources::default(),
         auto_tls: true,
-        lowest_version: TlsVersion::Tls12,
+        policy: Policy::default(),
     };
     let acceptor = Acceptor::load(&settings, None, &[])
         .expect("loads")
@@ -377,7 +378,7 @@ fn auto_tls_serves_who_trusts_its_ca() {
             ..Sources::default()
         },
         mode: SslMode::VerifyIdentity,
-        lowest_version: TlsVersion::Tls13,
+        policy: Policy::from_version(TlsVersion::Tls13),
         backend_names: None,
     };
     let connector = Connector::load(&trusting).expect("loads");
@@ -409,7 +410,7 @@ fn a_broken_source_is_an_error_even_with_auto_tls() {
     let settings = ServerSettings {
         sources,
         auto_tls: true,
-        lowest_version: TlsVersion::Tls12,
+        policy: Policy::default(),
     };
     assert!(matches!(
         Acceptor::load(&settings, None, &[]),

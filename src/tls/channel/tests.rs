@@ -14,8 +14,12 @@ use crate::tls::{
 #[derive(Debug)]
 struct Pair(String);
 
-impl Certificates for Pair {
+impl Loaded for Pair {
     fn certificates(&self) -> &[Expiry] {
+        &[]
+    }
+
+    fn warnings(&self) -> &[MaterialWarning] {
         &[]
     }
 }
@@ -58,7 +62,7 @@ impl Files {
         Sources {
             ca: Some(PemSource::File(self.at("ca"))),
             cert: Some(PemSource::File(self.at("cert"))),
-            key: None,
+            ..Sources::default()
         }
     }
 

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::tls::{
-    Sources, TlsVersion, handshake_reason,
+    Policy, Sources, TlsVersion, handshake_reason, provider,
     testing::{Authority, Leaf, certified, handshake, inline, mysql_manual_recipe, year_3000},
 };
 
@@ -33,7 +33,7 @@ fn connector(mode: SslMode, ca: Option<&str>) -> Connector {
     Connector::load(&ClientSettings {
         sources,
         mode,
-        lowest_version: TlsVersion::Tls12,
+        policy: Policy::default(),
         backend_names: None,
     })
     .expect("loads")
@@ -42,7 +42,7 @@ fn connector(mode: SslMode, ca: Option<&str>) -> Connector {
 /// A backend that shows anything.
 fn backend(shown: &Leaf, versions: TlsVersion) -> ServerConfig {
     ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(versions.and_later())
+        .with_protocol_versions(Policy::from_version(versions).versions())
         .expect("a version")
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified(
@@ -206,7 +206,7 @@ fn named_verdict(mode: SslMode, case: &Case, names: &[&str]) -> Result<(), Flaw>
     let connector = Connector::load(&ClientSettings {
         sources,
         mode,
-        lowest_version: TlsVersion::Tls12,
+        policy: Policy::default(),
         backend_names: Some(BackendNames::new(
             names.iter().map(|name| (*name).to_owned()),
         )),
@@ -304,7 +304,7 @@ fn a_mode_that_verifies_needs_a_ca() {
         let settings = ClientSettings {
             sources: Sources::default(),
             mode,
-            lowest_version: TlsVersion::Tls12,
+            policy: Policy::default(),
             backend_names: None,
         };
         let error = Connector::load(&settings).expect_err("refused").to_string();
@@ -393,7 +393,7 @@ fn a_client_certificate_is_shown_whatever_issuers_the_backend_lists() {
     let settings = ClientSettings {
         sources: leaf.sources(None),
         mode: SslMode::Required,
-        lowest_version: TlsVersion::Tls12,
+        policy: Policy::default(),
         backend_names: None,
     };
     let connector = Connector::load(&settings).expect("a version 1 client certificate loads");

@@ -1,7 +1,7 @@
 //! mytls itself, as a process with a configuration in a folder of its own.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -106,12 +106,7 @@ impl Config {
         if geteuid().is_root() {
             // The build folder may be where `nobody` cannot get to, below root's home say.
             let binary = self.path("mytls");
-            // By another process: a test that starts mytls meanwhile would take our open file along, and a program that
-            // somebody writes to cannot be run.
-            let copied = Command::new("cp")
-                .args([BINARY.as_ref(), &*binary])
-                .status();
-            assert!(copied.is_ok_and(|status| status.success()), "copy mytls");
+            std::fs::copy(BINARY, &binary).expect("copy mytls");
             std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY))
                 .expect("give the folder away");
             self.binary = binary;
@@ -229,7 +224,8 @@ impl Proxy {
     /// Started and listening; its backend may not have been seen yet.
     #[track_caller]
     pub(crate) fn start_cold(config: Config) -> Self {
-        let mut child = config.command("serve").spawn().expect("start mytls");
+        let mut command = config.command("serve");
+        let mut child = unless_busy(|| command.spawn()).expect("start mytls");
         let log = Arc::new(Log::default());
         let stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
         thread::spawn({
@@ -448,12 +444,21 @@ pub(crate) fn run(arguments: &[&str]) -> Run {
 }
 
 fn finish(command: &mut Command) -> Run {
-    let output = command.output().expect("run mytls");
+    let output = unless_busy(|| command.output()).expect("run mytls");
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// A copy of mytls that this process just wrote cannot be run for as long as another thread's child, forked meanwhile, has
+/// not yet closed it.
+fn unless_busy<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    wait_for("mytls to be no longer busy", || match start() {
+        Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
+        other => Some(other),
+    })
 }
 
 /// mytls with nothing of this process' environment.

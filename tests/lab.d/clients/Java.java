@@ -1,5 +1,6 @@
 import java.sql.*;
 import java.util.*;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * The Java clients (Connector/J and MariaDB Connector/J) against one port: java Java.java security|session PORT PKI.
@@ -161,6 +162,8 @@ public class Java {
       });
       check(driver.name + " cursor on the server", () -> cursor(driver));
     }
+    check(driver.name + " cancel", () -> interrupted(driver, Statement::cancel));
+    check(driver.name + " query timeout", () -> interrupted(driver, null));
     check(driver.name + " killed, reconnects", () -> killed(driver));
   }
 
@@ -181,6 +184,48 @@ public class Java {
       int fetches = first(connection, "SHOW SESSION STATUS LIKE 'Com_stmt_fetch'").getInt(2);
       if (fetches < 50) throw new IllegalStateException("only " + fetches + " fetches: no cursor");
       return fetches + " fetches";
+    }
+  }
+
+  interface Interrupt { void at(Statement statement) throws SQLException; }
+
+  /** A query is ended by another thread, or without one by its timeout; the session lives on, and so does another's query. */
+  static Object interrupted(Driver driver, Interrupt interrupt) throws Exception {
+    String query = "SELECT SLEEP(30) /* " + driver.name + " " + (interrupt == null) + ProcessHandle.current().pid() + " */";
+    try (Connection victim = driver.connect(""); Connection bystander = driver.connect(""); Connection watcher = driver.connect("")) {
+      var undisturbed = CompletableFuture.supplyAsync(() -> slept(bystander));
+      Statement statement = victim.createStatement();
+      if (interrupt == null) {
+        statement.setQueryTimeout(1);
+      } else {
+        CompletableFuture.runAsync(() -> {
+          try {
+            while (first(watcher, "SELECT COUNT(*) FROM information_schema.processlist WHERE info = '" + query + "'").getInt(1) == 0);
+            interrupt.at(statement);
+          } catch (SQLException error) {
+            throw new IllegalStateException(error);
+          }
+        });
+      }
+      String how;
+      try {
+        ResultSet row = statement.executeQuery(query);
+        row.next();
+        how = "slept " + expect(row.getInt(1), 1);
+      } catch (SQLException error) {
+        how = error.getMessage();
+      }
+      expect(undisturbed.get(), 0);
+      expect(first(victim, "SELECT 7").getInt(1), 7);
+      return how;
+    }
+  }
+
+  static int slept(Connection connection) {
+    try {
+      return first(connection, "SELECT SLEEP(3)").getInt(1);
+    } catch (SQLException error) {
+      return error.getErrorCode();
     }
   }
 

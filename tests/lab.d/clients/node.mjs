@@ -113,6 +113,7 @@ async function session(name) {
     });
   });
   if (name === 'mysql2' || onMariaDB) await check(`${name} change user in a session`, () => changedUser(name, options));
+  await check(`${name} KILL QUERY by its own id`, () => queryKilled(name, options));
   await check(`${name} killed, reconnects`, async () => {
     const lost = await connected(name, options, async (connection, one) => {
       await one('KILL CONNECTION_ID()').catch(() => {});
@@ -121,6 +122,31 @@ async function session(name) {
     await connected(name, options, async (connection, one) => expect(Number((await one('SELECT 8 AS n')).n), 8));
     return lost;
   });
+}
+
+// One session ends another's query by the id that the other knows itself by, and not a third session's.
+async function queryKilled(name, options) {
+  const query = `SELECT SLEEP(30) AS slept /* ${name} ${process.pid} */`;
+  return connected(name, options, (victim, oneOfVictim) =>
+    connected(name, options, (bystander, oneOfBystander) =>
+      connected(name, options, async (killer, one) => {
+        const interrupted = oneOfVictim(query).then((row) => `slept ${row.slept}`, (error) => `error ${error.errno}`);
+        const undisturbed = oneOfBystander('SELECT SLEEP(3) AS slept');
+        await running(one, query);
+        await one(`KILL QUERY ${victim.threadId}`);
+        const how = await interrupted;
+        if (!['slept 1', 'error 1317'].includes(how)) throw new TypeError(`the query went on: ${how}`);
+        expect(Number((await undisturbed).slept), 0);
+        expect(Number((await oneOfVictim('SELECT 7 AS n')).n), 7);
+        return how;
+      })));
+}
+
+async function running(one, query) {
+  for (;;) {
+    const { n } = await one(`SELECT COUNT(*) AS n FROM information_schema.processlist WHERE info = '${query}'`);
+    if (Number(n)) return;
+  }
 }
 
 for (const name of Object.keys(drivers)) await { security, session }[what](name);

@@ -9,6 +9,7 @@ import asyncio
 import os
 import ssl
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import aiomysql
 import asyncmy
@@ -23,6 +24,7 @@ AT = {"host": "127.0.0.1", "port": PORT}
 CA, OTHER_CA = f"{PKI}/root-ca.pem", f"{PKI}/other-ca.pem"
 CERT, KEY = f"{PKI}/client-dm-rsa.pem", f"{PKI}/client-dm-rsa.key"
 FORGET = os.environ.get("LAB_FORGET")
+ON_MARIADB = os.environ.get("LAB_SERVER") == "mariadb"
 SKIPPED = os.environ.get("LAB_SKIP", "").split("\n")
 BROKEN_SQL = "SELEC 1"
 failed = 0
@@ -180,6 +182,43 @@ def killed_then_again(connect, error_class):
     return expect(row(connect(), "SELECT 8")[0], 8), lost
 
 
+def query_killed(connect, kill):
+    """One session ends another's query by the id that the other knows itself by, and not a third session's."""
+    victim, bystander, killer = connect(), connect(), connect()
+    query = f"SELECT SLEEP(30) /* PyMySQL {os.getpid()} */"
+    with ThreadPoolExecutor() as threads:
+        interrupted, undisturbed = threads.submit(slept, victim, query), threads.submit(slept, bystander, "SELECT SLEEP(3)")
+        while not row(killer, "SELECT COUNT(*) FROM information_schema.processlist WHERE info = %s", (query,))[0]:
+            pass
+        kill(killer, victim.thread_id())
+        how = interrupted.result()
+        assert how in (1, 1317), f"the query went on: {how}"
+        expect(undisturbed.result(), 0)
+    return expect(row(victim, "SELECT 7")[0], 7), how
+
+
+def slept(connection, query):
+    """What SLEEP says (1: it was interrupted), or the number of the error."""
+    try:
+        return row(connection, query)[0]
+    except pymysql.err.MySQLError as error:
+        return error.args[0]
+
+
+def kill_query(killer, victim):
+    with killer.cursor() as cursor:
+        cursor.execute(f"KILL QUERY {victim}")
+
+
+def session_killed(connect):
+    """COM_PROCESS_KILL, which only MariaDB still has, ends the session that is meant and no other."""
+    victim, bystander, killer = connect(), connect(), connect()
+    killer.kill(victim.thread_id())
+    lost = slept(victim, "SELECT SLEEP(0)")
+    assert lost in (1927, 2006, 2013), lost
+    return expect(slept(bystander, "SELECT SLEEP(0)"), 0), lost
+
+
 def several_results(connection):
     cursor = connection.cursor()
     cursor.execute("SELECT 1; SELECT 2 AS a, 3 AS b; DO 0; SELECT 4")
@@ -246,6 +285,9 @@ def session():
     check("PyMySQL error, then on", lambda: error_then_on(connection, pymysql.err.ProgrammingError))
     check("PyMySQL several results", lambda: several_results(connection))
     check("PyMySQL ping, other database", lambda: (connection.ping(), connection.select_db("mysql"), row(connection, "SELECT DATABASE()")[0]))
+    check("PyMySQL KILL QUERY by its own id", lambda: query_killed(lambda: pymysql_to(**py), kill_query))
+    if ON_MARIADB:
+        check("PyMySQL COM_PROCESS_KILL", lambda: session_killed(lambda: pymysql_to(**py)))
     check("PyMySQL killed, reconnects", lambda: killed_then_again(lambda: pymysql_to(**py), pymysql.err.MySQLError))
 
     forget_passwords("Connector/Python")

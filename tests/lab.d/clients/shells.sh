@@ -90,7 +90,13 @@ security() {
 }
 
 session() {
-  local version name shell
+  local version name shell at_terminal schema=performance_schema tls12=(--tls-version=TLSv1.2)
+  local told='Ssl_version TLSv1.2 Ssl_version TLSv1.2 TLSv1.2'
+  [ "${LAB_SERVER:-mysql}" = mysql ] || schema=information_schema
+  [ "${LAB_TLS:-yes}" = yes ] || tls12=() told='Ssl_version  Ssl_version  '
+  # for a shell that is started at a terminal
+  export -f mysql97 mariadb
+  export PORT
   for version in 9.7 10.11 11.8; do
     name="mariadb $version" shell=(mariadb "${version/./}")
     [ "$version" != 9.7 ] || name='mysql 9.7' shell=(mysql97)
@@ -100,7 +106,9 @@ session() {
       *-yes) shell+=(--ssl-ca="$PKI/root-ca.pem" --ssl-verify-server-cert) ;;
       *-no) shell+=(--skip-ssl) ;;
     esac
-    shell+=(-u"$USER" -papp-pw --skip-column-names --batch --force sbtest)
+    shell+=(-u"$USER" -papp-pw)
+    at_terminal=("${shell[@]}" sbtest)
+    shell+=(--skip-column-names --batch --force sbtest)
     prints "$name query" "$USER sbtest" \
       "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), DATABASE();" "${shell[@]}"
     prints "$name prepared" "3 43" \
@@ -119,6 +127,11 @@ CALL two();
 DROP PROCEDURE two;" "${shell[@]}"
     prints "$name reconnects" "1 NULL mysql" $'SELECT @mine := 1;\nconnect mysql\nSELECT @mine, DATABASE();' "${shell[@]}"
     prints "$name killed, reconnects" "8" $'KILL CONNECTION_ID();\nDO 0;\nconnect sbtest\nSELECT 8;' "${shell[@]}"
+    check "$name Ctrl-C" yes python3 "$(dirname "$0")/interrupt.py" bash -c '"$@"' - "${at_terminal[@]}"
+    # TLS 1.2, where a proxy's own connection to the server has TLS 1.3
+    prints "$name asks for its TLS" "$told" \
+      "SHOW SESSION STATUS LIKE 'Ssl_version'; SHOW GLOBAL STATUS WHERE Variable_name = 'ssl_version';
+       SELECT VARIABLE_VALUE FROM $schema.session_status WHERE VARIABLE_NAME = 'Ssl_version';" "${shell[@]}" "${tls12[@]}"
     # only MySQL's shell has this command
     [ "$version" != 9.7 ] || prints "$name COM_RESET_CONNECTION" "1 NULL" \
       $'SELECT @mine := 1;\nresetconnection\nSELECT @mine;' "${shell[@]}"
