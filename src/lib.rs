@@ -48,6 +48,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod authorize;
 pub mod backend;
 pub mod certs;

@@ -53,6 +53,8 @@ pub struct ChannelError {
 pub struct Reloader {
     /// TLS towards clients.
     pub tls: Arc<Channel<Acceptor>>,
+    /// That of the admin port, if there is one.
+    pub admin: Option<Arc<Channel<Acceptor>>>,
     /// With TLS towards each.
     pub backends: Vec<Arc<Backend>>,
     /// In force.
@@ -107,6 +109,12 @@ impl Reloader {
                 on_error
             };
             note(self.tls.name(), self.tls.reload(on_error).await);
+        }
+        if let Some(admin) = &self.admin
+            && is_meant(admin.name())
+        {
+            // never turned off: whoever logs in by certificate could not turn it on again
+            note(admin.name(), admin.reload(OnError::Keep).await);
         }
         for channel in self.backends.iter().filter_map(|backend| backend.channel()) {
             if is_meant(channel.name()) {
@@ -166,14 +174,12 @@ impl Reloader {
 
     /// Files that have changed, certificates that are to be made anew, certificates that run out.
     async fn look(&self) {
-        self.tls.poll().await;
-        let is_due = |acceptor: &Acceptor| acceptor.is_due(UnixTime::now());
-        if self
-            .tls
-            .current()
-            .is_some_and(|current| is_due(&current.tls))
-        {
-            self.tls.renew().await;
+        for channel in std::iter::once(&self.tls).chain(&self.admin) {
+            channel.poll().await;
+            let current = channel.current();
+            if current.is_some_and(|current| current.tls.is_due(UnixTime::now())) {
+                channel.renew().await;
+            }
         }
         for channel in self.backends.iter().filter_map(|backend| backend.channel()) {
             channel.poll().await;
@@ -187,8 +193,10 @@ impl Reloader {
         let mut add = |channel, expiries: &[Expiry]| {
             all.extend(expiries.iter().map(|expiry| (channel, expiry.clone())));
         };
-        if let Some(current) = self.tls.current() {
-            add(self.tls.name(), current.tls.certificates());
+        for channel in std::iter::once(&self.tls).chain(&self.admin) {
+            if let Some(current) = channel.current() {
+                add(channel.name(), current.tls.certificates());
+            }
         }
         for backend in &self.backends {
             let Some(channel) = backend.channel() else {

@@ -1,5 +1,7 @@
 //! Configuration → handles → ports → wait → drain. The only place that wires things.
 
+mod admin;
+
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use self::admin::Admin;
+use crate::admin::UsersError;
 use crate::backend::{Backend, BackendError, Backends};
 use crate::config::Config;
 use crate::logging::Logging;
@@ -23,7 +27,7 @@ use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::{Rules, RulesError};
-use crate::session::{DataPort, Handles, PasswordKey, Stop};
+use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
 use crate::shell::pasted;
 use crate::signals::{self, Ends};
 use crate::tls::{
@@ -49,6 +53,9 @@ pub enum RunError {
     /// A backend's section.
     #[error("{0}")]
     Backend(#[from] BackendError),
+    /// Whoever may log in to the admin port.
+    #[error("{0}")]
+    AdminUsers(#[from] UsersError),
     /// A port is taken, or not ours to take.
     #[error("{0}")]
     Listen(#[from] ListenError),
@@ -74,27 +81,28 @@ async fn serve_async(
     read: Arc<ReadConfig>,
 ) -> Result<(), RunError> {
     let (mut ends, mut hang_ups) = signals::listen().map_err(RunError::Runtime)?;
-    let tls = client_tls(&config)?;
+    let PortsTls {
+        main: tls,
+        admin: admin_tls,
+    } = ports_tls(&config)?;
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(config.rules.clone())?));
-    let backends = backends(&config)?;
+    let backends = Arc::new(backends(&config)?);
+    let live = Sessions::default();
     let listeners = config
         .listen
         .iter()
         .map(Listener::bind)
         .collect::<Result<Vec<_>, _>>()?;
 
-    let (closing, stop) = (CancellationToken::new(), Stop::default());
-    let (background, sessions) = (TaskTracker::new(), TaskTracker::new());
-    for backend in backends.all() {
-        let backend = Arc::clone(backend);
-        let closing = closing.clone();
-        background.spawn({
-            let (backend, closing) = (Arc::clone(&backend), closing.clone());
-            async move { closing.run_until_cancelled(backend.learn_greeting()).await }
-        });
+    let (background, stop) = (Background::default(), Stop::default());
+    let sessions = TaskTracker::new();
+    for backend in backends.all().iter().map(Arc::clone) {
         if let Some(import) = backend.import().map(Arc::clone) {
-            background.spawn(async move { import.keep(&backend, closing).await });
+            let (backend, closing) = (Arc::clone(&backend), background.closing.clone());
+            let keeping = async move { import.keep(&backend, closing).await };
+            background.tasks.spawn(keeping);
         }
+        background.spawn(async move { backend.learn_greeting().await });
     }
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -106,6 +114,7 @@ async fn serve_async(
     }
     let reloader = Arc::new(Reloader {
         tls: Arc::clone(&tls),
+        admin: admin_tls.clone(),
         backends: backends.all().to_vec(),
         rules: Arc::clone(&rules),
         logging,
@@ -113,48 +122,76 @@ async fn serve_async(
         read,
         expiry: Mutex::default(),
     });
+    let random = aws_lc_rs::default_provider().secure_random;
+    let password_key = PasswordKey::new(config.state_dir.clone());
+    let shared = admin::Shared {
+        tls: Arc::clone(&tls),
+        backends: Arc::clone(&backends),
+        rules: Arc::clone(&rules),
+        sessions: live.clone(),
+        password_key: password_key.clone(),
+        random,
+        reloader: Arc::clone(&reloader),
+    };
+    let admin = Admin::start(&config, admin_tls, shared)?;
     let port = Arc::new(DataPort::new(Handles {
         tls,
         rules,
         backends,
         limits: config.limits,
         tls_status: config.tls_status,
-        random: aws_lc_rs::default_provider().secure_random,
-        password_key: PasswordKey::new(config.state_dir),
+        random,
+        password_key,
+        sessions: live,
         stop: stop.clone(),
     }));
-    let reporting = Arc::clone(&port).report_left_out();
-    background.spawn({
-        let closing = closing.clone();
-        async move { closing.run_until_cancelled(reporting).await }
-    });
+    background.spawn(Arc::clone(&port).report_left_out());
     for listener in listeners {
-        let accepting = Arc::clone(&port).listen(listener, sessions.clone());
-        let closing = closing.clone();
-        background.spawn(async move { closing.run_until_cancelled(accepting).await });
+        background.spawn(Arc::clone(&port).listen(listener, sessions.clone()));
     }
     background.spawn({
-        let (reloader, closing) = (Arc::clone(&reloader), closing.clone());
-        async move { closing.run_until_cancelled(reloader.keep_looking()).await }
+        let reloader = Arc::clone(&reloader);
+        async move { reloader.keep_looking().await }
     });
-    background.spawn({
-        let closing = closing.clone();
-        let reloading = async move {
-            loop {
-                hang_ups.next().await;
-                reloader.reload().await;
-            }
-        };
-        async move { closing.run_until_cancelled(reloading).await }
+    background.spawn(async move {
+        loop {
+            hang_ups.next().await;
+            reloader.reload().await;
+        }
     });
 
-    ends.asked_to_end().await;
-    closing.cancel();
-    background.close();
-    background.wait().await;
+    tokio::select! {
+        () = ends.asked_to_end() => {}
+        () = admin.asked_to_end() => {}
+    }
+    background.end().await;
     port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut ends).await;
+    admin.end().await;
+    info!("ended");
     Ok(())
+}
+
+/// What goes on until the drain begins.
+#[derive(Debug, Default)]
+struct Background {
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Background {
+    /// Runs a task until the drain begins, if it does not end before. It must be cancel safe.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.tasks
+            .spawn(async move { closing.run_until_cancelled(task).await });
+    }
+
+    async fn end(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }
 
 /// Lets sessions end: between transactions until `most` or a second signal, then at once.
@@ -181,7 +218,6 @@ async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ends: &mut E
             warn!(sessions = sessions.len(), "sessions did not close in time");
         }
     }
-    info!("ended");
 }
 
 /// The backends, those with bad certificates too: their sessions fail until a reload or reread finds good ones.
@@ -197,18 +233,50 @@ fn backends(config: &Config) -> Result<Backends, RunError> {
     Ok(Backends::new(all, config.route).expect("the configuration's route is one of its backends"))
 }
 
-/// TLS towards clients.
-fn client_tls(config: &Config) -> Result<Arc<Channel<Acceptor>>, RunError> {
-    let open = |keep: Keep| {
-        let reread = if config.reread_certificates {
-            Reread::AtConnect
-        } else {
-            Reread::Never
-        };
-        let settings = config.client_tls.clone();
-        let addresses = listen_addresses(&config.listen);
+/// TLS towards the clients of both ports.
+struct PortsTls {
+    main: Arc<Channel<Acceptor>>,
+    admin: Option<Arc<Channel<Acceptor>>>,
+}
+
+fn ports_tls(config: &Config) -> Result<PortsTls, RunError> {
+    let mut ports = open_ports(config, Keep::new(config.state_dir.as_deref()));
+    // A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
+    let fault = ports.all().find_map(|channel| channel.fault());
+    if config.state_dir.is_some()
+        && let Some(fault) = &fault
+        && let LoadError::Acceptor(AcceptorError::Auto(error @ AutoError::File(_))) = &**fault
+    {
+        warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
+        ports = open_ports(config, Keep::default());
+    }
+    for channel in ports.all() {
+        judge_start(channel, config)?;
+        if channel.current().is_some() {
+            info!(channel = %channel.name(), "secure connection is enabled");
+        } else if channel.fault().is_none() {
+            warn!(channel = %channel.name(), "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off");
+        }
+    }
+    Ok(ports)
+}
+
+impl PortsTls {
+    fn all(&self) -> impl Iterator<Item = &Arc<Channel<Acceptor>>> {
+        std::iter::once(&self.main).chain(&self.admin)
+    }
+}
+
+/// Where both make their own certificates, it is one and the same: it names the addresses of both.
+fn open_ports(config: &Config, keep: Keep) -> PortsTls {
+    let keep = Arc::new(keep);
+    let admin_listen = config.admin.iter().flat_map(|admin| &admin.listen);
+    let addresses: Vec<IpAddr> =
+        listen_addresses(config.listen.iter().chain(admin_listen)).collect();
+    let open = |name, reread, settings: &ServerSettings| {
+        let (settings, keep, addresses) = (settings.clone(), Arc::clone(&keep), addresses.clone());
         let sources = settings.sources.clone();
-        Channel::open(ChannelName::MysqlMain, reread, sources, move |sources| {
+        Channel::open(name, reread, sources, move |sources| {
             let settings = ServerSettings {
                 sources,
                 ..settings.clone()
@@ -216,21 +284,16 @@ fn client_tls(config: &Config) -> Result<Arc<Channel<Acceptor>>, RunError> {
             Ok(Acceptor::load_keeping(&settings, &keep, &addresses)?)
         })
     };
-    let mut channel = open(Keep::new(config.state_dir.as_deref()));
-    // A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
-    if let (Some(LoadError::Acceptor(AcceptorError::Auto(error @ AutoError::File(_)))), Some(_)) =
-        (channel.fault().as_deref(), &config.state_dir)
-    {
-        warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
-        channel = open(Keep::default());
+    let reread = if config.reread_certificates {
+        Reread::AtConnect
+    } else {
+        Reread::Never
+    };
+    let admin = config.admin.as_ref();
+    PortsTls {
+        main: open(ChannelName::MysqlMain, reread, &config.client_tls),
+        admin: admin.map(|admin| open(ChannelName::MysqlAdmin, Reread::AtConnect, &admin.tls)),
     }
-    judge_start(&channel, config)?;
-    if channel.current().is_some() {
-        info!(channel = %channel.name(), "secure connection is enabled");
-    } else if channel.fault().is_none() {
-        warn!(channel = %channel.name(), "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off");
-    }
-    Ok(channel)
 }
 
 /// As in TiDB, bad material does not stop the server: it serves without it as far as that goes, and says so.
@@ -247,14 +310,13 @@ fn judge_start<T: Loaded>(channel: &Channel<T>, config: &Config) -> Result<(), R
     }
 }
 
-fn listen_addresses(listen: &[ListenAddress]) -> Vec<IpAddr> {
-    listen
-        .iter()
-        .filter_map(|address| match address {
-            ListenAddress::Tcp(tcp) => Some(tcp.ip()).filter(|ip| !ip.is_unspecified()),
-            ListenAddress::Unix(_) => None,
-        })
-        .collect()
+fn listen_addresses<'a>(
+    listen: impl Iterator<Item = &'a ListenAddress>,
+) -> impl Iterator<Item = IpAddr> {
+    listen.filter_map(|address| match address {
+        ListenAddress::Tcp(tcp) => Some(tcp.ip()).filter(|ip| !ip.is_unspecified()),
+        ListenAddress::Unix(_) => None,
+    })
 }
 
 /// Command lines that work when they are pasted: for MySQL's shell, and for MariaDB's, which is `mysql` in Debian.

@@ -257,6 +257,22 @@ impl Backend {
         self.tls.as_ref()
     }
 
+    /// Every endpoint, and why it is left alone just now, if it is.
+    pub fn endpoints(&self) -> Vec<(String, Option<String>)> {
+        let current = self.tls.as_ref().and_then(|channel| channel.current());
+        let generation = current.map_or(0, |current| current.number);
+        let resting = |known: &Known| {
+            let back_off = known.back_off();
+            back_off
+                .reason(Instant::now(), generation)
+                .map(ToString::to_string)
+        };
+        self.endpoints
+            .iter()
+            .map(|known| (known.endpoint.to_string(), resting(known)))
+            .collect()
+    }
+
     /// The ends of the certificates that its endpoints have shown last.
     pub fn shown(&self) -> Vec<Expiry> {
         self.endpoints

@@ -19,6 +19,7 @@ use crate::tls::{self, Policy, SslMode};
 
 mod accounts;
 mod address;
+mod admin;
 mod backends;
 mod changes;
 mod environment;
@@ -29,6 +30,7 @@ mod problem;
 mod security;
 mod unbuilt;
 mod value;
+mod variables;
 mod warning;
 
 pub use address::AddressError;
@@ -69,6 +71,8 @@ pub struct Config {
     pub route: Role,
     /// Whose TLS the status variables of a session tell of.
     pub tls_status: TlsStatus,
+    /// The admin port, if there is to be one.
+    pub admin: Option<crate::admin::Settings>,
     /// Limits of sessions.
     pub limits: session::Limits,
     /// How long sessions may go on after SIGTERM.
@@ -175,8 +179,8 @@ impl Config {
         unbuilt::check(file, remarks)?;
         let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
         let connect_time = duration(&limits.connect_time, CONNECT_TIME, Zero::Refused)?;
-        let listen = listen(&file.listen, folder)?;
-        let client_tls = security::server(&file.security, folder)?;
+        let listen = listen(&file.listen, LISTEN, folder)?;
+        let client_tls = security::server(&file.security, "security", folder)?;
         let rules = accounts::settings(file, &client_tls, &listen, remarks)?;
         let backends = backends::settings(file, folder, connect_time, remarks)?;
         let state_dir = match file.state_dir.written() {
@@ -186,9 +190,11 @@ impl Config {
         if state_dir.is_none() && client_tls.auto_tls {
             remarks.push(Remark::general(Notice::NoStateDirectory));
         }
+        let admin = admin::settings(&file.admin, folder, remarks)?;
         Ok(Self {
             listen,
             client_tls,
+            admin,
             require_valid_certificates: file.require_valid_certificates.or(false),
             reread_certificates: file.reread_certificates.or(false),
             rules,
@@ -281,9 +287,13 @@ pub fn parse_listen(text: &str) -> Result<ListenAddress, AddressError> {
 }
 
 /// `listen`.
-fn listen(key: &Key<OneOrMany>, folder: &Path) -> Result<Vec<ListenAddress>, Fault> {
+fn listen(
+    key: &Key<OneOrMany>,
+    default: SocketAddr,
+    folder: &Path,
+) -> Result<Vec<ListenAddress>, Fault> {
     let Some(written) = key.written() else {
-        return Ok(vec![ListenAddress::Tcp(LISTEN)]);
+        return Ok(vec![ListenAddress::Tcp(default)]);
     };
     let texts = OneOrMany::strings(written);
     if texts.is_empty() {

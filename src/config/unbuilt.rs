@@ -52,8 +52,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
             remark(key.location());
         }
     }
-    check_addresses(&file.admin.or_empty().listen)?;
-    remark(file.admin.location());
     check_addresses(&file.http.or_empty().listen)?;
     remark(file.http.location());
     Ok(())

@@ -7,7 +7,10 @@
 mod authenticate;
 mod change_user;
 mod confirm;
+mod denials;
+pub(crate) mod hello;
 mod identify;
+mod live;
 mod outcome;
 mod password;
 mod password_key;
@@ -30,8 +33,11 @@ use tracing::{debug, error, warn};
 
 use self::authenticate::{Answer, authenticate};
 use self::confirm::Login;
+pub use self::denials::{Refusals, Verdict};
 use self::identify::{Identified, Wishes};
-use self::outcome::{End, Failure, Record};
+pub use self::live::{Known, Live, Sessions, State, Totals};
+use self::outcome::{End, Record};
+pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
@@ -89,7 +95,7 @@ pub struct Handles {
     /// Who may pass. Replaced whole while sessions go on; each login and change of user is judged by those of then.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Where to.
-    pub backends: Backends,
+    pub backends: Arc<Backends>,
     /// How many, how long.
     pub limits: Limits,
     /// Whose TLS the status variables of a session tell of.
@@ -98,6 +104,8 @@ pub struct Handles {
     pub random: &'static dyn SecureRandom,
     /// For passwords of clients on an insecure side.
     pub password_key: PasswordKey,
+    /// Where every session is to be seen.
+    pub sessions: Sessions,
     /// The end.
     pub stop: Stop,
 }
@@ -170,7 +178,9 @@ impl DataPort {
         let Some(id) = self.registry.enter() else {
             return error!("the system gives no random bytes; a client was turned away");
         };
-        let mut record = Record::new(id.get(), address, self.handles.backends.routed().role());
+        let route = self.handles.backends.routed().role();
+        let entered = self.handles.sessions.enter(id.get(), address, route);
+        let mut record = Record::new(entered, route);
         let Slots {
             _connection,
             before_login,
@@ -223,6 +233,7 @@ impl DataPort {
         } = timeout_at(deadline, self.identify(client, address, record))
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
+        record.show(State::LoggingIn);
 
         let login = Login {
             identity: &identity,
@@ -232,6 +243,7 @@ impl DataPort {
         };
         let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
+        record.show(State::Connecting);
 
         let Connection {
             mut stream,
@@ -271,6 +283,7 @@ impl DataPort {
                     }
                 };
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
+                record.logged_in();
                 Ok(Authenticated {
                     unconfirmed: confirmed.unless_certain(user),
                     stream,
@@ -394,19 +407,24 @@ impl DataPort {
         } = authenticated;
         let reachable = id.reachable_at(place);
         let tracker = Tracker::new(Form::of(session.wishes.granted));
-        let mut relay = Relay::new(client, stream, tracker, unconfirmed);
+        let mut relay = Relay::new(client, stream, tracker, unconfirmed, record.live());
         let end = loop {
             let event = tokio::select! {
                 biased;
                 event = relay.run() => event,
                 () = self.handles.stop.now.cancelled() => Event::End(End::Cut),
+                () = record.killed() => Event::End(End::Killed),
                 () = self.handles.stop.politely.cancelled(), if !relay.ends_between_transactions => {
                     relay.ends_between_transactions = true;
                     continue;
                 }
             };
             let carried_on = match event {
-                Event::ChangeUser => Box::pin(self.change_user(&mut relay, &session, record)).await,
+                Event::ChangeUser => {
+                    let changed = Box::pin(self.change_user(&mut relay, &session, record)).await;
+                    record.show(State::Relaying);
+                    changed
+                }
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Read => {
                     relay.change_command(|payload, client| {
@@ -427,7 +445,6 @@ impl DataPort {
         };
         // whoever names it now must not hit what a server that starts again calls the same
         drop(reachable);
-        (record.from_client, record.from_backend) = (relay.from_client, relay.from_backend);
         record.log_end(&end);
         relay.close(&end).await;
     }

@@ -33,6 +33,8 @@ use super::{
 pub enum ChannelName {
     /// The data port.
     MysqlMain,
+    /// The admin port.
+    MysqlAdmin,
     /// The backend of `from`.
     Source,
     /// The backend of `target-database`.
@@ -40,11 +42,18 @@ pub enum ChannelName {
 }
 
 impl ChannelName {
-    const ALL: [Self; 3] = [Self::MysqlMain, Self::Source, Self::Target];
+    /// Every place that may have TLS.
+    pub const ALL: [Self; 4] = [
+        Self::MysqlMain,
+        Self::MysqlAdmin,
+        Self::Source,
+        Self::Target,
+    ];
 
     fn text(self) -> &'static str {
         match self {
             Self::MysqlMain => "mysql_main",
+            Self::MysqlAdmin => "mysql_admin",
             Self::Source => "source",
             Self::Target => "target",
         }
@@ -208,6 +217,11 @@ impl<T: Loaded> Channel<T> {
     /// Which place it is.
     pub fn name(&self) -> ChannelName {
         self.name
+    }
+
+    /// Where its material comes from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// What is in force; none is no TLS.

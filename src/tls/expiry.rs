@@ -20,6 +20,12 @@ pub struct Expiry {
     pub what: &'static str,
     /// Its subject, as rules have it.
     pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// Its first moment, in seconds since 1970.
+    pub not_before: u64,
     /// Its last moment, in seconds since 1970.
     pub not_after: u64,
 }
@@ -39,10 +45,14 @@ impl Expiry {
     ) -> Vec<Self> {
         let of = |der: &CertificateDer<'_>| {
             let certificate = parse(der).ok()?;
+            let validity = Validity::of(&certificate);
             Some(Self {
                 what,
                 subject: name(certificate.subject()).to_string(),
-                not_after: Validity::of(&certificate).not_after.as_secs(),
+                issuer: name(certificate.issuer()).to_string(),
+                serial: certificate.raw_serial_as_string().replace(':', ""),
+                not_before: validity.not_before.as_secs(),
+                not_after: validity.not_after.as_secs(),
             })
         };
         certificates.into_iter().filter_map(of).collect()
@@ -143,6 +153,9 @@ mod tests {
     /// One that lasts this long from the start on.
     fn lasting(what: &'static str, days: u64) -> (ChannelName, Expiry) {
         let expiry = Expiry {
+            issuer: String::new(),
+            serial: String::new(),
+            not_before: START,
             what,
             subject: "/CN=db".to_owned(),
             not_after: START + days * DAY.as_secs(),

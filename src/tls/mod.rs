@@ -62,7 +62,7 @@ pub use self::{
     },
     cipher_list::{CipherList, CipherListError},
     connector::{Connector, ConnectorError, server_name},
-    dates::CertificateDates,
+    dates::{CertificateDates, openssl_date},
     description::{Description, Part, describe},
     expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage},
     failure::handshake_reason,

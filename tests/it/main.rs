@@ -7,6 +7,8 @@
 //! `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
 
 mod access;
+mod admin;
+mod admin_statements;
 mod auth_relay;
 mod authorize;
 mod backend;

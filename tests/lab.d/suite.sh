@@ -123,6 +123,10 @@ real_clients() {
     check "mytls before $name never panicked" not_in_log panicked "mytls-$name"
   done
   if [ -e "$RUN/mysql97.port" ]; then
+    start_mytls mytls-admin < <(admin_config "$(port_of mysql97)")
+    admin_checks "$(port_of mytls-admin)"
+    check "mytls with an admin port ends when asked to" stop mytls-admin
+    check "mytls with an admin port never panicked" not_in_log panicked mytls-admin
     start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext

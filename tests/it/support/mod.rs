@@ -1,5 +1,6 @@
 //! What the tests stand on: mytls as a process, a raw client, a scripted backend, certificates.
 
+pub(crate) mod admin;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod conversation;

@@ -290,6 +290,21 @@ impl Proxy {
         }
     }
 
+    /// Where the admin port listens.
+    #[track_caller]
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        let line = self.wait_for_line("the admin port", |line| {
+            line.contains("listening") && line.contains("mysql_admin")
+        });
+        let (_, address) = line.rsplit_once("address=").expect("an address");
+        address.trim_matches('"').parse().expect("an address")
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().lines.join("\n")
