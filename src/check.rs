@@ -65,7 +65,7 @@ pub fn check(config: Config, network: Network, out: &mut impl Write) -> io::Resu
                 ..settings.clone()
             };
             // a backend that cannot be loaded has been reported
-            if let Ok(backend) = Backend::new(alone) {
+            if let Ok(backend) = loaded(alone) {
                 good &= runtime.block_on(dial(out, &backend, &endpoint))?;
             }
         }
@@ -90,7 +90,7 @@ fn describe_acceptor(acceptor: Option<&Acceptor>) -> String {
 /// A backend's own section, before anybody is dialled.
 fn load_backend(out: &mut impl Write, settings: &Settings) -> io::Result<bool> {
     let name = settings.role.to_string();
-    let loaded = Backend::new(settings.clone());
+    let loaded = loaded(settings.clone());
     let (says, sources) = match &settings.security {
         Security::Plaintext => ("plaintext", None),
         Security::AsOffered(tls) | Security::Tls(tls) if has_files(&tls.sources) => {
@@ -104,17 +104,26 @@ fn load_backend(out: &mut impl Write, settings: &Settings) -> io::Result<bool> {
         loaded
             .as_ref()
             .map(|_| says.to_owned())
-            .map_err(ToString::to_string),
+            .map_err(Clone::clone),
     )?;
-    if let Ok(backend) = &loaded
-        && let Some(connector) = backend.tls()
-    {
+    let channel = loaded.as_ref().ok().and_then(Backend::channel);
+    if let Some(generation) = channel.and_then(|channel| channel.current()) {
+        let connector = &generation.tls;
         report_material(out, connector.warnings(), &connector.revocation_lists())?;
     }
     if let Some(sources) = sources {
         print_sources(out, sources, Part::Client)?;
     }
     Ok(good)
+}
+
+/// A backend whose certificates can be used, or why not.
+fn loaded(settings: Settings) -> Result<Backend, String> {
+    let backend = Backend::new(settings).map_err(|error| error.to_string())?;
+    match backend.channel().and_then(|channel| channel.fault()) {
+        None => Ok(backend),
+        Some(fault) => Err(fault.to_string()),
+    }
 }
 
 fn has_files(sources: &Sources) -> bool {

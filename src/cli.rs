@@ -63,7 +63,8 @@ Examples:
   mytls serve /etc/mytls/mytls.yaml
   mytls serve --backend db.internal:3306 --listen 127.0.0.1:3307
 
-SIGTERM ends mytls: no new clients, and those that are connected have `drain.max` to finish.")]
+SIGTERM ends mytls: no new clients, and those that are connected have `drain.max` to finish.
+SIGHUP reads certificates, `accounts`, `default-require` and `log.level` again.")]
 pub struct Serve {
     /// The configuration file (YAML).
     #[arg(

@@ -6,11 +6,13 @@ use std::env;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use mytls::authorize::{AuthorizeError, Client};
 use mytls::check::Network;
 use mytls::cli::{Certs, Cli, Command, EXIT_USAGE};
 use mytls::config::{Config, Environment};
+use mytls::reload::ReadConfig;
 use mytls::{authorize, certs, check, logging, run};
 use tracing::{error, warn};
 
@@ -18,7 +20,10 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     match Cli::read(env::args_os()).map(|cli| cli.command) {
         Ok(Command::Serve(serve)) => match serve.configuration(&environment) {
-            Ok(config) => self::serve(config),
+            Ok(config) => {
+                let read = Arc::new(move || serve.configuration(&environment));
+                self::serve(config, read)
+            }
             Err(error) => usage(error),
         },
         Ok(Command::Check(check)) => match Config::load(&check.config, &environment) {
@@ -45,12 +50,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(config: Config) -> ExitCode {
-    logging::start(config.log);
+fn serve(config: Config, read: Arc<ReadConfig>) -> ExitCode {
+    let logging = logging::start(config.log);
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    match run::serve(config) {
+    match run::serve(config, logging, read) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!("{failure}");

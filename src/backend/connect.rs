@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
-use super::{Backend, Dialled, Endpoint, Server};
+use super::{Backend, Dialled, Endpoint, Known, Server};
 use crate::net::socket::Socket;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
@@ -19,7 +19,7 @@ use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::greeting::BackendGreeting;
 use crate::protocol::login::LoginHead;
 use crate::protocol::packet::{ERR, Malformed};
-use crate::tls::{self, CertificateRefusal};
+use crate::tls::{self, CertificateRefusal, Connector, Generation, LoadError};
 
 /// Greetings are under 200 bytes; an ERR in their place under 600.
 const GREETING_BYTES: usize = 4096;
@@ -39,7 +39,25 @@ pub struct Connection {
     /// The server's own id of the connection.
     pub connection_id: u32,
     /// Whom to tell how the login went on.
-    pub endpoint: Arc<Dialled>,
+    pub endpoint: Dialled,
+}
+
+/// How a backend is to be spoken to just now.
+enum InForce {
+    Plaintext,
+    Tls(Arc<Generation<Connector>>),
+    /// Over TLS, whose certificates cannot be used.
+    Fault(Arc<LoadError>),
+}
+
+impl InForce {
+    /// For how long a rest holds.
+    fn generation(&self) -> u64 {
+        match self {
+            Self::Plaintext | Self::Fault(_) => 0,
+            Self::Tls(generation) => generation.number,
+        }
+    }
 }
 
 /// Why no endpoint could be used. The last endpoint's reason counts.
@@ -71,6 +89,9 @@ pub enum ConnectError {
     /// TLS is configured, and the backend has none.
     #[error("the backend offers no TLS, and its `security` demands it")]
     NoTls,
+    /// TLS is configured, and its certificates cannot be used. The server is not dialled.
+    #[error("no TLS with the backend: {0}")]
+    NoCertificates(Arc<LoadError>),
     /// The handshake failed, or the backend's certificate was not accepted.
     #[error("{}", .0.in_words())]
     Tls(#[source] StreamError),
@@ -94,7 +115,7 @@ impl ConnectError {
     /// Whether the server may have counted this dial as a failed handshake, or blocks us already.
     fn may_be_counted(&self) -> bool {
         match self {
-            Self::Dial { .. } => false,
+            Self::Dial { .. } | Self::NoCertificates(_) => false,
             Self::Refused(error) => error.code == HOST_IS_BLOCKED,
             Self::TooSlow { .. }
             | Self::Greeting(_)
@@ -113,13 +134,14 @@ impl Backend {
     /// Not cancel safe: a connection that is dropped here counts towards the server's `max_connect_errors`.
     pub async fn connect(&self, head: LoginHead) -> Result<Connection, Arc<ConnectError>> {
         let deadline = Instant::now() + self.connect_time;
+        let tls = self.tls_in_force(deadline).await?;
         let mut last: Option<Arc<ConnectError>> = None;
-        for (index, dialled) in self.endpoints.iter().enumerate() {
+        for (index, known) in self.endpoints.iter().enumerate() {
             // one that is silent leaves time for the others
             let now = Instant::now();
             let left = u32::try_from(self.endpoints.len() - index).unwrap_or(u32::MAX);
             let until = now + deadline.saturating_duration_since(now) / left;
-            match self.connect_to(dialled, head, until).await {
+            match self.connect_to(known, &tls, head, until).await {
                 Ok(connection) => {
                     if let Some(error) = last {
                         warn!(route = %self.role, error = error.to_string(), "an endpoint was passed over");
@@ -132,18 +154,42 @@ impl Backend {
         Err(last.expect("a backend has at least one endpoint"))
     }
 
+    /// What to dial with. While its certificates cannot be used, a server is dialled only to learn its greeting.
+    async fn tls_in_force(&self, deadline: Instant) -> Result<InForce, Arc<ConnectError>> {
+        let Some(channel) = &self.tls else {
+            return Ok(InForce::Plaintext);
+        };
+        let current = timeout_at(deadline, channel.fresh())
+            .await
+            .unwrap_or_else(|_| channel.current());
+        if let Some(generation) = current {
+            return Ok(InForce::Tls(generation));
+        }
+        let fault = channel.fault().unwrap_or(Arc::new(LoadError::BrokenOff));
+        if self.greeting().is_some() {
+            return Err(Arc::new(ConnectError::NoCertificates(fault)));
+        }
+        Ok(InForce::Fault(fault))
+    }
+
     /// An endpoint that rests gives the error that it rests for.
     async fn connect_to(
         &self,
-        dialled: &Arc<Dialled>,
+        known: &Arc<Known>,
+        tls: &InForce,
         head: LoginHead,
         until: Instant,
     ) -> Result<Connection, Arc<ConnectError>> {
-        if let Some(reason) = dialled.back_off().reason(Instant::now()) {
+        let generation = tls.generation();
+        if let Some(reason) = known.back_off().reason(Instant::now(), generation) {
             return Err(Arc::clone(reason));
         }
-        let endpoint = &dialled.endpoint;
-        let connected = timeout_at(until, self.dial(dialled, head))
+        let dialled = Dialled {
+            known: Arc::clone(known),
+            generation,
+        };
+        let endpoint = &known.endpoint;
+        let connected = timeout_at(until, self.dial(&dialled, tls, head))
             .await
             .unwrap_or_else(|_| {
                 Err(ConnectError::TooSlow {
@@ -157,9 +203,7 @@ impl Backend {
                 debug!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
                 let error = Arc::new(error);
                 if error.may_be_counted() {
-                    dialled
-                        .back_off()
-                        .failed(Instant::now(), Arc::clone(&error));
+                    dialled.rest_for(&error);
                 }
                 Err(error)
             }
@@ -168,10 +212,11 @@ impl Backend {
 
     async fn dial(
         &self,
-        dialled: &Arc<Dialled>,
+        dialled: &Dialled,
+        tls: &InForce,
         mut head: LoginHead,
     ) -> Result<Connection, ConnectError> {
-        let endpoint = &dialled.endpoint;
+        let endpoint = &dialled.known.endpoint;
         let failed = |source| ConnectError::Dial {
             endpoint: endpoint.to_string(),
             source,
@@ -199,7 +244,12 @@ impl Backend {
         if self.demands_tls && !offers_tls {
             return Err(ConnectError::NoTls);
         }
-        if let Some(connector) = self.tls.as_ref().filter(|_| offers_tls) {
+        let connector = match tls {
+            InForce::Tls(generation) if offers_tls => Some(&generation.tls),
+            InForce::Tls(_) | InForce::Plaintext => None,
+            InForce::Fault(fault) => return Err(ConnectError::NoCertificates(Arc::clone(fault))),
+        };
+        if let Some(connector) = connector {
             head.capabilities = head.capabilities | Capabilities::SSL;
             stream
                 .write_packet(&head.encode())
@@ -213,12 +263,13 @@ impl Backend {
                 .connect_tls(connector.config().clone(), name.clone())
                 .await
                 .map_err(ConnectError::Tls)?;
-            // rustls does not verify the certificate of a resumed session again
-            if let Some(session) = stream
-                .tls()
-                .filter(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
-            {
-                connector.judge(session.peer_certificates(), &name, UnixTime::now())?;
+            if let Some(session) = stream.tls() {
+                let shown = session.peer_certificates();
+                // rustls does not verify the certificate of a resumed session again
+                if session.handshake_kind() == Some(HandshakeKind::Resumed) {
+                    connector.judge(shown, &name, UnixTime::now())?;
+                }
+                dialled.known.has_shown(shown.unwrap_or_default());
             }
         }
         Ok(Connection {
@@ -226,7 +277,7 @@ impl Backend {
             head,
             server,
             connection_id: greeting.connection_id,
-            endpoint: Arc::clone(dialled),
+            endpoint: dialled.clone(),
         })
     }
 }

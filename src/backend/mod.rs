@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 use tokio::time::Instant;
 use tracing::info;
@@ -32,7 +33,7 @@ pub use self::server::Server;
 use crate::net::stream::StreamError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;
-use crate::tls;
+use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
 
 /// Which of the two backends of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,9 +84,9 @@ pub enum Security {
     Plaintext,
     /// As the server's greeting offers it. Only for `--backend` on this machine, where either is as good and the server
     /// may have no certificate.
-    AsOffered(tls::ClientSettings),
+    AsOffered(ClientSettings),
     /// Over TLS, or not at all.
-    Tls(tls::ClientSettings),
+    Tls(ClientSettings),
 }
 
 /// A backend's section, checked.
@@ -106,9 +107,6 @@ pub struct Settings {
 /// A backend cannot be used at all.
 #[derive(Debug, Error)]
 pub enum BackendError {
-    /// Its `security` is wrong.
-    #[error("load the certificates of the {0}: {1}")]
-    Material(Role, #[source] tls::ConnectorError),
     /// `auth_socket` would log anybody in as root.
     #[error(
         "the {0} is on a Unix socket and mytls runs as root: a server lets root in there without a password \
@@ -124,8 +122,8 @@ pub enum BackendError {
 #[derive(Debug)]
 pub struct Backend {
     role: Role,
-    endpoints: Vec<Arc<Dialled>>,
-    tls: Option<tls::Connector>,
+    endpoints: Vec<Arc<Known>>,
+    tls: Option<Arc<Channel<Connector>>>,
     /// Whether a server that offers no TLS is an error.
     demands_tls: bool,
     connect_time: Duration,
@@ -137,34 +135,65 @@ pub struct Backend {
     import: Option<Arc<Import>>,
 }
 
-/// An endpoint and how dialling it went.
+/// An endpoint and what is known of it.
 #[derive(Debug)]
-pub struct Dialled {
+struct Known {
     endpoint: Endpoint,
     back_off: Mutex<BackOff>,
+    /// The certificates that it has shown last.
+    shown: Mutex<Vec<CertificateDer<'static>>>,
+}
+
+impl Known {
+    fn back_off(&self) -> MutexGuard<'_, BackOff> {
+        self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Vec<CertificateDer<'static>>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the certificates that the server has shown.
+    fn has_shown(&self, chain: &[CertificateDer<'static>]) {
+        let mut shown = self.shown();
+        if *shown != chain {
+            *shown = chain.to_vec();
+        }
+    }
+}
+
+/// An endpoint that was dialled, with one generation of TLS.
+#[derive(Debug, Clone)]
+pub struct Dialled {
+    known: Arc<Known>,
+    generation: u64,
 }
 
 impl Dialled {
     /// The server has answered a login, so it took our certificate too.
     pub fn answered(&self) {
-        self.back_off().succeeded();
+        self.known.back_off().succeeded();
     }
 
     /// TLS failed behind its handshake: only there does TLS 1.3 let a server refuse our certificate. It counts that like
     /// any broken handshake, so the endpoint rests.
     pub fn tls_failed(&self, error: StreamError) -> Arc<ConnectError> {
         let error = Arc::new(ConnectError::Tls(error));
-        self.back_off().failed(Instant::now(), Arc::clone(&error));
+        self.rest_for(&error);
         error
     }
 
-    fn back_off(&self) -> MutexGuard<'_, BackOff> {
-        self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Leaves the endpoint alone for a while.
+    fn rest_for(&self, reason: &Arc<ConnectError>) {
+        self.known
+            .back_off()
+            .failed(Instant::now(), self.generation, Arc::clone(reason));
     }
 }
 
 impl Backend {
-    /// Loads the backend's certificates and checks that it may be used; dials nothing.
+    /// Loads the backend's certificates and checks that it may be used; dials nothing. Certificates that cannot be used
+    /// are [`channel`](Self::channel)'s fault: sessions fail until they can.
     pub fn new(settings: Settings) -> Result<Self, BackendError> {
         let Settings {
             role,
@@ -184,15 +213,12 @@ impl Backend {
             .then(|| nix::unistd::User::from_uid(own_uid).ok().flatten())
             .flatten()
             .map(|user| user.name);
-        let (wanted, demands_tls) = match &security {
+        let (wanted, demands_tls) = match security {
             Security::Plaintext => (None, false),
             Security::AsOffered(settings) => (Some(settings), false),
             Security::Tls(settings) => (Some(settings), true),
         };
-        let tls = wanted
-            .map(tls::Connector::load)
-            .transpose()
-            .map_err(|error| BackendError::Material(role, error))?;
+        let tls = wanted.map(|settings| channel(role, settings));
         if let Some(import) = &import {
             let password = import.account.password.read();
             password.map_err(|error| BackendError::Password(role, error))?;
@@ -202,9 +228,10 @@ impl Backend {
         let endpoints = endpoints
             .into_iter()
             .map(|endpoint| {
-                Arc::new(Dialled {
+                Arc::new(Known {
                     endpoint,
                     back_off: Mutex::default(),
+                    shown: Mutex::default(),
                 })
             })
             .collect();
@@ -225,9 +252,33 @@ impl Backend {
         self.role
     }
 
-    /// TLS towards it, if it is to have any.
-    pub fn tls(&self) -> Option<&tls::Connector> {
+    /// TLS towards it; none where it is spoken to in plaintext.
+    pub fn channel(&self) -> Option<&Arc<Channel<Connector>>> {
         self.tls.as_ref()
+    }
+
+    /// Every endpoint, and why it is left alone just now, if it is.
+    pub fn endpoints(&self) -> Vec<(String, Option<String>)> {
+        let current = self.tls.as_ref().and_then(|channel| channel.current());
+        let generation = current.map_or(0, |current| current.number);
+        let resting = |known: &Known| {
+            let back_off = known.back_off();
+            back_off
+                .reason(Instant::now(), generation)
+                .map(ToString::to_string)
+        };
+        self.endpoints
+            .iter()
+            .map(|known| (known.endpoint.to_string(), resting(known)))
+            .collect()
+    }
+
+    /// The ends of the certificates that its endpoints have shown last.
+    pub fn shown(&self) -> Vec<Expiry> {
+        self.endpoints
+            .iter()
+            .flat_map(|known| Expiry::of_all("shown by the server", known.shown().iter()))
+            .collect()
     }
 
     /// What it greeted with when last dialled; none before the first time.
@@ -262,6 +313,22 @@ impl Backend {
             *learnt = Some(Arc::new(greeting.clone()));
         }
     }
+}
+
+/// TLS towards a backend. As in DM, its files are looked at whenever a connection is made.
+fn channel(role: Role, settings: ClientSettings) -> Arc<Channel<Connector>> {
+    let name = match role {
+        Role::Source => ChannelName::Source,
+        Role::Target => ChannelName::Target,
+    };
+    let sources = settings.sources.clone();
+    Channel::open(name, Reread::AtConnect, sources, move |sources| {
+        let settings = ClientSettings {
+            sources,
+            ..settings.clone()
+        };
+        Ok(Some(Connector::load(&settings)?))
+    })
 }
 
 /// Both backends of a configuration, and which one new sessions go to.

@@ -83,8 +83,8 @@ pub(super) fn settings(
     })
 }
 
-/// `cert-allowed-cn` of the data port.
-fn client_names(
+/// `cert-allowed-cn` of a port.
+pub(super) fn client_names(
     security: &Security,
     tls: &ServerSettings,
     remarks: &mut Vec<Remark>,

@@ -264,7 +264,7 @@ section! {
     Admin {
         listen: OneOrMany,
         security: Security,
-        users: Vec<AdminUser>,
+        users: Vec<Spanned<AdminUser>>,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `file` is the YAML as written; what is made of it here can be used without another check.
 
+use std::error::Error as _;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,7 +19,9 @@ use crate::tls::{self, Policy, SslMode};
 
 mod accounts;
 mod address;
+mod admin;
 mod backends;
+mod changes;
 mod environment;
 mod file;
 mod import;
@@ -27,6 +30,7 @@ mod problem;
 mod security;
 mod unbuilt;
 mod value;
+mod variables;
 mod warning;
 
 pub use address::AddressError;
@@ -55,8 +59,10 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// TLS towards clients.
     pub client_tls: tls::ServerSettings,
-    /// Refuse to start on bad certificates, in place of serving plaintext as far as the rules allow it.
+    /// Refuse to start on bad certificates, in place of serving without them as far as that goes.
     pub require_valid_certificates: bool,
+    /// Whether the data port looks at its certificates' files whenever a client comes.
+    pub reread_certificates: bool,
     /// Who may pass.
     pub rules: rules::Settings,
     /// One or two, the source first.
@@ -65,6 +71,8 @@ pub struct Config {
     pub route: Role,
     /// Whose TLS the status variables of a session tell of.
     pub tls_status: TlsStatus,
+    /// The admin port, if there is to be one.
+    pub admin: Option<crate::admin::Settings>,
     /// Limits of sessions.
     pub limits: session::Limits,
     /// How long sessions may go on after SIGTERM.
@@ -120,6 +128,18 @@ pub enum ConfigError {
     Backend(#[source] AddressError),
 }
 
+impl ConfigError {
+    /// For the log: without the excerpt of the file.
+    pub fn in_one_line(&self) -> String {
+        let text = self.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        match self.source() {
+            Some(cause) => format!("{first}: {cause}"),
+            None => first.to_owned(),
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
@@ -159,8 +179,8 @@ impl Config {
         unbuilt::check(file, remarks)?;
         let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
         let connect_time = duration(&limits.connect_time, CONNECT_TIME, Zero::Refused)?;
-        let listen = listen(&file.listen, folder)?;
-        let client_tls = security::server(&file.security, folder)?;
+        let listen = listen(&file.listen, LISTEN, folder)?;
+        let client_tls = security::server(&file.security, "security", folder)?;
         let rules = accounts::settings(file, &client_tls, &listen, remarks)?;
         let backends = backends::settings(file, folder, connect_time, remarks)?;
         let state_dir = match file.state_dir.written() {
@@ -170,10 +190,13 @@ impl Config {
         if state_dir.is_none() && client_tls.auto_tls {
             remarks.push(Remark::general(Notice::NoStateDirectory));
         }
+        let admin = admin::settings(&file.admin, folder, remarks)?;
         Ok(Self {
             listen,
             client_tls,
+            admin,
             require_valid_certificates: file.require_valid_certificates.or(false),
+            reread_certificates: file.reread_certificates.or(false),
             rules,
             route: backends::route(&file.route, &backends)?,
             backends,
@@ -264,9 +287,13 @@ pub fn parse_listen(text: &str) -> Result<ListenAddress, AddressError> {
 }
 
 /// `listen`.
-fn listen(key: &Key<OneOrMany>, folder: &Path) -> Result<Vec<ListenAddress>, Fault> {
+fn listen(
+    key: &Key<OneOrMany>,
+    default: SocketAddr,
+    folder: &Path,
+) -> Result<Vec<ListenAddress>, Fault> {
     let Some(written) = key.written() else {
-        return Ok(vec![ListenAddress::Tcp(LISTEN)]);
+        return Ok(vec![ListenAddress::Tcp(default)]);
     };
     let texts = OneOrMany::strings(written);
     if texts.is_empty() {

@@ -19,8 +19,12 @@ use crate::tls::{
 const NEEDS_VERIFICATION: &str = "needs a certificate that is verified: `ssl-ca` beside it, and no ssl-mode but VERIFY_CA or \
                                   VERIFY_IDENTITY";
 
-/// `security` towards clients.
-pub(super) fn server(key: &Key<Security>, folder: &Path) -> Result<ServerSettings, Fault> {
+/// `security` towards clients; `name` is the key's path, for errors.
+pub(super) fn server(
+    key: &Key<Security>,
+    name: &str,
+    folder: &Path,
+) -> Result<ServerSettings, Fault> {
     let security = key.or_empty();
     if let Some(mode) = security.ssl_mode.written() {
         return Err(Fault::key(
@@ -30,7 +34,7 @@ pub(super) fn server(key: &Key<Security>, folder: &Path) -> Result<ServerSetting
             ),
         ));
     }
-    let sources = sources(&security, "security", folder)?;
+    let sources = sources(&security, name, folder)?;
     let no_certificate = sources.cert.is_none();
     if let Some(auto) = security.auto_tls.written()
         && auto.value

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::place::key_paths;
 use super::*;
+use crate::admin;
 use crate::backend::own_account::{OwnAccount, PasswordSource};
 use crate::backend::{Endpoint, Security};
 use crate::protocol::user_name::UserName;
@@ -117,6 +118,79 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_wrong_file_in_the_log_is_one_line() {
+    let wrong = |text: &str| read(text).expect_err("refused").in_one_line();
+    assert_eq!(
+        wrong(&format!("{LEAST}default-require: SLL\n"))
+            .lines()
+            .count(),
+        1
+    );
+    let missing = Config::load(Path::new("/nowhere/mytls.yaml"), &Environment::default());
+    assert_eq!(
+        missing.expect_err("missing").in_one_line(),
+        "read /nowhere/mytls.yaml: No such file or directory (os error 2)"
+    );
+}
+
+/// Whoever changes such a key and reloads must be told that it did nothing; what is written as it is by default has not
+/// changed.
+#[test]
+fn every_key_that_a_reload_leaves_alone_is_named_when_it_changes() {
+    let before = right(LEAST);
+    let cases = [
+        ("listen: 127.0.0.1:3307", &[][..]),
+        ("accounts: [{user: app, require: SSL}]", &[]),
+        ("default-require: SSL", &[]),
+        ("log: {level: debug}", &[]),
+        ("listen: 127.0.0.1:3308", &["listen"]),
+        ("security: {tls-version: TLSv1.3}", &["security"]),
+        ("security: {ssl-ca: ca.pem}", &["security"]),
+        (
+            "security: {cert-allowed-cn: [dm]}",
+            &["security.cert-allowed-cn"],
+        ),
+        (
+            "require-secure-transport: true",
+            &["require-secure-transport"],
+        ),
+        (
+            "require-valid-certificates: true",
+            &["require-valid-certificates"],
+        ),
+        ("reread-certificates: true", &["reread-certificates"]),
+        ("enforcement: report", &["enforcement"]),
+        (
+            "import-accounts: {user: mytls, password: secret}",
+            &["import-accounts"],
+        ),
+        ("target-database: {host: 127.0.0.1}", &["target-database"]),
+        ("admin: {users: [{user: a, require: X509}]}", &["admin"]),
+        ("limits: {connections: 7}", &["limits.connections"]),
+        (
+            "limits: {connections-before-login: 7}",
+            &["limits.connections-before-login"],
+        ),
+        ("limits: {login-time: 7s}", &["limits.login-time"]),
+        ("limits: {connect-time: 7s}", &["limits.connect-time"]),
+        ("tls-status: backend", &["tls-status"]),
+        ("drain: {max: 7s}", &["drain.max"]),
+        ("state-dir: elsewhere", &["state-dir"]),
+        ("log: {format: json}", &["log.format"]),
+    ];
+    for (text, expected) in cases {
+        let after = right(&format!("{LEAST}{text}\n"));
+        assert_eq!(before.keys_for_a_restart(&after), expected, "{text}");
+        assert_eq!(after.keys_for_a_restart(&before), expected, "{text}, back");
+    }
+    let both = format!("{LEAST}target-database: {{host: 127.0.0.1}}\n");
+    let routed = right(&format!("{both}route: target\n"));
+    assert_eq!(right(&both).keys_for_a_restart(&routed), ["route"]);
+    let elsewhere = right("from: {host: 127.0.0.2}");
+    assert_eq!(before.keys_for_a_restart(&elsewhere), ["from"]);
+}
+
+#[test]
 fn defaults_are_what_the_design_says() {
     let expected = Config {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 3307).into())],
@@ -125,7 +199,9 @@ fn defaults_are_what_the_design_says() {
             auto_tls: true,
             policy: Policy::default(),
         },
+        admin: None,
         require_valid_certificates: false,
+        reread_certificates: false,
         rules: rules::Settings {
             accounts: Vec::new(),
             default_requirement: Requirement::None,
@@ -243,17 +319,12 @@ fn the_example_mentions_every_key_and_no_other() {
 fn what_only_adds_and_is_not_built_is_a_warning() {
     let not_built = "mytls cannot do this yet: the key has no effect";
     let cases = [
-        ("reread-certificates: true", "reread-certificates"),
         ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
         ("limits: {idle-time: 1h}", "limits.idle-time"),
         ("limits: {life-time: 1h}", "limits.life-time"),
         ("drain: {min: 5s}", "drain.min"),
         ("http: {listen: 127.0.0.1:9307}", "http"),
-        (
-            "admin:\n  listen: 127.0.0.1:3308\n  users: [{user: a, password-file: b}]",
-            "admin",
-        ),
     ];
     for (text, key) in cases {
         assert_eq!(
@@ -263,7 +334,7 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
         );
     }
     for text in [
-        "reread-certificates: false\ncompression: false\nproxy-protocol: {send: false}",
+        "reread-certificates: true\ncompression: false\nproxy-protocol: {send: false}",
         "limits: {idle-time: 0s, life-time: 0s, connections-per-client: 0}",
         "drain: {min: 0s}",
         "enforcement: enforce",
@@ -733,4 +804,82 @@ fn a_password_file_that_everybody_can_read_is_a_warning() {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("set");
         assert_eq!(warnings(&text), expected, "{mode:o}");
     }
+}
+
+#[test]
+fn the_admin_port_listens_beside_the_data_port_and_reads_its_users() {
+    assert_eq!(right(LEAST).admin, None);
+    let text = "admin:\n  security: {ssl-ca: ca.pem, cert-allowed-cn: [ops]}\n  users:\n  - {user: ops, password-file: ops.secret}\n  - {user: rotate, require: X509}\n";
+    let admin = right(&format!("{LEAST}{text}")).admin.expect("written");
+    let user = |name: &str, password_file: Option<&str>, requirement| admin::UserSettings {
+        name: UserName::new(name).expect("a name"),
+        password_file: password_file.map(PathBuf::from),
+        requirement,
+    };
+    assert_eq!(
+        admin,
+        admin::Settings {
+            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 3308).into())],
+            tls: tls::ServerSettings {
+                sources: tls::Sources {
+                    ca: Some(tls::PemSource::File("/etc/mytls/ca.pem".into())),
+                    ..tls::Sources::default()
+                },
+                auto_tls: true,
+                policy: Policy::default(),
+            },
+            client_names: Some(rules::ClientNames::new(["ops".to_owned()])),
+            users: vec![
+                user("ops", Some("/etc/mytls/ops.secret"), Requirement::None),
+                user("rotate", None, Requirement::X509),
+            ],
+        }
+    );
+}
+
+#[test]
+fn an_admin_user_that_nobody_can_be_is_a_warning() {
+    for (text, warning) in [
+        (
+            "admin: {users: [{user: a, require: X509}]}",
+            "2: admin.users[0].require: admits nobody: no client certificate can be verified without `security.ssl-ca`",
+        ),
+        (
+            "admin: {security: {auto-tls: false}, users: [{user: a, password-file: b, require: SSL}]}",
+            "2: admin.users[0].require: admits nobody: there is no `security.ssl-cert`, and `auto-tls` is off",
+        ),
+        (
+            "admin: {security: {ssl-ca: ca.pem, cert-allowed-cn: []}, users: [{user: a, require: X509}]}",
+            "2: admin.security.cert-allowed-cn: admits nobody: the list is empty",
+        ),
+    ] {
+        assert_eq!(warnings(&format!("{LEAST}{text}\n")), [warning], "{text}");
+    }
+}
+
+#[test]
+fn variables_tell_the_configuration_without_secrets() {
+    let text = "security: {ssl-ca: ca.pem, ssl-cert: c.pem, ssl-key-base64: LS0tLS1CRUdJTg==}\nlimits: {login-time: 1500ms}\n";
+    let variables = right(&format!("{LEAST}{text}")).variables();
+    let value = |name: &str| {
+        let found = variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    for (name, expected) in [
+        ("ssl_ca", "/etc/mytls/ca.pem"),
+        ("ssl_key", "security.ssl-key-base64"),
+        ("security_ssl_cert", "/etc/mytls/c.pem"),
+        ("tls_version", "TLSv1.2,TLSv1.3"),
+        ("require_secure_transport", "OFF"),
+        ("max_connections", "10000"),
+        ("limits_login_time", "2"),
+        ("from_endpoints", "127.0.0.1:3306"),
+        ("from_security_ssl_mode", "DISABLED"),
+        ("port", "3307"),
+        ("state_dir", "/state"),
+        ("log_level", "info"),
+    ] {
+        assert_eq!(value(name), Some(expected), "{name}");
+    }
+    assert!(!variables.iter().any(|(_, value)| value.contains("BEGIN")));
 }

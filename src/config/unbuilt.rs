@@ -41,11 +41,7 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
         remarks.extend(location.map(|at| Remark::key_at(at, Notice::NotBuilt)));
     };
 
-    for key in [
-        &file.reread_certificates,
-        &file.compression,
-        &file.proxy_protocol.or_empty().send,
-    ] {
+    for key in [&file.compression, &file.proxy_protocol.or_empty().send] {
         if key.or(false) {
             remark(key.location());
         }
@@ -56,8 +52,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
             remark(key.location());
         }
     }
-    check_addresses(&file.admin.or_empty().listen)?;
-    remark(file.admin.location());
     check_addresses(&file.http.or_empty().listen)?;
     remark(file.http.location());
     Ok(())

@@ -140,6 +140,11 @@ pub fn switch_parts(payload: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     Ok((name, reader.rest()))
 }
 
+/// The payload of an `AuthSwitchRequest`.
+pub fn switch_request(plugin: &[u8], salt: &[u8; SALT_BYTES]) -> Vec<u8> {
+    [&[EOF], plugin, &[0], salt, &[0]].concat()
+}
+
 /// The payload of an `AuthMoreData`.
 pub fn more_data(data: &[u8]) -> Vec<u8> {
     [&[MORE_DATA], data].concat()

@@ -82,15 +82,15 @@ impl BackendGreeting {
 /// The greeting that a client gets from mytls.
 #[derive(Debug)]
 pub struct ClientGreeting<'a> {
-    /// Version text of the route's backend.
+    /// Version text: on the data port that of the route's backend.
     pub version: &'a [u8],
     /// mytls' id of this session.
     pub connection_id: u32,
-    /// Fresh random bytes without NUL. No scramble made with them is ever checked.
+    /// Fresh random bytes without NUL. On the data port no scramble made with them is ever checked.
     pub salt: &'a [u8; SALT_BYTES],
     /// What is offered.
     pub capabilities: Capabilities,
-    /// Collation of the route's backend.
+    /// Collation of the strings that follow; on the data port that of the route's backend.
     pub collation: u8,
 }
 

@@ -2,6 +2,8 @@
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html>
 
+use std::fmt;
+
 use super::attributes::Attributes;
 use super::auth_plugin::is_password;
 use super::capabilities::Capabilities;
@@ -76,6 +78,17 @@ impl LoginHead {
     }
 }
 
+/// What a client proves itself with; it may be a password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AuthData<'a>(pub &'a [u8]);
+
+/// Never shown.
+impl fmt::Debug for AuthData<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthData")
+    }
+}
+
 /// A client's login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login<'a> {
@@ -83,8 +96,12 @@ pub struct Login<'a> {
     pub head: LoginHead,
     /// User name as sent, in the announced character set.
     pub user: &'a [u8],
-    /// Whether authentication data came with it. The data itself is not kept: it is made with our salt, or a password.
+    /// Whether authentication data came with it.
     pub using_password: bool,
+    /// The data itself, which concerns mytls alone: it is made with our salt, or a password.
+    pub auth_data: AuthData<'a>,
+    /// The plugin that made it; may be empty.
+    pub auth_plugin: &'a [u8],
     /// Database, if one is named; may be empty.
     pub database: Option<&'a [u8]>,
     /// Connection attributes.
@@ -107,12 +124,13 @@ impl<'a> Login<'a> {
         let database = flags
             .contains(Capabilities::CONNECT_WITH_DB)
             .then(|| reader.until_nul_or_end());
-        // the plugin is the backend's to choose
-        reader.until_nul_or_end();
+        let auth_plugin = reader.until_nul_or_end();
         Ok(Self {
             head,
             user,
             using_password: is_password(auth_data),
+            auth_data: AuthData(auth_data),
+            auth_plugin,
             database,
             attributes: Attributes::read(&mut reader, flags)?,
         })
@@ -189,6 +207,8 @@ mod tests {
             (8, 0x0100_0000)
         );
         assert!(login.using_password);
+        assert_eq!(login.auth_plugin, b"mysql_native_password");
+        assert_eq!(login.auth_data.0.len(), 20);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod ok_packet;
 pub mod packet;
 pub mod query_attributes;
 pub mod response;
+pub mod result_set;
 pub mod server_kind;
 mod side;
 pub mod statement;

@@ -59,6 +59,11 @@ impl<A> Accounts<A> {
         self.of_that_name(user).iter().chain(anonymous)
     }
 
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &A> {
+        self.named.values().flatten().chain(&self.everybodys)
+    }
+
     fn of_that_name(&self, user: &str) -> &[A] {
         self.named.get(user).map_or(&[], Vec::as_slice)
     }

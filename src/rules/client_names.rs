@@ -22,7 +22,7 @@ impl ClientNames {
     }
 
     /// Refuses whoever has not shown one of them, also in plaintext and on a Unix socket.
-    pub(super) fn judge(&self, certificate: Option<&Arc<Certificate>>) -> Result<(), Denial> {
+    pub(crate) fn judge(&self, certificate: Option<&Arc<Certificate>>) -> Result<(), Denial> {
         let common_name = certificate.and_then(|certificate| certificate.common_name.as_ref());
         match common_name {
             Some(name) if self.0.contains(name) => Ok(()),

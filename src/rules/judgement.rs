@@ -27,6 +27,11 @@ impl Judgement {
         &self.account
     }
 
+    /// The account and what it requires.
+    pub(super) fn parts(&self) -> (&str, &Requirement) {
+        (&self.account, &self.requirement)
+    }
+
     /// Refuses whoever has not shown what is required.
     pub(super) fn judge(&self, transport: &Transport) -> Result<(), Denial> {
         match self.requirement.lacking(transport) {

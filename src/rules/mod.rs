@@ -33,6 +33,7 @@ pub use imported::{Confirmed, ImportPolicy, ImportedAccount, ImportedAccounts};
 pub use judgement::Judgement;
 pub use name::{Attribute, Name};
 pub use quoted::Unclosed;
+pub(crate) use quoted::{Quoted, read as read_quoted};
 pub use requirement::{Condition, Lacking, Requirement};
 
 use accounts::{Account, Accounts, counting};
@@ -186,6 +187,25 @@ impl Rules {
         let mut accounts = vec![chosen];
         accounts.extend(all.filter(|other| !ptr::eq(*other, chosen)));
         Ok(accounts)
+    }
+
+    /// Every account of the file with what it requires, in the order of their names; `default-require` last.
+    pub fn all(&self) -> Vec<(&str, &Requirement)> {
+        let mut all: Vec<_> = self
+            .accounts
+            .all()
+            .map(|account| account.judgement.parts())
+            .collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all.push(self.default.parts());
+        all
+    }
+
+    /// What an account of the file requires, by its name as MySQL prints it.
+    pub fn requirement_of(&self, account: &str) -> Option<&Requirement> {
+        let all = self.accounts.all().map(|account| account.judgement.parts());
+        all.into_iter()
+            .find_map(|(name, requirement)| (name == account).then_some(requirement))
     }
 
     /// The account that counts, and all that must permit with it.

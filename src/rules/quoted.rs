@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Unclosed(char);
 
 /// The quoted text that `input` starts with, and what follows it; `None` if `input` starts with something else.
-pub(super) fn read(input: &str) -> Option<Result<(String, &str), Unclosed>> {
+pub(crate) fn read(input: &str) -> Option<Result<(String, &str), Unclosed>> {
     let quote = input
         .chars()
         .next()
@@ -45,7 +45,7 @@ fn read_to(quote: char, input: &str) -> Option<(String, &str)> {
 }
 
 /// Prints a text in single quotes, so that [`read`] gives it back.
-pub(super) struct Quoted<T>(pub(super) T);
+pub(crate) struct Quoted<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Quoted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
-use super::identify::LOGIN_BYTES;
+use super::hello::LOGIN_BYTES;
 use super::outcome::Failure;
 use super::password::Way;
 use super::password_key::PasswordKey;

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::authenticate::{Answer, authenticate};
 use super::confirm::Login;
-use super::identify::{LOGIN_BYTES, own_attributes};
+use super::hello::LOGIN_BYTES;
+use super::identify::own_attributes;
 use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
 use super::{DataPort, Session};

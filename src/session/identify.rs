@@ -1,24 +1,15 @@
 //! The first step: who is there? Greeting, TLS, certificate, login packet. The backend hears nothing of it.
 
-use std::sync::Arc;
-
-use rustls::pki_types::UnixTime;
-use zeroize::Zeroizing;
-
 use super::DataPort;
+use super::hello::{Hello, salt};
 use super::outcome::{Failure, Record};
-use crate::net::stream::{Stream, StreamError};
+use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
-use crate::protocol::greeting::{BackendGreeting, ClientGreeting, SALT_BYTES};
-use crate::protocol::login::{HEAD_BYTES, Login, LoginHead};
+use crate::protocol::greeting::{BackendGreeting, ClientGreeting};
 use crate::protocol::server_kind::ServerKind;
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Identity, Transport};
-use crate::tls::{Acceptor, CertificateRefusal, Negotiated};
-
-/// The longest packet of a login. Connection attributes, of which servers take 64 KiB, and tickets of as much are the
-/// longest parts. Clients that nobody knows yet make us hold one each, `limits.connections-before-login` in all.
-pub(super) const LOGIN_BYTES: usize = 128 * 1024;
+use crate::rules::{ClientAddress, Identity};
+use crate::tls::Negotiated;
 
 /// A client that has said who it is and what it wants. Nobody has judged it yet.
 #[derive(Debug)]
@@ -44,17 +35,6 @@ pub(super) struct Wishes {
     pub(super) attributes: Vec<u8>,
 }
 
-/// The client's login packet, and what was seen on the way to it.
-struct Hello {
-    /// Flags and character set that count: those of an `SSLRequest`, if there was one.
-    head: LoginHead,
-    /// Some clients put their password into it.
-    packet: Zeroizing<Vec<u8>>,
-    /// A certificate that is not accepted is told of only now: an error before the login packet was read is lost to a
-    /// TCP reset.
-    transport: Result<Transport, CertificateRefusal>,
-}
-
 impl DataPort {
     /// Greets a client, does TLS with it if it asks, and reads its login.
     pub(super) async fn identify(
@@ -69,17 +49,18 @@ impl DataPort {
             .routed()
             .greeting()
             .ok_or(Failure::BackendNotSeen(record.route))?;
-        let offered = self.greet(client, &greeting, record.id).await?;
-        let hello = self.hear(client, record).await?;
-        if !hello.head.capabilities.contains(Capabilities::REQUIRED) {
-            return Err(Failure::OldClient);
+        // one generation from the greeting to the judgement
+        let tls = self.handles.tls.fresh().await;
+        let acceptor = tls.as_deref().map(|generation| &generation.tls);
+        let offered = self
+            .greet(client, &greeting, record.id, acceptor.is_some())
+            .await?;
+        let hello = Hello::hear(client, acceptor).await;
+        if let Some(tls) = client.tls().and_then(|tls| Negotiated::of(tls)) {
+            record.over_tls(tls);
         }
-        let login = Login::decode(&hello.packet, hello.head.capabilities)?;
-        if login.head.collation != hello.head.collation {
-            return Err(Failure::ClientBreaks(
-                "the character set in the login is not that of the SSLRequest",
-            ));
-        }
+        let hello = hello?;
+        let login = hello.packet.login()?;
         let server = greeting.server_kind();
         let user = UserName::from_login(login.user, login.head.collation, server)?;
         record.user = Some(user.as_str().to_owned());
@@ -87,9 +68,13 @@ impl DataPort {
         record.subject = transport
             .certificate()
             .map(|certificate| certificate.subject.to_string());
+        record.database = login
+            .database
+            .filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned());
         let wishes = Wishes {
-            granted: granted(hello.head.capabilities, offered),
-            flags: hello.head.capabilities,
+            granted: granted(hello.packet.head.capabilities, offered),
+            flags: hello.packet.head.capabilities,
             max_packet_bytes: login.head.max_packet_bytes,
             collation: login.head.collation,
             server,
@@ -111,9 +96,10 @@ impl DataPort {
         client: &mut Stream,
         greeting: &BackendGreeting,
         id: u32,
+        offers_tls: bool,
     ) -> Result<Capabilities, Failure> {
         let offered = self.handles.backends.offered();
-        let tls = if self.handles.acceptor.is_some() {
+        let tls = if offers_tls {
             Capabilities::SSL
         } else {
             Capabilities::default()
@@ -121,7 +107,7 @@ impl DataPort {
         let payload = ClientGreeting {
             version: &greeting.version,
             connection_id: id,
-            salt: &self.salt()?,
+            salt: &salt(self.handles.random)?,
             capabilities: offered | tls,
             collation: greeting.collation,
         }
@@ -132,75 +118,6 @@ impl DataPort {
             .map_err(|_| Failure::Left)?;
         Ok(offered)
     }
-
-    /// Random bytes that are neither NUL, which would end the salt, nor `$`, which ends it in stored hashes.
-    fn salt(&self) -> Result<[u8; SALT_BYTES], Failure> {
-        let mut salt = [0; SALT_BYTES];
-        self.handles
-            .random
-            .fill(&mut salt)
-            .map_err(|_| Failure::NoRandom)?;
-        Ok(salt.map(|byte| match byte & 0x7F {
-            0 | b'$' => b'x',
-            other => other,
-        }))
-    }
-
-    /// Reads what the client answers to the greeting: a login in plaintext, or an `SSLRequest`, TLS, and the login in it.
-    async fn hear(&self, client: &mut Stream, record: &mut Record) -> Result<Hello, Failure> {
-        let first = match client.read_packet(LOGIN_BYTES).await {
-            Ok(packet) => Zeroizing::new(packet),
-            Err(StreamError::Closed(_) | StreamError::Io(..)) => return Err(Failure::Left),
-            Err(error) => return Err(Failure::Client(error)),
-        };
-        let head = LoginHead::decode(&first)?;
-        if !head.capabilities.contains(Capabilities::SSL) {
-            return Ok(Hello {
-                head,
-                packet: first,
-                transport: Ok(Transport::Plaintext),
-            });
-        }
-        if first.len() != HEAD_BYTES {
-            return Err(Failure::ClientBreaks(
-                "an SSLRequest is longer than 32 bytes",
-            ));
-        }
-        let acceptor = self.handles.acceptor.as_ref().ok_or(Failure::ClientBreaks(
-            "the client asks for TLS, which it was not offered",
-        ))?;
-        client
-            .accept_tls(Arc::clone(acceptor.config()))
-            .await
-            .map_err(Failure::Client)?;
-        record.client_tls = client.tls().and_then(|tls| Negotiated::of(tls));
-        let cipher = record.client_tls.map_or("", |tls| tls.cipher);
-        let transport = judge(acceptor, client, cipher);
-        let packet = client
-            .read_packet(LOGIN_BYTES)
-            .await
-            .map(Zeroizing::new)
-            .map_err(Failure::Client)?;
-        Ok(Hello {
-            head,
-            packet,
-            transport,
-        })
-    }
-}
-
-/// Judges the certificate that the client has shown, by the clock of now, also when the session was resumed.
-fn judge(
-    acceptor: &Acceptor,
-    client: &Stream,
-    cipher: &'static str,
-) -> Result<Transport, CertificateRefusal> {
-    let shown = client.tls().and_then(|tls| tls.peer_certificates());
-    let certificate = acceptor.judge(shown, UnixTime::now())?.map(Arc::new);
-    Ok(Transport::Tls {
-        cipher,
-        certificate,
-    })
 }
 
 /// What both sides will speak. Bit 0 stays set unless the client, too, says that it speaks MariaDB.

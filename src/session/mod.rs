@@ -7,7 +7,10 @@
 mod authenticate;
 mod change_user;
 mod confirm;
+mod denials;
+pub(crate) mod hello;
 mod identify;
+mod live;
 mod outcome;
 mod password;
 mod password_key;
@@ -20,6 +23,7 @@ mod tls_status;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -29,8 +33,11 @@ use tracing::{debug, error, warn};
 
 use self::authenticate::{Answer, authenticate};
 use self::confirm::Login;
+pub use self::denials::{Refusals, Verdict};
 use self::identify::{Identified, Wishes};
-use self::outcome::{End, Failure, Record};
+pub use self::live::{Known, Live, Sessions, State, Totals};
+use self::outcome::{End, Record};
+pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
@@ -49,7 +56,7 @@ use crate::protocol::response::Form;
 use crate::protocol::tracker::Tracker;
 use crate::protocol::user_name::UserName;
 use crate::rules::{ClientAddress, Identity, Permit, Rules};
-use crate::tls::{Acceptor, Negotiated};
+use crate::tls::{Acceptor, Channel, Negotiated};
 
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
 /// see that error; of one that is pushed to an idle client they see only a lost connection.
@@ -83,12 +90,12 @@ pub struct Stop {
 /// What the data port works with; made by `run`.
 #[derive(Debug)]
 pub struct Handles {
-    /// TLS towards clients. Without it there is only plaintext.
-    pub acceptor: Option<Acceptor>,
-    /// Who may pass.
-    pub rules: Rules,
+    /// TLS towards clients. Without one in force there is only plaintext.
+    pub tls: Arc<Channel<Acceptor>>,
+    /// Who may pass. Replaced whole while sessions go on; each login and change of user is judged by those of then.
+    pub rules: Arc<ArcSwap<Rules>>,
     /// Where to.
-    pub backends: Backends,
+    pub backends: Arc<Backends>,
     /// How many, how long.
     pub limits: Limits,
     /// Whose TLS the status variables of a session tell of.
@@ -97,6 +104,8 @@ pub struct Handles {
     pub random: &'static dyn SecureRandom,
     /// For passwords of clients on an insecure side.
     pub password_key: PasswordKey,
+    /// Where every session is to be seen.
+    pub sessions: Sessions,
     /// The end.
     pub stop: Stop,
 }
@@ -169,7 +178,9 @@ impl DataPort {
         let Some(id) = self.registry.enter() else {
             return error!("the system gives no random bytes; a client was turned away");
         };
-        let mut record = Record::new(id.get(), address, self.handles.backends.routed().role());
+        let route = self.handles.backends.routed().role();
+        let entered = self.handles.sessions.enter(id.get(), address, route);
+        let mut record = Record::new(entered, route);
         let Slots {
             _connection,
             before_login,
@@ -222,6 +233,7 @@ impl DataPort {
         } = timeout_at(deadline, self.identify(client, address, record))
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
+        record.show(State::LoggingIn);
 
         let login = Login {
             identity: &identity,
@@ -231,6 +243,7 @@ impl DataPort {
         };
         let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
+        record.show(State::Connecting);
 
         let Connection {
             mut stream,
@@ -270,6 +283,7 @@ impl DataPort {
                     }
                 };
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
+                record.logged_in();
                 Ok(Authenticated {
                     unconfirmed: confirmed.unless_certain(user),
                     stream,
@@ -328,6 +342,7 @@ impl DataPort {
         let permit = self
             .handles
             .rules
+            .load()
             .authorize(identity, user, imported.as_deref())
             .map_err(|denial| login.denied(denial))?;
         for denial in permit.reported() {
@@ -392,19 +407,24 @@ impl DataPort {
         } = authenticated;
         let reachable = id.reachable_at(place);
         let tracker = Tracker::new(Form::of(session.wishes.granted));
-        let mut relay = Relay::new(client, stream, tracker, unconfirmed);
+        let mut relay = Relay::new(client, stream, tracker, unconfirmed, record.live());
         let end = loop {
             let event = tokio::select! {
                 biased;
                 event = relay.run() => event,
                 () = self.handles.stop.now.cancelled() => Event::End(End::Cut),
+                () = record.killed() => Event::End(End::Killed),
                 () = self.handles.stop.politely.cancelled(), if !relay.ends_between_transactions => {
                     relay.ends_between_transactions = true;
                     continue;
                 }
             };
             let carried_on = match event {
-                Event::ChangeUser => Box::pin(self.change_user(&mut relay, &session, record)).await,
+                Event::ChangeUser => {
+                    let changed = Box::pin(self.change_user(&mut relay, &session, record)).await;
+                    record.show(State::Relaying);
+                    changed
+                }
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Read => {
                     relay.change_command(|payload, client| {
@@ -425,7 +445,6 @@ impl DataPort {
         };
         // whoever names it now must not hit what a server that starts again calls the same
         drop(reachable);
-        (record.from_client, record.from_backend) = (relay.from_client, relay.from_backend);
         record.log_end(&end);
         relay.close(&end).await;
     }

@@ -6,6 +6,8 @@ use std::time::Instant;
 use thiserror::Error;
 use tracing::{debug, info, warn};
 
+use super::denials::Verdict;
+use super::live::{Entered, Known, Live, State};
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
 use crate::backend::import::NotImported;
@@ -21,7 +23,7 @@ use crate::tls::{CertificateRefusal, Negotiated};
 
 /// Why a login did not come to be. The text is the operator's; [`Failure::reply`] is the client's.
 #[derive(Debug, Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error("the client left before it logged in")]
     Left,
     #[error("too many connections: {limit}")]
@@ -88,7 +90,7 @@ pub(super) enum Failure {
 }
 
 /// `Access denied`, word for word as servers say it.
-pub(super) fn access_denied(user: &str, address: ClientAddress, using_password: bool) -> ErrPacket {
+pub(crate) fn access_denied(user: &str, address: ClientAddress, using_password: bool) -> ErrPacket {
     let using = if using_password { "YES" } else { "NO" };
     ErrPacket::new(
         1045,
@@ -98,8 +100,25 @@ pub(super) fn access_denied(user: &str, address: ClientAddress, using_password: 
 }
 
 impl Failure {
+    /// Whether somebody was refused, by us or by the backend; else the login came to nothing.
+    fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::UserName(_)
+                | Self::Certificate(_)
+                | Self::Denied { .. }
+                | Self::NotImported { .. }
+                | Self::OwnOsUser { .. }
+                | Self::ClearText(_)
+                | Self::NoRsaKey(_)
+                | Self::NotConfirmed(_)
+                | Self::NoAccountNamed { .. }
+                | Self::RefusedByBackend(_)
+        )
+    }
+
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
-    pub(super) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
+    pub(crate) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
             Self::Client(StreamError::TooLarge { .. }) => ErrPacket::new(
                 1153,
@@ -185,15 +204,16 @@ impl Failure {
 fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
     match error {
         ConnectError::Lacking(_) => bad_handshake(),
-        ConnectError::NoTls | ConnectError::Tls(_) | ConnectError::Certificate(_) => {
-            ErrPacket::new(
-                2026,
-                "HY000",
-                format!(
-                    "SSL connection error: no trusted TLS connection to the MySQL server of route '{route}'"
-                ),
-            )
-        }
+        ConnectError::NoTls
+        | ConnectError::NoCertificates(_)
+        | ConnectError::Tls(_)
+        | ConnectError::Certificate(_) => ErrPacket::new(
+            2026,
+            "HY000",
+            format!(
+                "SSL connection error: no trusted TLS connection to the MySQL server of route '{route}'"
+            ),
+        ),
         ConnectError::Dial { .. }
         | ConnectError::TooSlow { .. }
         | ConnectError::Refused(_)
@@ -242,6 +262,8 @@ pub(super) enum End {
     Drained,
     #[error("cut by the drain")]
     Cut,
+    #[error("ended by KILL on the admin port")]
+    Killed,
 }
 
 /// One line for each session. Fields that are not known are left out.
@@ -258,8 +280,8 @@ macro_rules! session_line {
             route = %$record.route,
             backend_id = $record.backend_id,
             backend_tls = $record.backend_tls.map(|tls| tls.version),
-            bytes_from_client = $record.from_client,
-            bytes_from_backend = $record.from_backend,
+            bytes_from_client = $record.entered.live().bytes_from_client(),
+            bytes_from_backend = $record.entered.live().bytes_from_backend(),
             seconds = $record.started.elapsed().as_secs_f64(),
             outcome = $outcome.to_string(),
             "session ended"
@@ -279,17 +301,19 @@ pub(super) struct Record {
     pub(super) subject: Option<String>,
     pub(super) backend_tls: Option<Negotiated>,
     pub(super) backend_id: Option<u32>,
-    /// Bytes of commands and of responses, in clear.
-    pub(super) from_client: u64,
-    pub(super) from_backend: u64,
+    /// The database named in the login; not logged.
+    pub(super) database: Option<String>,
+    /// Where others see it.
+    entered: Entered,
     pub(super) started: Instant,
 }
 
 impl Record {
-    pub(super) fn new(id: u32, client: ClientAddress, route: Role) -> Self {
+    pub(super) fn new(entered: Entered, route: Role) -> Self {
+        let live = entered.live();
         Self {
-            id,
-            client,
+            id: live.id,
+            client: live.client,
             route,
             user: None,
             account: None,
@@ -297,15 +321,54 @@ impl Record {
             subject: None,
             backend_tls: None,
             backend_id: None,
-            from_client: 0,
-            from_backend: 0,
-            started: Instant::now(),
+            database: None,
+            started: live.since,
+            entered,
         }
+    }
+
+    /// Lets others see what is known by now.
+    pub(super) fn show(&self, state: State) {
+        self.entered.show(Known {
+            state,
+            route: self.route,
+            user: self.user.clone(),
+            account: self.account.clone(),
+            database: self.database.clone(),
+            client_tls: self.client_tls,
+            subject: self.subject.clone(),
+            backend_tls: self.backend_tls,
+            backend_id: self.backend_id,
+        });
+    }
+
+    /// The client has been told that it is logged in.
+    pub(super) fn logged_in(&self) {
+        self.entered.sessions().count_login();
+        self.show(State::Relaying);
+    }
+
+    /// A TLS handshake with the client is done.
+    pub(super) fn over_tls(&mut self, tls: Negotiated) {
+        self.client_tls = Some(tls);
+        self.entered.sessions().count_tls();
+    }
+
+    /// Where the session's bytes are counted.
+    pub(super) fn live(&self) -> Arc<Live> {
+        Arc::clone(self.entered.live())
+    }
+
+    /// Somebody has ended the session. Cancel safe.
+    pub(super) async fn killed(&self) {
+        self.entered.killed().await;
     }
 
     /// Tells of a client that is let pass, but would be refused were rules not only reported. `user` and `account` are
     /// those that it asks for, at login or in `COM_CHANGE_USER`.
     pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
+        let (sessions, reason) = (self.entered.sessions(), denial.to_string());
+        sessions.note_denial(Some(user.as_str()), self.client, Verdict::Reported, &reason);
         warn!(
             id = self.id,
             ?user,
@@ -313,19 +376,40 @@ impl Record {
             client = %self.client,
             client_tls = self.client_tls.map(|tls| tls.version),
             client_subject = self.subject,
-            reason = denial.to_string(),
+            reason,
             "would be refused"
         );
     }
 
+    /// Remembers whom mytls itself has refused.
+    fn note(&self, failure: &Failure) {
+        let user = match failure {
+            Failure::RefusedByBackend(_) => return,
+            // in a change of user it is another
+            Failure::Denied { user, .. }
+            | Failure::NotImported { user, .. }
+            | Failure::OwnOsUser { user, .. } => Some(user.as_str()),
+            _ => self.user.as_deref(),
+        };
+        let reason = failure.to_string();
+        let sessions = self.entered.sessions();
+        sessions.note_denial(user, self.client, Verdict::Refused, &reason);
+    }
+
     /// Writes the line of a session that logged in.
     pub(super) fn log_end(&self, end: &End) {
+        if let End::ChangeUser(failure) | End::NotConfirmed(failure) = end
+            && failure.is_refusal()
+        {
+            self.note(failure);
+        }
         match end {
             End::Quit
             | End::ClientClosed
             | End::BackendClosed
             | End::BackendEnded(_)
-            | End::Drained => {
+            | End::Drained
+            | End::Killed => {
                 session_line!(info, self, end);
             }
             End::Violation { .. }
@@ -340,6 +424,12 @@ impl Record {
 
     /// Writes the line of a login that failed. A probe that connects and leaves is nothing to read about.
     pub(super) fn log_failure(&self, failure: &Failure) {
+        if failure.is_refusal() {
+            self.entered.sessions().count_refusal();
+            self.note(failure);
+        } else {
+            self.entered.sessions().count_abort();
+        }
         match failure {
             Failure::Left => session_line!(debug, self, failure),
             Failure::RefusedByBackend(_) => session_line!(info, self, failure),

@@ -28,7 +28,7 @@ impl PasswordKey {
     }
 
     /// None if it could not be made.
-    pub(super) async fn get(&self) -> Option<&RsaKey> {
+    pub(crate) async fn get(&self) -> Option<&RsaKey> {
         if self.key.get().is_none() {
             let Self { state_dir, key } = self.clone();
             // Not on a thread that serves sessions: it takes up to half a second. A login that is given up meanwhile

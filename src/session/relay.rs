@@ -4,8 +4,10 @@
 //! other has not taken everything, so at most one read's bytes are held for a slow peer.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use super::live::Live;
 use super::outcome::End;
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
@@ -58,8 +60,8 @@ pub(super) struct Relay {
     answered: bool,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
-    pub(super) from_client: u64,
-    pub(super) from_backend: u64,
+    /// Counts the bytes.
+    live: Arc<Live>,
 }
 
 impl Relay {
@@ -68,6 +70,7 @@ impl Relay {
         backend: Stream,
         tracker: Tracker,
         unconfirmed: Option<UserName>,
+        live: Arc<Live>,
     ) -> Self {
         let held = client.take_received();
         Self {
@@ -80,8 +83,7 @@ impl Relay {
             unconfirmed,
             answered: false,
             ends_between_transactions: false,
-            from_client: 0,
-            from_backend: 0,
+            live,
         }
     }
 
@@ -193,7 +195,7 @@ impl Relay {
                 error_sequence,
             })?;
         self.client.poll_send(cx, bytes)?;
-        self.from_backend += bytes.len() as u64;
+        self.live.from_backend.add(bytes.len() as u64);
         self.answered = true;
         Poll::Ready(match then {
             BackendThen::ReadMore => Ok(()),
@@ -220,7 +222,7 @@ impl Relay {
             }
             if self.held.is_empty() {
                 let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
-                self.from_client += consumed as u64;
+                self.live.from_client.add(consumed as u64);
                 self.held.extend_from_slice(&bytes[consumed..]);
                 self.follow(then);
                 return Poll::Ready(Ok(()));
@@ -228,7 +230,7 @@ impl Relay {
             self.held.extend_from_slice(bytes);
         }
         let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, &self.held)?;
-        self.from_client += consumed as u64;
+        self.live.from_client.add(consumed as u64);
         self.held.drain(..consumed);
         if self.held.is_empty() {
             self.held = Vec::new();

@@ -33,7 +33,9 @@ impl DataPort {
             Statement::Status(question) => match self.handles.tls_status {
                 TlsStatus::Backend => None,
                 TlsStatus::Client => {
-                    let acceptor = self.handles.acceptor.as_ref();
+                    // what new connections get, as in a server
+                    let tls = self.handles.tls.current();
+                    let acceptor = tls.as_deref().map(|generation| &generation.tls);
                     let values = of_client(client, acceptor, wishes.server);
                     question.with_values(wishes.server, &values)
                 }

@@ -22,7 +22,9 @@ use super::{
     authorities::{Authorities, Usage},
     auto,
     auto::{AutoCa, AutoError},
+    channel::Loaded,
     dates::CertificateDates,
+    expiry::Expiry,
     flaw::Flaw,
     material::Material,
     names::names,
@@ -31,6 +33,7 @@ use super::{
     problem::{MaterialError, Place},
     refusal::CertificateRefusal,
     signature,
+    store::Keep,
 };
 use crate::rules::Certificate;
 
@@ -41,6 +44,9 @@ pub struct Acceptor {
     config: Arc<ServerConfig>,
     authorities: Option<Authorities>,
     auto_ca: Option<AutoCa>,
+    /// When auto-tls makes the certificate anew.
+    renewal: Option<UnixTime>,
+    certificates: Vec<Expiry>,
     dates: Option<CertificateDates>,
     ciphers: String,
     warnings: Vec<MaterialWarning>,
@@ -69,6 +75,15 @@ impl Acceptor {
         state: Option<&Path>,
         listen: &[IpAddr],
     ) -> Result<Option<Self>, AcceptorError> {
+        Self::load_keeping(settings, &Keep::new(state), listen)
+    }
+
+    /// As [`Self::load`], for one generation after the other: what auto-tls has made, in whatever place, goes on to be used.
+    pub fn load_keeping(
+        settings: &ServerSettings,
+        keep: &Keep,
+        listen: &[IpAddr],
+    ) -> Result<Option<Self>, AcceptorError> {
         let (provider, now) = (settings.policy.provider(), UnixTime::now());
         let Material {
             authorities,
@@ -78,11 +93,23 @@ impl Acceptor {
         let (identity, auto_ca) = match identity {
             Some(identity) => (identity, None),
             None if settings.auto_tls => {
-                let (identity, ca) = auto::certificate(state, listen, &provider, now)?;
+                let (identity, ca) = auto::certificate(keep, listen, &provider, now)?;
                 (identity, Some(ca))
             }
             None => return Ok(None),
         };
+        let key = if auto_ca.is_some() {
+            "auto-tls"
+        } else {
+            "ssl-cert"
+        };
+        let mut certificates = Expiry::of_all(key, &identity.cert);
+        let trusted = authorities.iter().flat_map(Authorities::certificates);
+        certificates.extend(Expiry::of_all("ssl-ca", trusted));
+        let renewal = auto_ca
+            .is_some()
+            .then(|| identity.cert.iter().filter_map(auto::renewal).min())
+            .flatten();
         if !settings.policy.serves(identity.key.algorithm()) {
             let place = Place::Key("tls-cipher");
             warnings.push(MaterialWarning::new(place, Oddity::NoSuiteForKey));
@@ -115,6 +142,8 @@ impl Acceptor {
             config: Arc::new(config),
             authorities,
             auto_ca,
+            renewal,
+            certificates,
             dates,
             ciphers: ciphers.join(":"),
             warnings,
@@ -177,6 +206,11 @@ impl Acceptor {
         self.auto_ca.as_ref()
     }
 
+    /// Whether a certificate that auto-tls made is so old that it is to be made anew.
+    pub fn is_due(&self, now: UnixTime) -> bool {
+        self.renewal.is_some_and(|renewal| renewal <= now)
+    }
+
     /// Judges what the client has shown (`peer_certificates()` of the connection), after *every* handshake, full or
     /// resumed. No certificate is no refusal: whether one is needed is for the rules to say.
     pub fn judge(
@@ -195,6 +229,16 @@ impl Acceptor {
             .and_then(|()| names(leaf))
             .map(Some)
             .map_err(|flaw| CertificateRefusal::new(Some(leaf), flaw))
+    }
+}
+
+impl Loaded for Acceptor {
+    fn certificates(&self) -> &[Expiry] {
+        &self.certificates
+    }
+
+    fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
     }
 }
 

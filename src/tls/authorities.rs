@@ -83,6 +83,11 @@ impl Authorities {
         })
     }
 
+    /// All of them, in their order.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.trusted.iter().map(|authority| &authority.certificate)
+    }
+
     /// Takes revocation lists, each of which must be one of these authorities' own.
     pub(super) fn with_revocations(
         self,

@@ -3,12 +3,7 @@
 //! Keys are made once and kept; certificates are issued again from them when they near their end or lack a name. So the
 //! files always fit each other, whenever a start was cut off, and whoever trusts `ca.pem` goes on doing so.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use rcgen::{Issuer, KeyPair, PublicKeyData as _};
 use rustls::{
@@ -21,14 +16,12 @@ use super::{
     authorities::{Authorities, Usage, verify_name},
     certificate::{Validity, parse, public_key},
     issuing::{DAY, Desk, HostName, IssueError, Issued, Leaf, NewKey, ca_parameters, later},
-    store::{Store, StoreError},
+    store::{Keep, Store, StoreError},
 };
 
 const CA_LIFETIME: Duration = DAY.saturating_mul(10 * 365);
 /// Apple's TLS refuses server certificates of more than 825 days.
 const SERVER_LIFETIME: Duration = DAY.saturating_mul(730);
-/// A start finds a certificate good that lasts this long: half of a server certificate's life.
-const NEEDED: Duration = DAY.saturating_mul(365);
 
 /// The CA of the certificate that was made, for clients to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,25 +52,38 @@ pub enum AutoError {
     Load(#[from] rustls::Error),
 }
 
-/// The server certificate with its key, and its CA.
+/// When a certificate is made anew: after two thirds of its life, so that a third is left to find out why that fails.
+/// None of what is no certificate.
+pub(super) fn renewal(der: &CertificateDer<'_>) -> Option<UnixTime> {
+    parse(der)
+        .ok()
+        .map(|certificate| renewal_of(&Validity::of(&certificate)))
+}
+
+fn renewal_of(validity: &Validity) -> UnixTime {
+    let (from, until) = (validity.not_before.as_secs(), validity.not_after.as_secs());
+    UnixTime::since_unix_epoch(Duration::from_secs(until - until.saturating_sub(from) / 3))
+}
+
+/// The server certificate with its key, and its CA: those that are kept while they are good, else new ones.
 pub(super) fn certificate(
-    state: Option<&Path>,
+    keep: &Keep,
     listen: &[IpAddr],
     provider: &CryptoProvider,
     now: UnixTime,
 ) -> Result<(Arc<CertifiedKey>, AutoCa), AutoError> {
-    let (store, desk) = (Store::open(state)?, Desk { provider, now });
-    let ca_key = key(&store, "ca.key")?;
+    let (mut store, desk) = (Store::open_keep(keep)?, Desk { provider, now });
+    let ca_key = key(&mut store, "ca.key")?;
     let ca = kept_or_issued(
-        &store,
+        &mut store,
         "ca.pem",
         |kept| desk.is_good_ca(kept, &ca_key),
         || Ok(desk.issue_ca(&ca_key, CA_LIFETIME)?),
     )?;
-    let server_key = key(&store, "server.key")?;
+    let server_key = key(&mut store, "server.key")?;
     let hosts = hosts(listen);
     let server = kept_or_issued(
-        &store,
+        &mut store,
         "server.pem",
         |kept| desk.is_good_server(kept, &server_key, &hosts, &ca),
         || desk.issue_server(&server_key, &hosts, &ca_key),
@@ -89,14 +95,14 @@ pub(super) fn certificate(
     Ok((
         Arc::new(identity),
         AutoCa {
-            path: state.map(|directory| directory.join("ca.pem")),
+            path: keep.directory().map(|directory| directory.join("ca.pem")),
             pem: ca.pem,
         },
     ))
 }
 
 /// The kept key, or one that is made and kept.
-fn key(store: &Store<'_>, name: &str) -> Result<KeyPair, AutoError> {
+fn key(store: &mut Store<'_>, name: &str) -> Result<KeyPair, AutoError> {
     if let Some((path, pem)) = store.read(name)? {
         return KeyPair::from_pem(&pem).map_err(|_| AutoError::Key { path });
     }
@@ -107,7 +113,7 @@ fn key(store: &Store<'_>, name: &str) -> Result<KeyPair, AutoError> {
 
 /// The kept certificate where it is good, else a new one.
 fn kept_or_issued(
-    store: &Store<'_>,
+    store: &mut Store<'_>,
     name: &str,
     is_good: impl FnOnce(&CertificateDer<'static>) -> bool,
     issue: impl FnOnce() -> Result<Issued, AutoError>,
@@ -172,7 +178,7 @@ impl Desk<'_> {
     }
 
     fn lasts(&self, validity: &Validity) -> bool {
-        validity.check(self.now).is_ok() && validity.check(later(self.now, NEEDED)).is_ok()
+        validity.check(self.now).is_ok() && self.now < renewal_of(validity)
     }
 
     fn issue_server(
@@ -193,7 +199,7 @@ impl Desk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
     use rustls::pki_types::ServerName;
     use tempfile::TempDir;
@@ -206,7 +212,7 @@ mod tests {
         listen: &[IpAddr],
         now: UnixTime,
     ) -> Result<(Arc<CertifiedKey>, AutoCa), AutoError> {
-        certificate(state, listen, &provider(), now)
+        certificate(&Keep::new(state), listen, &provider(), now)
     }
 
     fn in_days(days: u32) -> UnixTime {
@@ -273,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_in_memory_lasts_from_one_generation_to_the_next() {
+        let keep = Keep::default();
+        let make = |now| certificate(&keep, &[], &provider(), now).expect("made or found");
+        let (first, first_ca) = make(UnixTime::now());
+        let (second, second_ca) = make(UnixTime::now());
+        let (renewed, renewed_ca) = make(in_days(490));
+        assert_eq!((&first.cert, &first_ca), (&second.cert, &second_ca));
+        assert_ne!(first.cert[0], renewed.cert[0]);
+        assert_eq!(first_ca, renewed_ca);
+    }
+
+    #[test]
     fn keys_are_for_their_owner_only_and_the_ca_for_all() {
         let state = TempDir::new().expect("a folder");
         let directory = state.path().join("made/by/us");
@@ -307,11 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_in_its_last_year_is_issued_again_from_the_same_ca() {
+    fn a_certificate_in_the_last_third_of_its_life_is_issued_again_from_the_same_ca() {
         let state = TempDir::new().expect("a folder");
         let (first, first_ca) = make(Some(state.path()), &[], UnixTime::now()).expect("made");
-        let (kept, _) = make(Some(state.path()), &[], in_days(300)).expect("found");
-        let (renewed, renewed_ca) = make(Some(state.path()), &[], in_days(400)).expect("made");
+        let (kept, _) = make(Some(state.path()), &[], in_days(480)).expect("found");
+        let (renewed, renewed_ca) = make(Some(state.path()), &[], in_days(490)).expect("made");
         assert_eq!(first.cert, kept.cert);
         assert_ne!(first.cert, renewed.cert);
         assert_eq!(first_ca, renewed_ca);

@@ -17,6 +17,8 @@ use super::{
     ClientSettings, SslMode,
     authorities::{Authorities, Usage, verify_name},
     backend_names::BackendNames,
+    channel::Loaded,
+    expiry::Expiry,
     flaw::Flaw,
     material::Material,
     oddity::MaterialWarning,
@@ -33,6 +35,7 @@ const RESUMED_SERVERS: usize = 16;
 pub struct Connector {
     config: Arc<ClientConfig>,
     verifier: Arc<BackendVerifier>,
+    certificates: Vec<Expiry>,
     warnings: Vec<MaterialWarning>,
 }
 
@@ -56,6 +59,10 @@ impl Connector {
             identity,
             warnings,
         } = Material::load(&settings.sources, Usage::Client, &provider, UnixTime::now())?;
+        let own = identity.iter().flat_map(|identity| &identity.cert);
+        let mut certificates = Expiry::of_all("ssl-cert", own);
+        let trusted = authorities.iter().flat_map(Authorities::certificates);
+        certificates.extend(Expiry::of_all("ssl-ca", trusted));
         let trust = Trust::new(settings.mode, authorities)?;
         let verifier = Arc::new(BackendVerifier {
             trust,
@@ -77,6 +84,7 @@ impl Connector {
         Ok(Self {
             config: Arc::new(config),
             verifier,
+            certificates,
             warnings,
         })
     }
@@ -113,6 +121,16 @@ impl Connector {
         now: UnixTime,
     ) -> Result<(), CertificateRefusal> {
         self.verifier.judge(peer.unwrap_or_default(), name, now)
+    }
+}
+
+impl Loaded for Connector {
+    fn certificates(&self) -> &[Expiry] {
+        &self.certificates
+    }
+
+    fn warnings(&self) -> &[MaterialWarning] {
+        &self.warnings
     }
 }
 

@@ -25,6 +25,14 @@ impl CertificateDates {
     }
 }
 
+/// A moment, in seconds since 1970, in the same form; empty if it is no date.
+pub fn openssl_date(seconds: u64) -> String {
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
+    time.map_or(String::new(), printed)
+}
+
 fn printed(time: ASN1Time) -> String {
     let time = time.to_datetime();
     let (hour, minute, second) = time.time().as_hms();
@@ -47,6 +55,19 @@ mod tests {
 
     use super::*;
     use crate::tls::testing::{Leaf, openssl};
+
+    // The first is that of TiDB's manual, but for `GMT`; the others are what `date -u -d @SECONDS` prints, in OpenSSL's form.
+    #[test]
+    fn dates_are_as_openssl_prints_them() {
+        for (seconds, date) in [
+            (1_746_316_799, "May  3 23:59:59 2025 GMT"),
+            (0, "Jan  1 00:00:00 1970 GMT"),
+            (2_110_531_206, "Nov 17 10:40:06 2036 GMT"),
+        ] {
+            assert_eq!(openssl_date(seconds), date);
+        }
+        assert_eq!(openssl_date(u64::MAX), "");
+    }
 
     #[test]
     fn what_is_no_certificate_has_no_dates() {

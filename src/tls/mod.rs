@@ -3,11 +3,13 @@
 //! Nothing here knows MySQL's protocol: it turns settings into rustls configurations and judges certificates.
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
-//! checked whole, never changed. Sources become material in `pem` and `material` (ours is checked in `chain`), or are made in
-//! `auto`, which shares `issuing` with [`SigningCa`]; `authorities` judges chains, with `revocations`, `signature`
-//! handshakes; [`Policy`] says which versions and suites there are. `description` and `inventory` say to a person what there
-//! is. A peer's flaws have their words in `flaw`, problems of our own files in `problem`, and what they can live with in
-//! `oddity`. [`RsaKey`] and [`Password`] are no part of TLS: they are for a side without; `store` keeps what is made.
+//! checked whole, never changed. A [`Channel`] has one place's generation in force, and replaces it: by a reload that was
+//! asked for, or when files have changed (`snapshot`); `expiry` tells before a certificate runs out. Sources become material
+//! in `pem` and `material` (ours is checked in `chain`), or are made in `auto`, which shares `issuing` with [`SigningCa`];
+//! `authorities` judges chains, with `revocations`, `signature` handshakes; [`Policy`] says which versions and suites there
+//! are. `description` and `inventory` say to a person what there is. A peer's flaws have their words in `flaw`, problems of
+//! our own files in `problem`, and what they can live with in `oddity`. [`RsaKey`] and [`Password`] are no part of TLS: they
+//! are for a side without; `store` keeps what is made.
 
 mod acceptor;
 mod algorithm;
@@ -17,9 +19,12 @@ mod backend_names;
 mod ca;
 mod certificate;
 mod chain;
+mod channel;
+mod cipher_list;
 mod connector;
 mod dates;
 mod description;
+mod expiry;
 mod failure;
 mod flaw;
 mod inventory;
@@ -36,6 +41,7 @@ mod refusal;
 mod revocations;
 mod rsa;
 mod signature;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -43,6 +49,7 @@ mod testing;
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use zeroize::Zeroizing;
 
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
@@ -50,9 +57,14 @@ pub use self::{
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
     ca::{NewIdentity, Request, SigningCa, SigningCaError},
+    channel::{
+        Channel, ChannelName, Generation, LoadError, Loaded, OnError, Reread, UnknownChannel,
+    },
+    cipher_list::{CipherList, CipherListError},
     connector::{Connector, ConnectorError, server_name},
-    dates::CertificateDates,
+    dates::{CertificateDates, openssl_date},
     description::{Description, Part, describe},
+    expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage},
     failure::handshake_reason,
     flaw::Flaw,
     inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
@@ -61,11 +73,11 @@ pub use self::{
     oddity::{MaterialWarning, Oddity},
     password::Password,
     pem::client_chain,
-    policy::{CipherList, CipherListError, Policy},
+    policy::Policy,
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},
-    store::StoreError,
+    store::{Keep, StoreError},
 };
 
 /// Where one piece of PEM comes from.
@@ -80,6 +92,13 @@ pub enum PemSource {
         /// The PEM text.
         pem: Vec<u8>,
     },
+    /// A file as it was read, so that what was looked at for changes is what is loaded.
+    Read {
+        /// The file, for errors.
+        path: PathBuf,
+        /// Its bytes.
+        pem: Zeroizing<Vec<u8>>,
+    },
 }
 
 /// Without the text, which may be a private key.
@@ -87,6 +106,10 @@ impl fmt::Debug for PemSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Read { path, pem: _ } => f
+                .debug_struct("Read")
+                .field("path", path)
+                .finish_non_exhaustive(),
             Self::Inline { key, pem: _ } => f
                 .debug_struct("Inline")
                 .field("key", key)
@@ -106,6 +129,30 @@ pub struct Sources {
     pub key: Option<PemSource>,
     /// Whom the CA has revoked. Not without a CA.
     pub crl: Option<PemSource>,
+}
+
+impl Sources {
+    /// Each with its key in the configuration.
+    fn each(&self) -> [(&'static str, &Option<PemSource>); 4] {
+        let Self { ca, cert, key, crl } = self;
+        [
+            ("ssl-ca", ca),
+            ("ssl-cert", cert),
+            ("ssl-key", key),
+            ("ssl-crl", crl),
+        ]
+    }
+
+    /// The same, to be replaced.
+    fn each_mut(&mut self) -> [(&'static str, &mut Option<PemSource>); 4] {
+        let Self { ca, cert, key, crl } = self;
+        [
+            ("ssl-ca", ca),
+            ("ssl-cert", cert),
+            ("ssl-key", key),
+            ("ssl-crl", crl),
+        ]
+    }
 }
 
 /// The lowest TLS version that is spoken.

@@ -34,6 +34,7 @@ fn read_at_most(source: &PemSource, most_mib: u64) -> Result<Vec<u8>, Problem> {
     let path = match source {
         PemSource::File(path) => path,
         PemSource::Inline { pem, .. } => return Ok(pem.clone()),
+        PemSource::Read { pem, .. } => return Ok(pem.to_vec()),
     };
     let most_bytes = most_mib * 1024 * 1024;
     let mut bytes = Vec::new();

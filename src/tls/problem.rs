@@ -51,7 +51,9 @@ impl<'a> Place<'a> {
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Source(key, PemSource::File(path)) => write!(f, "{key} {}", path.display()),
+            Self::Source(key, PemSource::File(path) | PemSource::Read { path, .. }) => {
+                write!(f, "{key} {}", path.display())
+            }
             Self::Source(_, PemSource::Inline { key, .. }) => f.write_str(key),
             Self::Key(key) => f.write_str(key),
         }

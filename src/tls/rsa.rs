@@ -54,7 +54,7 @@ impl RsaKey {
     ///
     /// Blocks: on the disk, and up to half a second for making one.
     pub fn kept_or_new(state: Option<&Path>) -> Result<Self, RsaKeyError> {
-        let store = Store::open(state)?;
+        let mut store = Store::open(state)?;
         if let Some((path, pem)) = store.read(FILE)? {
             let pem = Zeroizing::new(pem);
             return PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())

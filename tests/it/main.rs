@@ -2,10 +2,13 @@
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
 //! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
-//! client that we did not write, `password_servers` with the raw client, and `import_servers`.
-//! `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one.
+//! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, `import_servers`
+//! and `tls_status_servers`. `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one,
+//! `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
 
 mod access;
+mod admin;
+mod admin_statements;
 mod auth_relay;
 mod authorize;
 mod backend;
@@ -28,12 +31,16 @@ mod mysql_async_client;
 mod password;
 mod password_servers;
 mod relay;
+mod reload;
+mod reload_servers;
 mod report;
 mod requirements;
+mod reread;
 mod responses;
 mod revoked;
 mod scripted;
 mod support;
 mod tls_status;
+mod tls_status_servers;
 mod user_name;
 mod vanish;

@@ -32,6 +32,16 @@ goclient() {
   "${IN_TIME[@]}" "$LAB/bin/goclient" "$command" -port "$port" -user "${LAB_USER:-app_ssl}" "${tls[@]}" "$@"
 }
 
+# admin_checks PORT: the statements of mytls' admin port, with clients as they connect by themselves.
+admin_checks() {
+  local port=$1 programs=$PARTS/clients/admin
+  ! have python || count_checks "admin: Python" "${IN_TIME[@]}" "$LAB/python/bin/python" "$programs/python.py" "$port"
+  ! have node || count_checks "admin: Node.js" "${IN_TIME[@]}" node "$programs/node.mjs" "$port" "$LAB/node"
+  ! have java || count_checks "admin: Java" "${IN_TIME[@]}" java -cp "$LAB/java/*" "$programs/Java.java" "$port"
+  count_checks "admin: shells" "${IN_TIME[@]}" "$programs/shells.sh" "$port" "$PKI"
+  ! have go || LAB_USER=ops LAB_TLS=no count_checks "admin: Go" goclient admin "$port" -password admin-pw
+}
+
 # bulk_checks WHERE PORT: rows, parameters, files and results larger than packets and buffers.
 bulk_checks() {
   ! have go || count_checks "$1: bulk" goclient bulk "$2"

@@ -73,8 +73,10 @@ demo_steps() {
       'mysql -h127.0.0.1 -P$MYTLS -uapp_ssl --ssl-mode=VERIFY_IDENTITY --ssl-ca=$PKI/root-ca.pem -t -e "SELECT CURRENT_USER(), VERSION()"'
     step "Two TLS connections: the one between shell and mytls, as the shell knows it" 'Cipher in use is ECDHE' \
       'mysql -h127.0.0.1 -P$MYTLS -uapp_ssl --tls-version=TLSv1.2 --commands -e "status" | grep -E "^(Current user|SSL|TCP port)"'
-    step "… and the one between mytls and the server, as the server knows it" 'Ssl_cipher [| ]+TLS_' \
+    step "… as a monitor asks for it" 'Ssl_cipher [| ]+ECDHE' \
       'mysql -h127.0.0.1 -P$MYTLS -uapp_ssl --tls-version=TLSv1.2 -t -e "SHOW STATUS LIKE '"'Ssl_cipher'"'"'
+    step "… and the one between mytls and the server, as the server knows it" 'TLS_AES' \
+      'mysql -h127.0.0.1 -P$MYTLS -uapp_ssl --tls-version=TLSv1.2 -t -e "SELECT VARIABLE_VALUE AS cipher FROM performance_schema.status_by_thread WHERE VARIABLE_NAME = '"'Ssl_cipher'"' AND THREAD_ID = PS_CURRENT_THREAD_ID()"'
     step "A query, as ever" '42' \
       'mysql -h127.0.0.1 -P$MYTLS -uapp_ssl --ssl-mode=REQUIRED -t -e "SELECT 6 * 7 AS answer"'
 

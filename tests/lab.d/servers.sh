@@ -115,6 +115,22 @@ YAML
     echo "  security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/client-dm-rsa.pem, ssl-key: $PKI/client-dm-rsa.key }"
 }
 
+# admin_config BACKEND_PORT: mytls with an admin port, for which PORT stands.
+admin_config() {
+  echo admin-pw >"$RUN/ops.secret"
+  cat <<YAML
+listen: 127.0.0.1:0
+security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
+from: { host: 127.0.0.1, port: $1 }
+admin:
+  listen: 127.0.0.1:PORT
+  security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
+  users:
+    - { user: ops, password-file: $RUN/ops.secret }
+    - { user: rotate, require: X509 }
+YAML
+}
+
 mytls_program() { echo "${MYTLS_BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/release/mytls}"; }
 
 build_mytls() {

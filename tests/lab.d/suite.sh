@@ -15,6 +15,8 @@ lab_test() {
   eval "$(test_environment)"
   have pki_tools || true
   rust_tests
+  check "certificates that change under load, for 30 s and 200 reloads" \
+    env MYTLS_TEST_SWAP_SECONDS=30 MYTLS_TEST_RELOADS=200 cargo test --locked --test it -- under_load ten_times
   real_clients
   differential_checks
   maker_checks
@@ -121,6 +123,10 @@ real_clients() {
     check "mytls before $name never panicked" not_in_log panicked "mytls-$name"
   done
   if [ -e "$RUN/mysql97.port" ]; then
+    start_mytls mytls-admin < <(admin_config "$(port_of mysql97)")
+    admin_checks "$(port_of mytls-admin)"
+    check "mytls with an admin port ends when asked to" stop mytls-admin
+    check "mytls with an admin port never panicked" not_in_log panicked mytls-admin
     start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext

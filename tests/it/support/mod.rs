@@ -1,5 +1,6 @@
 //! What the tests stand on: mytls as a process, a raw client, a scripted backend, certificates.
 
+pub(crate) mod admin;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod conversation;
@@ -11,4 +12,5 @@ pub(crate) mod pki;
 pub(crate) mod plugin;
 pub(crate) mod proxy;
 pub(crate) mod rsa;
+pub(crate) mod visit;
 pub(crate) mod wire;

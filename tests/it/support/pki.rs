@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -21,9 +22,23 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Puts certificate and key in the place of `NAME.pem` and `NAME.key`, one after the other.
+    pub(crate) fn replace(&self, folder: &Path, name: &str) {
+        replace(&folder.join(format!("{name}.pem")), &self.certificate_pem);
+        let key = self.key.serialize_pem();
+        replace(&folder.join(format!("{name}.key")), &key);
+    }
+
     fn key_der(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
     }
+}
+
+/// Puts a new file in the place of an old one, as certificate managers do.
+pub(crate) fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).expect("write a file");
+    std::fs::rename(new, path).expect("put it in place");
 }
 
 /// All that a test may show or trust.
@@ -44,6 +59,10 @@ pub(crate) struct Pki {
     /// The certificate that mytls shows to its backends.
     pub(crate) proxy_client: Identity,
     pub(crate) wrong_ca: Identity,
+    /// The CA of `wrong_ca` and `other_server`.
+    pub(crate) other_ca: Identity,
+    /// Runs out within the week.
+    pub(crate) server_near_its_end: Identity,
     pub(crate) expired: Identity,
     pub(crate) not_yet_valid: Identity,
     pub(crate) server_auth_only: Identity,
@@ -85,6 +104,8 @@ impl Pki {
             expired: signed(&expire(leaf("client", CLIENT)), &ca),
             not_yet_valid: signed(&not_yet_valid, &ca),
             server_auth_only: signed(&leaf("client", SERVER), &ca),
+            server_near_its_end: signed(&near_its_end(server()), &ca),
+            other_ca: other_ca.identity,
             ca: ca.identity,
         }
     }
@@ -107,6 +128,17 @@ impl Pki {
     /// A client's TLS that trusts the CA and shows `identity`, without session tickets.
     pub(crate) fn client_tls(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
         self.client_tls_of(rustls::ALL_VERSIONS, identity)
+    }
+
+    /// The same, trusting both CAs.
+    pub(crate) fn client_tls_trusting_both(
+        &self,
+        identity: Option<&Identity>,
+    ) -> Arc<ClientConfig> {
+        let authorities = [&self.ca, &self.other_ca];
+        let mut config = client_config(rustls::ALL_VERSIONS, roots(&authorities), identity);
+        config.resumption = Resumption::disabled();
+        Arc::new(config)
     }
 
     /// The same with chosen TLS versions.
@@ -139,19 +171,12 @@ impl Pki {
         versions: &[&'static SupportedProtocolVersion],
         identity: Option<&Identity>,
     ) -> ClientConfig {
-        let builder = ClientConfig::builder_with_protocol_versions(versions)
-            .with_root_certificates(self.roots());
-        match identity {
-            None => builder.with_no_client_auth(),
-            Some(identity) => builder
-                .with_client_auth_cert(vec![identity.certificate.clone()], identity.key_der())
-                .expect("the key fits its certificate"),
-        }
+        client_config(versions, roots(&[&self.ca]), identity)
     }
 
     /// A backend's TLS that shows `identity` and takes a client certificate where one is shown.
     pub(crate) fn backend_tls(&self, identity: &Identity) -> Arc<ServerConfig> {
-        let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots()))
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots(&[&self.ca])))
             .allow_unauthenticated()
             .build();
         let config = ServerConfig::builder()
@@ -160,14 +185,31 @@ impl Pki {
             .expect("the key fits its certificate");
         Arc::new(config)
     }
+}
 
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(self.ca.certificate.clone())
-            .expect("a CA certificate");
-        roots
+fn client_config(
+    versions: &[&'static SupportedProtocolVersion],
+    roots: RootCertStore,
+    identity: Option<&Identity>,
+) -> ClientConfig {
+    let builder =
+        ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots);
+    match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => builder
+            .with_client_auth_cert(vec![identity.certificate.clone()], identity.key_der())
+            .expect("the key fits its certificate"),
     }
+}
+
+fn roots(authorities: &[&Identity]) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots
+            .add(authority.certificate.clone())
+            .expect("a CA certificate");
+    }
+    roots
 }
 
 /// A CA: its identity, and the parameters that name it as an issuer.
@@ -207,6 +249,12 @@ fn server() -> CertificateParams {
     let mut params = CertificateParams::new(names).expect("valid names");
     params.distinguished_name.push(DnType::CommonName, "server");
     params.extended_key_usages = SERVER.to_vec();
+    params
+}
+
+fn near_its_end(mut params: CertificateParams) -> CertificateParams {
+    let five_days = Duration::from_secs(5 * 24 * 60 * 60);
+    params.not_after = (SystemTime::now() + five_days).into();
     params
 }
 

@@ -186,6 +186,12 @@ impl ClientPlugin {
         self
     }
 
+    /// It has answered a greeting with this salt.
+    pub(crate) fn greeted_with(mut self, salt: &[u8]) -> Self {
+        self.salt = salt.to_vec();
+        self
+    }
+
     /// The answer to a server's packet; `None` where it is the server's turn again.
     pub(crate) fn answer(&mut self, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
         match packet {
@@ -249,7 +255,7 @@ fn native_scramble(salt: &[u8]) -> Vec<u8> {
 }
 
 /// SHA256(password) XOR SHA256(SHA256(SHA256(password)), salt).
-fn caching_sha2_scramble(password: &str, salt: &[u8]) -> Vec<u8> {
+pub(crate) fn caching_sha2_scramble(password: &str, salt: &[u8]) -> Vec<u8> {
     let sha256 = |bytes: &[u8]| digest(&SHA256, bytes).as_ref().to_vec();
     let once = sha256(password.as_bytes());
     xor(&once, &sha256(&[&sha256(&once)[..], salt].concat()))

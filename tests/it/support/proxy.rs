@@ -290,9 +290,29 @@ impl Proxy {
         }
     }
 
+    /// Where the admin port listens.
+    #[track_caller]
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        let line = self.wait_for_line("the admin port", |line| {
+            line.contains("listening") && line.contains("mysql_admin")
+        });
+        let (_, address) = line.rsplit_once("address=").expect("an address");
+        address.trim_matches('"').parse().expect("an address")
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().lines.join("\n")
+    }
+
+    /// The folder of configuration and certificates.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Where the Unix socket of [`Config::unix_socket`] is.
@@ -302,8 +322,31 @@ impl Proxy {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
-        kill(Pid::from_raw(id), Signal::SIGTERM).expect("signal mytls");
+        kill(Pid::from_raw(id), signal).expect("signal mytls");
+    }
+
+    /// Sends SIGHUP and waits for what comes of it: what was logged meanwhile.
+    #[track_caller]
+    pub(crate) fn reload(&self) -> String {
+        let before = self.log.lock().lines.len();
+        self.hang_up();
+        wait_for("the end of a reload", || {
+            let log = self.log.lock();
+            let new = &log.lines[before..];
+            let is_end =
+                |line: &String| line.ends_with("reloaded") || line.contains("not reloaded whole");
+            new.iter().any(is_end).then(|| new.join("\n"))
+        })
     }
 
     /// Whether the process still runs.

@@ -242,6 +242,14 @@ impl Wire {
     }
 
     /// What the bytes travel in.
+    /// The certificate that the server has shown to this client.
+    pub(crate) fn server_certificate(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Stream::TlsClient(stream) => Some(stream.conn.peer_certificates()?.first()?.as_ref()),
+            Stream::Plain(_) | Stream::TlsServer(_) | Stream::Gone => None,
+        }
+    }
+
     pub(crate) fn transport(&self) -> Transport {
         match &self.0 {
             Stream::Plain(Socket::Unix(_)) => Transport::UnixSocket,

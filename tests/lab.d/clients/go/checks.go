@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -146,6 +147,25 @@ func session(o options) error {
 			}
 		}
 		return expect(fmt.Sprint(got, rows.Err()), "[1 2 3] <nil>")
+	})
+	// it closes the connection, and takes another one for what follows
+	c.run("go-sql-driver cancels a query", func() (any, error) {
+		sleeper, err := o.one()
+		if err != nil {
+			return nil, err
+		}
+		defer sleeper.Close()
+		cancelled, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		_, err = sleeper.ExecContext(cancelled, "DO SLEEP(30)")
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("not cancelled: %w", err)
+		}
+		n, err := number(connection, "SELECT 9")
+		if err != nil {
+			return nil, err
+		}
+		return expect(n, 9)
 	})
 	c.run("go-sql-driver killed, reconnects", func() (any, error) {
 		for _, query := range []string{"KILL CONNECTION_ID()", "SELECT 1"} {

@@ -2,6 +2,7 @@
 //
 //	goclient session                             what an application does all day
 //	goclient bulk                                very large rows, parameters, files and results
+//	goclient admin                               the statements of the admin port
 //	goclient idle     -n 1000                    hold n logged-in connections until stdin closes
 //	goclient connrate -c 16 -t 5s                connect, TLS, login, quit, as often as possible
 //	goclient down     -mb 200 -row 1000000       one large result set, in rows of that size
@@ -36,11 +37,11 @@ type options struct {
 
 func main() {
 	commands := map[string]func(options) error{
-		"session": session, "bulk": bulk,
+		"session": session, "bulk": bulk, "admin": admin,
 		"idle": idle, "connrate": connectRate, "down": down, "up": up, "ping": ping,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: goclient session|bulk|idle|connrate|down|up|ping -port PORT [options]")
+		fmt.Fprintln(os.Stderr, "usage: goclient session|bulk|admin|idle|connrate|down|up|ping -port PORT [options]")
 		os.Exit(64)
 	}
 	var o options

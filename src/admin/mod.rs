@@ -1,0 +1,206 @@
+//! The admin port: SQL about mytls itself, on a port of its own with its own users.
+//!
+//! accept → `login` (greeting, TLS, password or certificate) → one command after another (`connection`): its text becomes
+//! a [`statement::Statement`] in `parser` (over `lexer`), `execute` carries it out, `show` makes the tables. What it may
+//! show and do is handed to it in [`Parts`]. It has no way to a backend's data.
+
+mod attempts;
+mod channels;
+mod connection;
+mod execute;
+mod lexer;
+mod like;
+mod login;
+mod parser;
+mod password;
+mod refusal;
+mod show;
+mod statement;
+mod users;
+pub(crate) mod variables;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use rustls::crypto::SecureRandom;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use self::attempts::Attempts;
+pub use self::channels::Channels;
+use self::connection::Connection;
+use self::login::Refused;
+pub use self::password::PasswordError;
+pub use self::users::{UserSettings, Users, UsersError};
+pub use self::variables::Variables;
+use crate::backend::Backends;
+use crate::net::ListenAddress;
+use crate::net::listener::Listener;
+use crate::net::socket::Socket;
+use crate::net::stream::Stream;
+use crate::protocol::Side;
+use crate::rules::{ClientAddress, ClientNames, Rules};
+use crate::session::{Failure, PasswordKey, Sessions};
+use crate::tls::{ChannelName, OnError, ServerSettings};
+
+/// Connections at once. People and exporters: a few. Each may hold a statement and its result.
+const CONNECTIONS: usize = 100;
+/// Of these, such as have not logged in yet.
+const CONNECTIONS_BEFORE_LOGIN: usize = 20;
+
+/// `admin`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the port listens; at least one.
+    pub listen: Vec<ListenAddress>,
+    /// TLS towards its clients.
+    pub tls: ServerSettings,
+    /// `cert-allowed-cn`, where it is written.
+    pub client_names: Option<ClientNames>,
+    /// Who may log in; at least one.
+    pub users: Vec<UserSettings>,
+}
+
+/// Reads certificates again, of one channel or of all. The error names every file, problem and cure.
+pub type ReloadTls = dyn Fn(Option<ChannelName>, OnError) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>
+    + Send
+    + Sync;
+
+/// What the admin port works with, shows and asks for; made by `run`.
+pub struct Parts {
+    /// Who may log in.
+    pub users: Users,
+    /// One deadline from accept to the end of the login.
+    pub login_time: Duration,
+    /// For salts.
+    pub random: &'static dyn SecureRandom,
+    /// For passwords of clients on an insecure side.
+    pub password_key: PasswordKey,
+    /// TLS of every place.
+    pub channels: Channels,
+    /// The servers.
+    pub backends: Arc<Backends>,
+    /// Who may pass on the data port.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// The sessions of the data port.
+    pub sessions: Sessions,
+    /// The configuration in force.
+    pub variables: Variables,
+    /// `ALTER INSTANCE RELOAD TLS`
+    pub reload_tls: Box<ReloadTls>,
+    /// When mytls was started.
+    pub started: Instant,
+    /// `SHUTDOWN` cancels it.
+    pub shutdown: CancellationToken,
+    /// Ends the port's own connections.
+    pub stop: CancellationToken,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+/// Everything that the connections of the admin port share.
+#[derive(Debug)]
+pub struct AdminPort {
+    parts: Parts,
+    attempts: Attempts,
+    slots: Arc<Semaphore>,
+    slots_before_login: Arc<Semaphore>,
+    /// Small numbers, which no session of the data port has.
+    next_id: AtomicU32,
+}
+
+impl AdminPort {
+    /// Ready to serve listeners.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            attempts: Attempts::default(),
+            slots: Arc::new(Semaphore::new(CONNECTIONS)),
+            slots_before_login: Arc::new(Semaphore::new(CONNECTIONS_BEFORE_LOGIN)),
+            next_id: AtomicU32::new(1),
+        }
+    }
+
+    /// Accepts clients until dropped; every connection is a task of `connections`.
+    ///
+    /// Cancel safe: connections live on.
+    pub async fn listen(self: Arc<Self>, listener: Listener, connections: TaskTracker) {
+        loop {
+            let (socket, address) = listener.accept().await;
+            connections.spawn(Arc::clone(&self).serve(socket, address));
+        }
+    }
+
+    /// One connection, from accept to close.
+    async fn serve(self: Arc<Self>, socket: Socket, address: ClientAddress) {
+        let mut client = Stream::new(Side::Client, socket);
+        let (_slot, before_login) = match self.slots() {
+            Ok(slots) => slots,
+            Err(full) => {
+                warn!(client = %address, reason = %full, "admin login failed");
+                if let Some(reply) = full.reply(address) {
+                    // it is closed next, either way
+                    let _ = client.queue_packet(&reply.encode_in_place_of_greeting());
+                    client.close().await;
+                }
+                return;
+            }
+        };
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed) & 0x7FFF_FFFF;
+        let login = timeout(self.parts.login_time, self.login(&mut client, address, id));
+        let logged_in = tokio::select! {
+            login = login => login.unwrap_or(Err(Refused::Early(Failure::TooSlow))),
+            () = self.parts.stop.cancelled() => return client.close().await,
+        };
+        drop(before_login);
+        match logged_in {
+            Ok(logged_in) => {
+                info!(id, user = logged_in.user, client = %address, "admin logged in");
+                Connection::new(&self, client, logged_in).serve().await;
+            }
+            Err(refused) => {
+                log_refused(&refused, address);
+                if let Some(reply) = refused.reply(address) {
+                    let _ = client.queue_packet(&reply.encode());
+                }
+                client.close().await;
+            }
+        }
+    }
+
+    fn slots(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), Failure> {
+        let take = |slots: &Arc<Semaphore>, limit| {
+            Arc::clone(slots)
+                .try_acquire_owned()
+                .map_err(|_| Failure::TooManyConnections { limit })
+        };
+        Ok((
+            take(&self.slots, "on the admin port")?,
+            take(&self.slots_before_login, "on the admin port, before login")?,
+        ))
+    }
+}
+
+/// A probe that connects and leaves is nothing to read about.
+fn log_refused(refused: &Refused, address: ClientAddress) {
+    match refused {
+        Refused::Early(Failure::Left) => {
+            debug!(client = %address, reason = %refused, "admin login failed");
+        }
+        Refused::Early(_) => warn!(client = %address, reason = %refused, "admin login failed"),
+        Refused::Denied { user, .. } => {
+            warn!(user, client = %address, reason = %refused, "admin login failed");
+        }
+    }
+}

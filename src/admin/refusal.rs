@@ -1,0 +1,99 @@
+//! Why a statement is not carried out: MySQL's numbers, in words that help.
+
+use crate::protocol::err_packet::ErrPacket;
+
+/// What the admin port can do, for those who ask for more.
+const SUPPORTED: &str = "ALTER INSTANCE RELOAD TLS, SHOW STATUS, SHOW VARIABLES, SHOW PROCESSLIST, KILL, SHOW CERTIFICATES, \
+     SHOW BACKENDS, \
+     SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
+
+/// Why a statement is not carried out. The text is what the client reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Nothing but blanks and comments.
+    #[error("Query was empty")]
+    Empty,
+    /// It stops making sense.
+    #[error(
+        "You have an error in your SQL syntax; check what mytls supports for the right syntax to use near '{near}' at line {line}"
+    )]
+    Syntax {
+        /// The text from there, not all of it.
+        near: String,
+        /// From 1.
+        line: usize,
+    },
+    /// A part of it can be read but cannot be meant.
+    #[error("You have an error in your SQL syntax; {0}")]
+    Meaningless(String),
+    /// SQL, but not ours.
+    #[error("mytls doesn't support '{0}'; what it does: {SUPPORTED}")]
+    Unsupported(String),
+    /// `CREATE USER … IDENTIFIED BY`.
+    #[error(
+        "mytls doesn't support 'IDENTIFIED': passwords are the backend's; an account here is only what REQUIRE says, and \
+         the users of this port stand under `admin.users` of the configuration"
+    )]
+    Passwords,
+    /// Neither ours nor one that drivers ask for.
+    #[error("Unknown system variable '{0}'")]
+    UnknownVariable(String),
+    /// It says what is in force, and cannot be changed while mytls runs.
+    #[error("Variable '{0}' is a read only variable")]
+    ReadOnly(String),
+    /// `KILL` of an id that no session has.
+    #[error("Unknown thread id: {0}")]
+    UnknownSession(u64),
+    /// `SHOW CREATE USER` of an account without a rule; MySQL says "operation failed" too.
+    #[error("Operation SHOW CREATE USER failed for {0}")]
+    UnknownAccount(String),
+    /// `FOR CHANNEL` of a name that no channel has.
+    #[error("There is no channel '{name}'; there are: {channels}")]
+    UnknownChannel {
+        /// As it was written.
+        name: String,
+        /// Those there are.
+        channels: String,
+    },
+    /// Certificates could not be loaded; the reason names file, problem and cure.
+    #[error("Failed to set up SSL: {0}")]
+    Tls(String),
+    /// `SHOW TABLES` without a database.
+    #[error("No database selected")]
+    NoDatabase,
+    /// `COM_FIELD_LIST`.
+    #[error("Table '{0}' doesn't exist")]
+    UnknownTable(String),
+    /// What is no UTF-8 cannot be looked at.
+    #[error("Invalid utf8mb4 character string in the statement")]
+    NotUtf8,
+    /// `COM_STMT_PREPARE`.
+    #[error("This command is not supported in the prepared statement protocol yet")]
+    Prepared,
+    /// A command byte that this port does not know.
+    #[error("Unknown command")]
+    UnknownCommand,
+}
+
+impl Refusal {
+    /// What the client gets.
+    pub(super) fn packet(&self) -> ErrPacket {
+        let (code, state) = match self {
+            Self::Empty => (1065, "42000"),
+            Self::Syntax { .. } | Self::Meaningless(_) => (1064, "42000"),
+            Self::Unsupported(_) | Self::Passwords => (1235, "42000"),
+            Self::UnknownVariable(_) => (1193, "HY000"),
+            Self::ReadOnly(_) => (1238, "HY000"),
+            Self::UnknownSession(_) => (1094, "HY000"),
+            Self::UnknownAccount(_) => (1396, "HY000"),
+            Self::UnknownChannel { .. } => (1149, "42000"),
+            Self::Tls(_) => (3888, "HY000"),
+            Self::NoDatabase => (1046, "3D000"),
+            Self::UnknownTable(_) => (1146, "42S02"),
+            Self::NotUtf8 => (1300, "HY000"),
+            Self::Prepared => (1295, "HY000"),
+            Self::UnknownCommand => (1047, "08S01"),
+        };
+        ErrPacket::new(code, state, self.to_string())
+    }
+}

@@ -1,0 +1,508 @@
+//! The tables of `SHOW …`, with MySQL's columns where MySQL has the statement.
+
+use std::sync::Arc;
+
+use super::channels::View;
+use super::like::is_like;
+use super::refusal::Refusal;
+use super::statement::{ChannelColumn, Condition, Scope};
+use crate::backend::{Backends, Role};
+use crate::protocol::result_set::{Column, ResultSet, Value};
+use crate::rules::{Requirement, Rules};
+use crate::session::{Live, Refusals, State, Totals, Verdict};
+use crate::tls::{Expiry, Negotiated, TlsVersion, openssl_date};
+
+/// The one database, with the one table that can be asked.
+const DATABASE: &str = "performance_schema";
+const CHANNEL_STATUS: &str = "tls_channel_status";
+/// What MySQL gives names and values room for, in characters.
+const NAME: u32 = 64;
+const VALUE: u32 = 1024;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// What `SHOW STATUS` is made of.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) uptime_seconds: u64,
+    pub(super) route: Role,
+    /// Sessions now.
+    pub(super) live: usize,
+    pub(super) totals: Totals,
+    pub(super) admin_logins_failed: u64,
+    pub(super) channels: Vec<View>,
+    /// TLS of the connection that asks, if it asks for its own.
+    pub(super) own_tls: Option<Negotiated>,
+}
+
+/// `SHOW STATUS`
+pub(super) fn status(facts: &Facts) -> Vec<(String, String)> {
+    let Facts { totals, .. } = facts;
+    let mut rows: Vec<(String, String)> = [
+        ("Aborted_connects", totals.aborted + totals.refused),
+        ("Connections", totals.accepted),
+        ("Max_used_connections", totals.most_at_once),
+        ("Mytls_admin_logins_failed", facts.admin_logins_failed),
+        ("Mytls_logins", totals.logged_in),
+        ("Mytls_logins_aborted", totals.aborted),
+        ("Mytls_logins_refused", totals.refused),
+        ("Threads_connected", facts.live as u64),
+        ("Uptime", facts.uptime_seconds),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_string()))
+    .collect();
+    let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    rows.push(text("Mytls_route", &facts.route.to_string()));
+    rows.push(text("Mytls_version", env!("CARGO_PKG_VERSION")));
+    let own = facts.own_tls;
+    rows.push(text("Ssl_cipher", own.map_or("", |tls| tls.cipher)));
+    rows.push(text("Ssl_version", own.map_or("", |tls| tls.version)));
+    // the data port's, which comes first
+    if let Some(main) = facts.channels.first() {
+        rows.extend(tls_of_port(main, Some(totals)));
+    }
+    for channel in &facts.channels {
+        rows.extend(of_channel(channel));
+    }
+    rows.sort();
+    rows
+}
+
+/// Certificates and counters of a port, by MySQL's names.
+fn tls_of_port(view: &View, totals: Option<&Totals>) -> Vec<(String, String)> {
+    let own = view.own();
+    let date =
+        |seconds: fn(&Expiry) -> u64| own.map_or(String::new(), |own| openssl_date(seconds(own)));
+    let mut rows = vec![
+        ("Current_tls_ca", view.source("ssl-ca")),
+        ("Current_tls_cert", view.source("ssl-cert")),
+        ("Current_tls_cipher", view.ciphers(TlsVersion::Tls12)),
+        ("Current_tls_ciphersuites", view.ciphers(TlsVersion::Tls13)),
+        ("Current_tls_crl", view.source("ssl-crl")),
+        ("Current_tls_key", view.source("ssl-key")),
+        ("Current_tls_version", view.versions().to_owned()),
+        ("Ssl_server_not_after", date(|own| own.not_after)),
+        ("Ssl_server_not_before", date(|own| own.not_before)),
+    ];
+    if let Some(totals) = totals {
+        rows.push(("Ssl_accepts", totals.over_tls.to_string()));
+        rows.push(("Ssl_finished_accepts", totals.over_tls.to_string()));
+    }
+    rows.into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// What exporters watch: numbers alone, by the name of the channel.
+fn of_channel(view: &View) -> Vec<(String, String)> {
+    let name = view.name;
+    let mut rows = vec![
+        (
+            format!("Mytls_tls_generation_{name}"),
+            view.generation.to_string(),
+        ),
+        (
+            format!("Mytls_tls_load_failed_{name}"),
+            u8::from(view.fault.is_some()).to_string(),
+        ),
+    ];
+    if let Some(own) = view.own() {
+        rows.push((
+            format!("Mytls_certificate_not_after_seconds_{name}"),
+            own.not_after.to_string(),
+        ));
+    }
+    rows
+}
+
+/// `SHOW STATUS` and `SHOW VARIABLES`: names and values of the table that MySQL takes them from.
+pub(super) fn values(
+    scope: Scope,
+    what: &'static str,
+    rows: Vec<(String, String)>,
+    like: Option<&str>,
+) -> ResultSet {
+    let table = match (scope, what) {
+        (Scope::Global, "status") => "global_status",
+        (Scope::Global, _) => "global_variables",
+        (Scope::Session, "status") => "session_status",
+        (Scope::Session, _) => "session_variables",
+    };
+    ResultSet {
+        columns: vec![
+            Column::text("Variable_name", NAME)
+                .not_null()
+                .of(DATABASE, table),
+            Column::text("Value", VALUE).of(DATABASE, table),
+        ],
+        rows: rows
+            .into_iter()
+            .filter(|(name, _)| like.is_none_or(|pattern| is_like(name, pattern)))
+            .map(|(name, value)| vec![Some(name), Some(value)])
+            .collect(),
+    }
+}
+
+/// `SHOW [FULL] PROCESSLIST`: MySQL's columns and ours behind them. `Info` is NULL: mytls reads no statements.
+pub(super) fn processlist(sessions: &[Arc<Live>], full: bool) -> ResultSet {
+    let mut columns = vec![
+        Column::number("Id", 22).not_null(),
+        Column::text("User", 32).not_null(),
+        Column::text("Host", 255).not_null(),
+        Column::text("db", NAME),
+        Column::text("Command", 16).not_null(),
+        Column::small_number("Time", 8).not_null(),
+        Column::text("State", 30),
+        Column::text("Info", 100),
+        Column::text("Route", 6).not_null(),
+        Column::text("Tls", 7).not_null(),
+    ];
+    if full {
+        columns.extend([
+            Column::text("Tls_cipher", NAME).not_null(),
+            Column::text("Tls_subject", VALUE),
+            Column::text("Account", 320),
+            Column::number("Backend_id", 21).unsigned(),
+            Column::text("Backend_tls", 7).not_null(),
+            Column::number("Bytes_from_client", 21)
+                .not_null()
+                .unsigned(),
+            Column::number("Bytes_from_backend", 21)
+                .not_null()
+                .unsigned(),
+        ]);
+    }
+    let rows = sessions.iter().map(|live| session(live, full)).collect();
+    ResultSet { columns, rows }
+}
+
+fn session(live: &Live, full: bool) -> Vec<Value> {
+    let known = live.known();
+    let (command, state) = match known.state {
+        State::LoggingIn => ("Connect", "logging in"),
+        State::Connecting => ("Connect", "connecting to the server"),
+        State::Relaying => ("Relay", ""),
+    };
+    let version = |tls: Option<Negotiated>| Some(tls.map_or("", |tls| tls.version).to_owned());
+    let mut row = vec![
+        Some(live.id.to_string()),
+        Some(
+            known
+                .user
+                .unwrap_or_else(|| "unauthenticated user".to_owned()),
+        ),
+        Some(live.client.to_string()),
+        known.database,
+        Some(command.to_owned()),
+        Some(live.since.elapsed().as_secs().to_string()),
+        Some(state.to_owned()),
+        None,
+        Some(known.route.to_string()),
+        version(known.client_tls),
+    ];
+    if full {
+        row.extend([
+            Some(known.client_tls.map_or("", |tls| tls.cipher).to_owned()),
+            known.subject,
+            known.account,
+            known.backend_id.map(|id| id.to_string()),
+            version(known.backend_tls),
+            Some(live.bytes_from_client().to_string()),
+            Some(live.bytes_from_backend().to_string()),
+        ]);
+    }
+    row
+}
+
+/// `SHOW CERTIFICATES`: every certificate in force.
+pub(super) fn certificates(channels: &[View], now: u64) -> ResultSet {
+    let columns = vec![
+        Column::text("Channel", 16).not_null(),
+        Column::text("What", 32).not_null(),
+        Column::number("Days_left", 21).not_null(),
+        Column::text("Subject", VALUE).not_null(),
+        Column::text("Issuer", VALUE).not_null(),
+        Column::text("Serial", NAME).not_null(),
+        Column::text("Not_before", 24).not_null(),
+        Column::text("Not_after", 24).not_null(),
+        Column::text("File", VALUE).not_null(),
+    ];
+    let row = |view: &View, certificate: &Expiry| {
+        vec![
+            view.name.to_string(),
+            certificate.what.to_owned(),
+            days_left(certificate.not_after, now).to_string(),
+            certificate.subject.clone(),
+            certificate.issuer.clone(),
+            certificate.serial.clone(),
+            openssl_date(certificate.not_before),
+            openssl_date(certificate.not_after),
+            view.source(certificate.what),
+        ]
+        .into_iter()
+        .map(Some)
+        .collect()
+    };
+    let rows = channels
+        .iter()
+        .flat_map(|view| view.certificates.iter().map(move |each| row(view, each)))
+        .collect();
+    ResultSet { columns, rows }
+}
+
+/// Whole days; below zero when it is over.
+fn days_left(not_after: u64, now: u64) -> i64 {
+    let days = |seconds: u64| i64::try_from(seconds / DAY).unwrap_or(i64::MAX);
+    match not_after.checked_sub(now) {
+        Some(left) => days(left),
+        None => -1 - days(now - not_after),
+    }
+}
+
+/// `SHOW BACKENDS`
+pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet {
+    let columns = vec![
+        Column::text("Route", 6).not_null(),
+        Column::text("Current", 3).not_null(),
+        Column::text("Endpoint", 255).not_null(),
+        Column::text("Version", NAME),
+        Column::text("Tls", 16).not_null(),
+        Column::number("Sessions", 21).not_null().unsigned(),
+        Column::text("State", VALUE).not_null(),
+    ];
+    let current = backends.routed().role();
+    let mut rows = Vec::new();
+    for backend in backends.all() {
+        let role = backend.role();
+        let version = backend
+            .greeting()
+            .map(|greeting| String::from_utf8_lossy(&greeting.version).into_owned());
+        let count = sessions
+            .iter()
+            .filter(|live| live.known().route == role)
+            .count();
+        for (endpoint, resting) in backend.endpoints() {
+            let state = match (&resting, &version) {
+                (Some(reason), _) => format!("left alone for a while: {reason}"),
+                (None, None) => "not seen yet".to_owned(),
+                (None, Some(_)) => "ready".to_owned(),
+            };
+            rows.push(vec![
+                Some(role.to_string()),
+                Some(if role == current { "YES" } else { "NO" }.to_owned()),
+                Some(endpoint),
+                version.clone(),
+                Some(
+                    if backend.channel().is_some() {
+                        "YES"
+                    } else {
+                        "NO"
+                    }
+                    .to_owned(),
+                ),
+                Some(count.to_string()),
+                Some(state),
+            ]);
+        }
+    }
+    ResultSet { columns, rows }
+}
+
+/// `performance_schema.tls_channel_status`
+pub(super) fn channel_status(
+    channels: &[View],
+    totals: &Totals,
+    columns: &[ChannelColumn],
+    conditions: &[Condition],
+) -> ResultSet {
+    let mut rows = Vec::new();
+    for (position, view) in channels.iter().enumerate() {
+        let enabled = if view.is_enabled { "Yes" } else { "No" };
+        let mut properties = vec![("Enabled".to_owned(), enabled.to_owned())];
+        let mut others = tls_of_port(view, (position == 0).then_some(totals));
+        others.sort();
+        properties.append(&mut others);
+        if let Some(fault) = &view.fault {
+            properties.push(("Last_error".to_owned(), fault.clone()));
+        }
+        for (property, value) in properties {
+            let row = [view.name.to_string(), property, value];
+            if conditions.iter().all(|condition| holds(condition, &row)) {
+                rows.push(
+                    columns
+                        .iter()
+                        .map(|column| Some(row[*column as usize].clone()))
+                        .collect(),
+                );
+            }
+        }
+    }
+    let column = |column: &ChannelColumn| {
+        let characters = match column {
+            ChannelColumn::Channel | ChannelColumn::Property => 128,
+            ChannelColumn::Value => 2048,
+        };
+        Column::text(column.name(), characters)
+            .not_null()
+            .of(DATABASE, CHANNEL_STATUS)
+    };
+    ResultSet {
+        columns: columns.iter().map(column).collect(),
+        rows,
+    }
+}
+
+fn holds(condition: &Condition, row: &[String; 3]) -> bool {
+    let value = &row[condition.column as usize];
+    if condition.like {
+        is_like(value, &condition.text)
+    } else {
+        value.eq_ignore_ascii_case(&condition.text)
+    }
+}
+
+/// `SHOW USERS`: the rules of the data port, and what holds for whoever none of them names.
+pub(super) fn users(rules: &Rules) -> ResultSet {
+    let rows = rules.all().into_iter().map(|(account, requirement)| {
+        vec![
+            Some(account.to_owned()),
+            Some(requirement.to_string()),
+            Some("file".to_owned()),
+        ]
+    });
+    ResultSet {
+        columns: vec![
+            Column::text("Account", 320).not_null(),
+            Column::text("Require", VALUE).not_null(),
+            Column::text("Place", 16).not_null(),
+        ],
+        rows: rows.collect(),
+    }
+}
+
+/// `SHOW CREATE USER`
+pub(super) fn create_user(account: &str, requirement: &Requirement) -> ResultSet {
+    ResultSet {
+        columns: vec![Column::text(format!("CREATE USER for {account}"), 256).not_null()],
+        rows: vec![vec![Some(format!(
+            "CREATE USER {account} REQUIRE {requirement}"
+        ))]],
+    }
+}
+
+/// `SHOW DENIALS`
+pub(super) fn denials(refusals: Vec<Refusals>) -> ResultSet {
+    let time = |time| Some(humantime::format_rfc3339_seconds(time).to_string());
+    let row = |refusals: Refusals| {
+        let verdict = match refusals.verdict {
+            Verdict::Refused => "refused",
+            Verdict::Reported => "reported",
+        };
+        vec![
+            refusals.user,
+            Some(refusals.client.to_string()),
+            Some(verdict.to_owned()),
+            Some(refusals.count.to_string()),
+            time(refusals.first),
+            time(refusals.last),
+            Some(refusals.reason),
+        ]
+    };
+    ResultSet {
+        columns: vec![
+            Column::text("User", 128),
+            Column::text("Host", 255).not_null(),
+            Column::text("Verdict", 8).not_null(),
+            Column::number("Count", 21).not_null().unsigned(),
+            Column::text("First", 20).not_null(),
+            Column::text("Last", 20).not_null(),
+            Column::text("Reason", VALUE).not_null(),
+        ],
+        rows: refusals.into_iter().map(row).collect(),
+    }
+}
+
+/// `SHOW WARNINGS`: what became of the last statement.
+pub(super) fn warnings(warnings: &[Refusal]) -> ResultSet {
+    let row = |warning: &Refusal| {
+        let packet = warning.packet();
+        let level = if matches!(warning, Refusal::Tls(_)) {
+            "Warning"
+        } else {
+            "Error"
+        };
+        vec![
+            Some(level.to_owned()),
+            Some(packet.code.to_string()),
+            Some(packet.message),
+        ]
+    };
+    ResultSet {
+        columns: vec![
+            Column::text("Level", 7).not_null(),
+            Column::small_number("Code", 5).not_null().unsigned(),
+            Column::text("Message", 512).not_null(),
+        ],
+        rows: warnings.iter().map(row).collect(),
+    }
+}
+
+/// `SHOW DATABASES`
+pub(super) fn databases(like: Option<&str>) -> ResultSet {
+    let name = like.map_or("Database".to_owned(), |pattern| {
+        format!("Database ({pattern})")
+    });
+    ResultSet {
+        columns: vec![Column::text(name, NAME).not_null()],
+        rows: names(&[DATABASE], like, false),
+    }
+}
+
+/// `SHOW TABLES`
+pub(super) fn tables(database: &str, full: bool, like: Option<&str>) -> ResultSet {
+    let pattern = like.map_or(String::new(), |pattern| format!(" ({pattern})"));
+    let mut columns = vec![Column::text(format!("Tables_in_{database}{pattern}"), NAME).not_null()];
+    if full {
+        columns.push(Column::text("Table_type", 11).not_null());
+    }
+    let known: &[&str] = if database.eq_ignore_ascii_case(DATABASE) {
+        &[CHANNEL_STATUS]
+    } else {
+        &[]
+    };
+    ResultSet {
+        columns,
+        rows: names(known, like, full),
+    }
+}
+
+fn names(names: &[&str], like: Option<&str>, with_type: bool) -> Vec<Vec<Value>> {
+    names
+        .iter()
+        .filter(|name| like.is_none_or(|pattern| is_like(name, pattern)))
+        .map(|name| {
+            let mut row = vec![Some((*name).to_owned())];
+            row.extend(with_type.then(|| Some("BASE TABLE".to_owned())));
+            row
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_counted_down_and_on() {
+        for (not_after, now, days) in [
+            (10 * DAY, 0, 10),
+            (10 * DAY - 1, 0, 9),
+            (5, 5, 0),
+            (5, 6, -1),
+            (5, 5 + DAY, -2),
+        ] {
+            assert_eq!(days_left(not_after, now), days, "{not_after} {now}");
+        }
+    }
+}

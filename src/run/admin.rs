@@ -1,0 +1,121 @@
+//! The admin port: what it may show and do put together, its listeners, its end.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::SecureRandom;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::{CUT, RunError};
+use crate::admin::{AdminPort, Channels, Parts, Settings, Users, Variables};
+use crate::backend::Backends;
+use crate::config::Config;
+use crate::net::listener::Listener;
+use crate::reload::Reloader;
+use crate::rules::Rules;
+use crate::session::{PasswordKey, Sessions};
+use crate::tls::{Acceptor, Channel, ChannelName};
+
+/// What it shares with the data port.
+pub(super) struct Shared {
+    pub(super) tls: Arc<Channel<Acceptor>>,
+    pub(super) backends: Arc<Backends>,
+    pub(super) rules: Arc<ArcSwap<Rules>>,
+    pub(super) sessions: Sessions,
+    pub(super) password_key: PasswordKey,
+    pub(super) random: &'static dyn SecureRandom,
+    pub(super) reloader: Arc<Reloader>,
+}
+
+/// The admin port while mytls runs; nothing where there is none.
+#[derive(Debug, Default)]
+pub(super) struct Admin {
+    connections: TaskTracker,
+    stop: CancellationToken,
+    shutdown: CancellationToken,
+}
+
+impl Admin {
+    /// Reads the users' passwords and opens the port, if the configuration has one.
+    pub(super) fn start(
+        config: &Config,
+        tls: Option<Arc<Channel<Acceptor>>>,
+        shared: Shared,
+    ) -> Result<Self, RunError> {
+        let admin = Self::default();
+        let (Some(settings), Some(tls)) = (&config.admin, tls) else {
+            return Ok(admin);
+        };
+        let port = Arc::new(AdminPort::new(admin.parts(config, settings, tls, shared)?));
+        for address in &settings.listen {
+            let listener = Listener::bind(address)?;
+            info!(channel = %ChannelName::MysqlAdmin, address = %listener, "listening");
+            let accepting = Arc::clone(&port).listen(listener, admin.connections.clone());
+            let stop = admin.stop.clone();
+            admin
+                .connections
+                .spawn(async move { stop.run_until_cancelled(accepting).await });
+        }
+        Ok(admin)
+    }
+
+    fn parts(
+        &self,
+        config: &Config,
+        settings: &Settings,
+        tls: Arc<Channel<Acceptor>>,
+        shared: Shared,
+    ) -> Result<Parts, RunError> {
+        let (users, names) = (settings.users.clone(), settings.client_names.clone());
+        let reload = shared.reloader;
+        Ok(Parts {
+            users: Users::load(users, names, shared.random)?,
+            login_time: config.limits.login_time,
+            random: shared.random,
+            password_key: shared.password_key,
+            channels: Channels {
+                main: shared.tls,
+                admin: tls,
+                backends: Arc::clone(&shared.backends),
+                policies: [
+                    config.client_tls.policy.clone(),
+                    settings.tls.policy.clone(),
+                ],
+            },
+            backends: shared.backends,
+            rules: shared.rules,
+            sessions: shared.sessions,
+            variables: Variables::new(config.variables()),
+            reload_tls: Box::new(move |channel, on_error| {
+                let reload = Arc::clone(&reload);
+                Box::pin(async move {
+                    let result = reload.reload_tls(channel, on_error).await;
+                    result.map_err(|error| error.to_string())
+                })
+            }),
+            started: Instant::now(),
+            shutdown: self.shutdown.clone(),
+            stop: self.stop.clone(),
+        })
+    }
+
+    /// Somebody has said `SHUTDOWN`. Cancel safe.
+    pub(super) async fn asked_to_end(&self) {
+        self.shutdown.cancelled().await;
+        info!("asked to end by SHUTDOWN");
+    }
+
+    /// Closes the port and its connections. It answers to the end of everything else.
+    pub(super) async fn end(self) {
+        self.stop.cancel();
+        self.connections.close();
+        if timeout(CUT, self.connections.wait()).await.is_err() {
+            let connections = self.connections.len();
+            warn!(connections, "admin connections did not close in time");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The live sessions, for whoever looks after mytls: what is known of each, what they have moved, how to end one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use super::denials::{Denials, Refusals, Verdict};
+use crate::backend::Role;
+use crate::rules::ClientAddress;
+use crate::tls::Negotiated;
+
+/// All sessions of the data port, and what has been counted since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Sessions(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    live: Mutex<HashMap<u32, Arc<Live>>>,
+    counts: Counts,
+    denials: Mutex<Denials>,
+}
+
+/// Since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    accepted: Count,
+    most_at_once: AtomicU64,
+    over_tls: AtomicU64,
+    logged_in: AtomicU64,
+    refused: AtomicU64,
+    aborted: AtomicU64,
+}
+
+/// A number that one task adds to and others read.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+/// What sessions have come to since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// The most connections at once.
+    pub most_at_once: u64,
+    /// TLS handshakes brought to their end.
+    pub over_tls: u64,
+    /// Logins that the backend has confirmed.
+    pub logged_in: u64,
+    /// Logins that were refused, by us or by the backend.
+    pub refused: u64,
+    /// Logins that came to nothing: clients that left, or broke the protocol.
+    pub aborted: u64,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Live {
+    /// The id that its client knows.
+    pub id: u32,
+    /// Where the client came from.
+    pub client: ClientAddress,
+    /// When it was accepted.
+    pub since: Instant,
+    known: Mutex<Known>,
+    /// Bytes of commands and of responses, in clear.
+    pub(super) from_client: Count,
+    pub(super) from_backend: Count,
+    killed: CancellationToken,
+}
+
+/// What is known of a session by now.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// How far it is.
+    pub state: State,
+    /// Where it goes.
+    pub route: Role,
+    /// Whom its client says that it is.
+    pub user: Option<String>,
+    /// The rule that let it pass.
+    pub account: Option<String>,
+    /// The database named in the login.
+    pub database: Option<String>,
+    /// TLS with the client.
+    pub client_tls: Option<Negotiated>,
+    /// Of the client's certificate.
+    pub subject: Option<String>,
+    /// TLS with the backend.
+    pub backend_tls: Option<Negotiated>,
+    /// The backend's id of its connection.
+    pub backend_id: Option<u32>,
+}
+
+/// How far a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its client has not said everything yet.
+    LoggingIn,
+    /// It may pass; the backend is dialled or authenticates it.
+    Connecting,
+    /// Logged in.
+    Relaying,
+}
+
+/// A session is among the live ones for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Entered {
+    live: Arc<Live>,
+    sessions: Sessions,
+}
+
+impl Count {
+    pub(super) fn add(&self, more: u64) {
+        self.0
+            .store(self.get().saturating_add(more), Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Sessions {
+    /// Those there are now, in the order of their ids.
+    pub fn all(&self) -> Vec<Arc<Live>> {
+        let mut all: Vec<_> = self.live().values().map(Arc::clone).collect();
+        all.sort_unstable_by_key(|live| live.id);
+        all
+    }
+
+    /// How many there are now.
+    pub fn count(&self) -> usize {
+        self.live().len()
+    }
+
+    /// Ends a session; false if there is none with that id.
+    pub fn kill(&self, id: u32) -> bool {
+        match self.live().get(&id) {
+            Some(live) => {
+                live.killed.cancel();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Who was refused, or would have been; the last one first.
+    pub fn denials(&self) -> Vec<Refusals> {
+        self.lock_denials().all()
+    }
+
+    /// What was counted since the start.
+    pub fn totals(&self) -> Totals {
+        let counts = &self.0.counts;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Totals {
+            accepted: counts.accepted.get(),
+            most_at_once: read(&counts.most_at_once),
+            over_tls: read(&counts.over_tls),
+            logged_in: read(&counts.logged_in),
+            refused: read(&counts.refused),
+            aborted: read(&counts.aborted),
+        }
+    }
+
+    /// One more.
+    pub(super) fn enter(&self, id: u32, client: ClientAddress, route: Role) -> Entered {
+        let live = Arc::new(Live {
+            id,
+            client,
+            since: Instant::now(),
+            known: Mutex::new(Known {
+                state: State::LoggingIn,
+                route,
+                user: None,
+                account: None,
+                database: None,
+                client_tls: None,
+                subject: None,
+                backend_tls: None,
+                backend_id: None,
+            }),
+            from_client: Count::default(),
+            from_backend: Count::default(),
+            killed: CancellationToken::new(),
+        });
+        let counts = &self.0.counts;
+        let mut all = self.live();
+        all.insert(id, Arc::clone(&live));
+        // under the lock, so that one at a time adds
+        counts.accepted.add(1);
+        counts
+            .most_at_once
+            .fetch_max(all.len() as u64, Ordering::Relaxed);
+        drop(all);
+        Entered {
+            live,
+            sessions: self.clone(),
+        }
+    }
+
+    pub(super) fn count_tls(&self) {
+        self.0.counts.over_tls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_login(&self) {
+        self.0.counts.logged_in.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refusal(&self) {
+        self.0.counts.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_abort(&self) {
+        self.0.counts.aborted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_denial(
+        &self,
+        user: Option<&str>,
+        client: ClientAddress,
+        verdict: Verdict,
+        reason: &str,
+    ) {
+        let now = SystemTime::now();
+        self.lock_denials().note(user, client, verdict, reason, now);
+    }
+
+    fn lock_denials(&self) -> MutexGuard<'_, Denials> {
+        self.0
+            .denials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<u32, Arc<Live>>> {
+        self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    /// What is known of it by now.
+    pub fn known(&self) -> Known {
+        self.lock().clone()
+    }
+
+    /// Bytes of commands, in clear.
+    pub fn bytes_from_client(&self) -> u64 {
+        self.from_client.get()
+    }
+
+    /// Bytes of responses, in clear.
+    pub fn bytes_from_backend(&self) -> u64 {
+        self.from_backend.get()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entered {
+    /// What others see of it from now on.
+    pub(super) fn show(&self, known: Known) {
+        *self.live.lock() = known;
+    }
+
+    /// Where its bytes are counted.
+    pub(super) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Somebody has ended it. Cancel safe.
+    pub(super) async fn killed(&self) {
+        self.live.killed.cancelled().await;
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.sessions.live().remove(&self.live.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_can_be_seen_and_ended_while_it_lives() {
+        let sessions = Sessions::default();
+        assert!(!sessions.kill(7), "nobody is there");
+        let entered = sessions.enter(7, ClientAddress::UnixSocket, Role::Source);
+        entered.live().from_client.add(5);
+        let seen = sessions.all();
+        assert_eq!((seen[0].id, seen[0].bytes_from_client()), (7, 5));
+        assert!(!sessions.kill(8), "another id");
+        assert!(sessions.kill(7));
+        entered.killed().await;
+        drop(entered);
+        assert!(sessions.all().is_empty() && !sessions.kill(7));
+        let totals = sessions.totals();
+        assert_eq!((totals.accepted, totals.most_at_once), (1, 1));
+    }
+}
