@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
-//! one file each: `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes and TLS) and
+//! one file each: `hello`, `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes and TLS) and
 //! [`protocol::tracker`] (where commands start and responses end).
 //!
 //! # Words
@@ -43,7 +43,7 @@
 //!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | config | certs | authorize, check, cli, reload, run, main (and the
+//!   protocol, rules | net, tls | backend | session | admin | config | certs | authorize, check, cli, reload, run, main (and the
 //!   small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]

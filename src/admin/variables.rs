@@ -23,7 +23,7 @@ const OF_SESSIONS: [(&str, &str); 38] = [
     ("interactive_timeout", "28800"),
     ("license", "Apache-2.0"),
     ("lower_case_table_names", "0"),
-    ("max_allowed_packet", "1048576"),
+    ("max_allowed_packet", "131072"),
     ("max_execution_time", "0"),
     ("net_buffer_length", "16384"),
     ("net_read_timeout", "30"),
