@@ -9,6 +9,7 @@ use mytls::protocol::err_packet::ErrPacket;
 use mytls::protocol::greeting::BackendGreeting;
 use mytls::protocol::login::{Login, LoginHead};
 use mytls::protocol::ok_packet::status_of_ok;
+use mytls::protocol::statement::Statement;
 use mytls::rules::{AccountName, AlternativeNames, Attribute, Host, Name, Requirement};
 
 /// Two bytes are flags for what they are needed; all parsers read the rest.
@@ -24,6 +25,7 @@ pub(crate) fn nothing_panics(data: &[u8]) {
     let _ = BackendGreeting::decode(bytes).map(|greeting| greeting.server_kind());
     let _ = ErrPacket::decode(bytes);
     let _ = status_of_ok(bytes);
+    let _ = Statement::read(bytes, low % 2 == 1);
 
     let text = String::from_utf8_lossy(bytes);
     is_read_as_printed::<AccountName>(&text);

@@ -30,7 +30,6 @@ fn forwarded<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
             match verdict.then {
                 ClientThen::ReadMore => break,
                 ClientThen::Refuse { .. } => {}
-                // the session may leave it as it is
                 ClientThen::Read => tracker.was_read(),
                 ClientThen::ChangeUser | ClientThen::Full | ClientThen::Quit => return forwarded,
             }

@@ -20,6 +20,7 @@ mod ca;
 mod certificate;
 mod chain;
 mod channel;
+mod cipher_list;
 mod connector;
 mod dates;
 mod description;
@@ -59,6 +60,7 @@ pub use self::{
     channel::{
         Channel, ChannelName, Generation, LoadError, Loaded, OnError, Reread, UnknownChannel,
     },
+    cipher_list::{CipherList, CipherListError},
     connector::{Connector, ConnectorError, server_name},
     dates::{CertificateDates, openssl_date},
     description::{Description, Part, describe},
@@ -71,7 +73,7 @@ pub use self::{
     oddity::{MaterialWarning, Oddity},
     password::Password,
     pem::client_chain,
-    policy::{CipherList, CipherListError, Policy},
+    policy::Policy,
     problem::{MaterialError, Problem},
     refusal::CertificateRefusal,
     rsa::{RsaKey, RsaKeyError, RsaPublicKey},

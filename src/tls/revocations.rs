@@ -2,8 +2,7 @@
 //!
 //! A list is checked once, when it is loaded: whose it is and that they signed it. Connections then only look up. As in
 //! MySQL every certificate of a chain is looked up, and an issuer whose lists have all run out lets nobody through, since
-//! whom it revoked afterwards is not known. Unlike there, an issuer without any list
-//! counts as one that has revoked nobody.
+//! whom it revoked afterwards is not known. Unlike there, an issuer without any list counts as one that has revoked nobody.
 
 use std::{collections::HashSet, fmt};
 
@@ -20,7 +19,8 @@ use super::{
     names::name,
 };
 
-/// All lists of one place; none where there is no `ssl-crl`.
+/// All lists of one place; none where there is no `ssl-crl`. Found by the issuer's name alone, so that a CA that has changed
+/// its key goes on with one list.
 #[derive(Debug, Default)]
 pub(super) struct Revocations {
     lists: Vec<RevocationList>,

@@ -180,6 +180,10 @@ fn one_connection_serves_every_import_and_is_told_when_it_is_over() {
         };
         events.iter().filter_map(command).collect()
     };
+    // answered to the end, so that none is under way when mytls is told to end
+    wait_until("three imports", || {
+        proxy.log().matches("imported route").count() >= 3
+    });
     backend.wait_for("three imports on one connection", |events| {
         (events.iter().filter(|event| is_import(event)).count() >= 3).then_some(())
     });

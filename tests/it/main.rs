@@ -35,6 +35,7 @@ mod reload;
 mod reload_servers;
 mod report;
 mod requirements;
+mod reread;
 mod responses;
 mod revoked;
 mod scripted;

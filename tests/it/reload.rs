@@ -1,62 +1,18 @@
-//! What changes while sessions live: certificates on both sides, and what SIGHUP reads again.
+//! SIGHUP, and certificates that are bad at start: what is read again, what is not, and who notices.
 
-use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
-
-use rustls::{ClientConfig, RootCertStore};
 
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
-use crate::support::conversation::Event;
 use crate::support::handshake::{ChangeUser, Login};
-use crate::support::packet::{ErrorPacket, flag};
-use crate::support::pki::{Identity, PKI, replace};
+use crate::support::packet::flag;
+use crate::support::pki::{PKI, replace};
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with, wait_until};
-
-/// A backend with TLS, and mytls before it with these further lines.
-fn started(lines: &str) -> (Backend, Proxy) {
-    let backend = tls_backend();
-    let proxy = Proxy::start(Config::before(&backend).with(lines));
-    (backend, proxy)
-}
-
-fn tls_backend() -> Backend {
-    Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)))
-}
-
-/// The certificate that a client that trusts both CAs is shown, in a session that logs in and gets an answer.
-#[track_caller]
-fn shown_to_a_client(proxy: &Proxy) -> Vec<u8> {
-    let tls = PKI.client_tls_trusting_both(None);
-    let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
-    client.query("SELECT 1");
-    client.expect_echo("SELECT 1");
-    client.wire.server_certificate().expect("TLS").to_vec()
-}
-
-/// The OK or ERR of a login under TLS.
-#[track_caller]
-fn login_over_tls(proxy: &Proxy, tls: &Arc<ClientConfig>) -> Result<(), ErrorPacket> {
-    let mut client = Client::greeted(proxy.address);
-    client.start_tls(&Login::of("app"), tls);
-    client.send_login(&Login::of("app"));
-    let last = client.authenticate(ClientPlugin::with_password());
-    last.error().map_or(Ok(()), Err)
-}
-
-/// The code of the ERR of a login without TLS, if it is refused.
-#[track_caller]
-fn login(proxy: &Proxy, user: &str) -> Option<u16> {
-    let mut client = Client::greeted(proxy.address);
-    client.send_login(&Login::of(user));
-    let last = client.authenticate(ClientPlugin::with_password());
-    last.error().map(|error| error.code)
-}
+use crate::support::visit::{
+    expect_parts, login, login_over_tls, shown_to_a_client, started, tls_backend,
+};
 
 /// Changes the configuration file.
 fn edit(proxy: &Proxy, from: &str, to: &str) {
@@ -64,13 +20,6 @@ fn edit(proxy: &Proxy, from: &str, to: &str) {
     let text = std::fs::read_to_string(&file).expect("read the configuration");
     assert!(text.contains(from), "{from:?} is not in\n{text}");
     replace(&file, &text.replacen(from, to, 1));
-}
-
-#[track_caller]
-fn expect_parts(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in\n{text}");
-    }
 }
 
 /// Each is told by file, problem and cure, changes nothing, and does not stand in the way of the next.
@@ -176,52 +125,6 @@ fn client_of_a_new_ca_comes_in_after_a_reload() {
     assert_eq!(login_over_tls(&proxy, &newcomer), Ok(()));
 }
 
-#[test]
-fn data_port_rereads_only_where_that_is_on() {
-    for (lines, expected) in [
-        ("", &PKI.server),
-        ("reread-certificates: true", &PKI.other_server),
-    ] {
-        let (_backend, proxy) = started(lines);
-        assert_eq!(shown_to_a_client(&proxy), PKI.server.certificate.as_ref());
-        PKI.other_server.replace(proxy.folder(), "server");
-        assert_eq!(
-            shown_to_a_client(&proxy),
-            expected.certificate.as_ref(),
-            "{lines:?}"
-        );
-    }
-}
-
-/// Certificate and key are written one after the other; whoever connects between the two notices nothing.
-#[test]
-fn torn_pair_on_disk_serves_the_last_good_one() {
-    let (_backend, proxy) = started("reread-certificates: true");
-    let folder = proxy.folder();
-    replace(
-        &folder.join("server.pem"),
-        &PKI.other_server.certificate_pem,
-    );
-    for _ in 0..3 {
-        assert_eq!(shown_to_a_client(&proxy), PKI.server.certificate.as_ref());
-    }
-    assert_eq!(
-        proxy.log().matches("cannot be used").count(),
-        1,
-        "it is said once:\n{}",
-        proxy.log()
-    );
-    expect_parts(&proxy.log(), &["mysql_main", "server.pem"]);
-    replace(
-        &folder.join("server.key"),
-        &PKI.other_server.key.serialize_pem(),
-    );
-    assert_eq!(
-        shown_to_a_client(&proxy),
-        PKI.other_server.certificate.as_ref()
-    );
-}
-
 /// A client must not be offered what is not there; it comes with the files.
 #[test]
 fn data_port_without_usable_certificates_offers_tls_once_they_are_there() {
@@ -245,83 +148,6 @@ fn data_port_without_usable_certificates_offers_tls_once_they_are_there() {
         assert!(offers_tls());
         assert_eq!(shown_to_a_client(&proxy), PKI.server.certificate.as_ref());
     }
-}
-
-/// The certificates that the backend was shown with each login, in order.
-fn shown_to_the_backend(backend: &Backend) -> Vec<Option<Vec<u8>>> {
-    let certificate = |events: Vec<Event>| match &events[..] {
-        [_, _, Event::Tls(peer), Event::Login(_), ..] => Some(peer.certificate.clone()),
-        _ => None,
-    };
-    backend
-        .events()
-        .into_iter()
-        .filter_map(certificate)
-        .collect()
-}
-
-#[test]
-fn backend_is_shown_the_new_certificate_as_soon_as_it_is_there() {
-    let (backend, proxy) = started("");
-    let expect = |identities: &[&Identity]| {
-        let expected: Vec<_> = identities
-            .iter()
-            .map(|identity| Some(identity.certificate.to_vec()))
-            .collect();
-        assert_eq!(shown_to_the_backend(&backend), expected);
-    };
-    assert_eq!(login(&proxy, "app"), None);
-    replace(
-        &proxy.folder().join("proxy-client.pem"),
-        &PKI.client.certificate_pem,
-    );
-    assert_eq!(login(&proxy, "app"), None, "a torn pair");
-    expect(&[&PKI.proxy_client, &PKI.proxy_client]);
-    replace(
-        &proxy.folder().join("proxy-client.key"),
-        &PKI.client.key.serialize_pem(),
-    );
-    assert_eq!(login(&proxy, "app"), None);
-    expect(&[&PKI.proxy_client, &PKI.proxy_client, &PKI.client]);
-}
-
-/// The endpoint is left alone for the certificates that it failed with, not for new ones.
-#[test]
-fn backend_of_an_untrusted_ca_is_dialled_again_once_its_ca_is_there() {
-    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.other_server)));
-    let security = "{ ssl-ca: backend-ca.pem }";
-    let config = Config::before(&backend).backend_security(&backend, security);
-    replace(&config.path("backend-ca.pem"), &PKI.ca.certificate_pem);
-    let proxy = Proxy::start(config);
-    for round in 0..5 {
-        let error = login(&proxy, "app");
-        assert_eq!(error, Some(2026), "round {round}");
-    }
-    assert_eq!(backend.logins(), []);
-    let ca = proxy.folder().join("backend-ca.pem");
-    replace(&ca, &PKI.other_ca.certificate_pem);
-    assert_eq!(login(&proxy, "app"), None);
-    replace(&ca, &PKI.ca.certificate_pem);
-    assert_eq!(login(&proxy, "app"), Some(2026));
-    proxy.wait_for_log("TLS reread");
-}
-
-/// Each dial would count towards the server's `max_connect_errors`.
-#[test]
-fn backend_without_usable_certificates_is_dialled_once_and_then_when_they_are_there() {
-    let backend = tls_backend();
-    let config = Config::before(&backend);
-    replace(&config.path("proxy-client.key"), "no key");
-    let proxy = Proxy::start(config);
-    let line = proxy.wait_for_log("secure connection is NOT ENABLED");
-    expect_parts(&line, &["source", "proxy-client.key"]);
-    let dials = backend.dials();
-    for _ in 0..5 {
-        assert_eq!(login(&proxy, "app"), Some(2026));
-    }
-    assert_eq!(backend.dials(), dials, "a session dialled");
-    PKI.proxy_client.replace(proxy.folder(), "proxy-client");
-    assert_eq!(login(&proxy, "app"), None);
 }
 
 #[test]
@@ -431,40 +257,6 @@ fn storm_of_hang_ups_disturbs_nobody() {
     assert_eq!(proxy.exit_status().code(), Some(0));
 }
 
-/// Files as the manuals make them, with OpenSSL's command.
-#[test]
-fn files_made_by_openssl_are_rotated() {
-    let (_backend, proxy) = started("reread-certificates: true");
-    let folder = proxy.folder();
-    let openssl = |arguments: &str| {
-        let output = Command::new("openssl")
-            .args(arguments.split(' '))
-            .current_dir(folder)
-            .output()
-            .expect("openssl is installed");
-        assert!(output.status.success(), "{output:?}");
-        output.stdout
-    };
-    let leaf = "req -x509 -newkey rsa:2048 -nodes -days 30 -CA new-ca.pem -CAkey new-ca.key -addext basicConstraints=CA:FALSE";
-    openssl(
-        "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=new -keyout new-ca.key -out new-ca.pem",
-    );
-    openssl(&format!(
-        "{leaf} -subj /CN=server -addext subjectAltName=IP:127.0.0.1,DNS:localhost -keyout new.key -out new.pem"
-    ));
-    let mut roots = RootCertStore::empty();
-    let ca = openssl("x509 -in new-ca.pem -outform DER");
-    roots.add(ca.into()).expect("a CA certificate");
-    for kind in ["key", "pem"] {
-        let old = folder.join(format!("server.{kind}"));
-        std::fs::rename(folder.join(format!("new.{kind}")), old).expect("rename a file");
-    }
-    let trusting = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    assert_eq!(login_over_tls(&proxy, &Arc::new(trusting)), Ok(()));
-}
-
 /// The number of reloads of the next test; the default suits a developer's patience.
 fn reloads() -> usize {
     std::env::var("MYTLS_TEST_RELOADS")
@@ -535,99 +327,6 @@ fn reloads_under_load_let_in_whom_they_should_and_nobody_else() {
         over.store(true, Ordering::Relaxed);
     });
     assert!(sessions.load(Ordering::Relaxed) > 0);
-}
-
-/// For how long the next test swaps; the default suits a developer's patience.
-fn swapping() -> Duration {
-    let seconds = std::env::var("MYTLS_TEST_SWAP_SECONDS")
-        .ok()
-        .and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(3))
-}
-
-/// A volume as Kubernetes mounts a Secret: every file is a link into `..data`, and that link is swapped.
-fn write_volume(volume: &Path) {
-    for (version, server) in [("..1", &PKI.server), ("..2", &PKI.other_server)] {
-        let folder = volume.join(version);
-        std::fs::create_dir_all(&folder).expect("make a folder");
-        server.replace(&folder, "server");
-        let client = if version == "..1" {
-            &PKI.proxy_client
-        } else {
-            &PKI.client
-        };
-        client.replace(&folder, "proxy-client");
-    }
-    swap(volume, "..1");
-    for name in ["server", "proxy-client"] {
-        for kind in ["pem", "key"] {
-            let file = format!("{name}.{kind}");
-            let target = Path::new("..data").join(&file);
-            std::os::unix::fs::symlink(target, volume.join(file)).expect("link a file");
-        }
-    }
-}
-
-fn swap(volume: &Path, version: &str) {
-    let new = volume.join("..data_tmp");
-    std::os::unix::fs::symlink(version, &new).expect("link a folder");
-    std::fs::rename(new, volume.join("..data")).expect("swap the link");
-}
-
-/// No connection fails, none sees a mixed pair: either would end its handshake, on one side or the other.
-#[test]
-fn volume_that_is_swapped_ten_times_a_second_fails_no_connection() {
-    let backend = tls_backend();
-    let volume = "{ ssl-ca: ca.pem, ssl-cert: volume/server.pem, ssl-key: volume/server.key }";
-    let towards =
-        "{ ssl-ca: ca.pem, ssl-cert: volume/proxy-client.pem, ssl-key: volume/proxy-client.key }";
-    let config = Config::before(&backend)
-        .security(volume)
-        .backend_security(&backend, towards)
-        .with("reread-certificates: true");
-    write_volume(&config.path("volume"));
-    let proxy = Proxy::start(config);
-    let volume = proxy.folder().join("volume");
-    let (mut bystander, sessions) = (
-        Client::logged_in(proxy.address, &Login::of("app")),
-        AtomicUsize::new(0),
-    );
-    let end = Instant::now() + swapping();
-    let mut swaps = 0;
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while Instant::now() < end {
-                    shown_to_a_client(&proxy);
-                    sessions.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        while Instant::now() < end {
-            swaps += 1;
-            swap(&volume, if swaps % 2 == 0 { "..1" } else { "..2" });
-            thread::sleep(Duration::from_millis(100)); // the pace is what is tested
-            bystander.query("SELECT 1");
-            bystander.expect_echo("SELECT 1");
-        }
-    });
-    let log = proxy.log();
-    assert!(!log.contains("cannot be used"), "{log}");
-    let rereads = |channel: &str| {
-        let is_it = |line: &&str| line.contains("TLS reread") && line.contains(channel);
-        log.lines().filter(is_it).count()
-    };
-    for channel in ["mysql_main", "source"] {
-        let rereads = rereads(channel);
-        assert!(
-            rereads > 2 && rereads <= swaps,
-            "{channel}: {rereads} generations of {swaps} swaps"
-        );
-    }
-    assert!(sessions.load(Ordering::Relaxed) > swaps, "hardly any load");
-    let versions = [&PKI.server, &PKI.other_server];
-    let last = versions[swaps % 2];
-    assert_eq!(shown_to_a_client(&proxy), last.certificate.as_ref());
 }
 
 #[test]

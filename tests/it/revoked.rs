@@ -189,3 +189,40 @@ fn authorize_looks_the_certificate_up() {
         assert!(run.stdout.contains(expected), "{}", run.stdout);
     }
 }
+
+/// Also for who holds a ticket of before; who is in stays in.
+#[test]
+fn a_list_that_is_put_in_place_counts_from_the_next_connection_on() {
+    for reread in [true, false] {
+        let backend = backend();
+        let config = config(&backend, &[], "");
+        let proxy = Proxy::start(config.with(&format!("reread-certificates: {reread}")));
+        let tls = PKI.resuming_client_tls(Some(&PKI.client));
+        let log_in = || {
+            let mut client = Client::greeted(proxy.address);
+            client.start_tls(&Login::of("app"), &tls);
+            client.send_login(&Login::of("app"));
+            let resumed = client.wire.tls_resumed();
+            let last = client.authenticate(ClientPlugin::with_password());
+            (client, resumed, last.error())
+        };
+        let (mut before, ..) = log_in();
+        let (_, resumed, error) = log_in();
+        assert_eq!((resumed, error), (true, None));
+
+        write_list(proxy.folder(), &[&PKI.client], "");
+        if !reread {
+            proxy.reload();
+        }
+        let (_, resumed, error) = log_in();
+        assert!(!resumed);
+        expect_not_accepted(error);
+
+        std::fs::write(proxy.folder().join("revoked.pem"), "damaged").expect("write it");
+        let log = proxy.reload();
+        assert!(log.contains("ssl-crl ") && log.contains("ERROR"), "{log}");
+        expect_not_accepted(log_in().2);
+        before.query("SELECT 1");
+        before.expect_echo("SELECT 1");
+    }
+}

@@ -12,4 +12,5 @@ pub(crate) mod pki;
 pub(crate) mod plugin;
 pub(crate) mod proxy;
 pub(crate) mod rsa;
+pub(crate) mod visit;
 pub(crate) mod wire;

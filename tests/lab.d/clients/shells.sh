@@ -63,6 +63,9 @@ security() {
   for version in TLSv1.2 TLSv1.3; do
     check "mysql 9.7 $version" yes mysql97 "${app[@]}" "${query[@]}" --ssl-mode=VERIFY_IDENTITY --ssl-ca="$PKI/root-ca.pem" --tls-version="$version"
   done
+  check "mysql 9.7 one cipher of TLS 1.2" yes mysql97 "${app[@]}" "${query[@]}" --tls-version=TLSv1.2 --ssl-cipher=ECDHE-RSA-CHACHA20-POLY1305
+  check "mysql 9.7 one cipher of TLS 1.3" yes mysql97 "${app[@]}" "${query[@]}" --tls-ciphersuites=TLS_AES_128_GCM_SHA256
+  check "mysql 9.7 a cipher without forward secrecy" no mysql97 "${app[@]}" "${query[@]}" --ssl-mode=REQUIRED --tls-version=TLSv1.2 --ssl-cipher=AES128-SHA
   check "mysql 9.7 wrong CA" no mysql97 "${app[@]}" "${query[@]}" --ssl-mode=VERIFY_CA --ssl-ca="$PKI/other-ca.pem"
   check "mysql 9.7 no TLS" no mysql97 "${app[@]}" "${query[@]}" --ssl-mode=DISABLED
   for name in dm-rsa dm-p256; do
