@@ -270,7 +270,7 @@ impl AdminPort {
                 let database = database.ok_or(Refusal::NoDatabase)?;
                 show::tables(&database, full, like.as_deref())
             }
-            Show::Users => show::users(&parts.rules.load()),
+            Show::Users => show::users(&parts.rules.load(), &parts.backends),
             Show::CreateUser(account) => {
                 let account = account.to_string();
                 let rules = parts.rules.load();

@@ -362,22 +362,38 @@ fn holds(condition: &Condition, row: &[String; 3]) -> bool {
     }
 }
 
-/// `SHOW USERS`: the rules of the data port, and what holds for whoever none of them names.
-pub(super) fn users(rules: &Rules) -> ResultSet {
-    let rows = rules.all().into_iter().map(|(account, requirement)| {
+/// `SHOW USERS`: the rules of the data port by their place, and what holds for whoever none of them names. Rules of a server
+/// are those of the last import.
+pub(super) fn users(rules: &Rules, backends: &Backends) -> ResultSet {
+    let row = |account: &str, requirement: &Requirement, place: &str| {
         vec![
             Some(account.to_owned()),
             Some(requirement.to_string()),
-            Some("file".to_owned()),
+            Some(place.to_owned()),
         ]
-    });
+    };
+    let mut rows: Vec<_> = rules
+        .all()
+        .into_iter()
+        .map(|(account, requirement)| row(account, requirement, "file"))
+        .collect();
+    for backend in backends.all() {
+        let Some(imported) = backend.import().and_then(|import| import.latest()) else {
+            continue;
+        };
+        let place = backend.role().to_string();
+        rows.extend(imported.all().into_iter().map(|(account, requirement)| {
+            let account = account.strip_prefix("imported ").unwrap_or(account);
+            row(account, requirement, &place)
+        }));
+    }
     ResultSet {
         columns: vec![
             Column::text("Account", 320).not_null(),
             Column::text("Require", VALUE).not_null(),
             Column::text("Place", 16).not_null(),
         ],
-        rows: rows.collect(),
+        rows,
     }
 }
 

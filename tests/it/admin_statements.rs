@@ -5,13 +5,15 @@
 use std::fs;
 use std::net::TcpStream;
 
+use crate::import::imports;
 use crate::support::admin::{
     ask, backend, config, done, log_in, read_rows, refused, rows, start, without_deprecate_eof,
 };
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::conversation::Answer;
-use crate::support::handshake::Login;
+use crate::support::grants::Grants;
+use crate::support::handshake::{Greeting, Login};
 use crate::support::packet::{message, ok};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD};
@@ -593,4 +595,22 @@ fn who_was_refused_is_shown_and_who_would_be() {
         let first = denials.column("First")[0].expect("a time");
         assert!(first.starts_with("20") && first.ends_with('Z'), "{first}");
     }
+}
+
+#[test]
+fn rules_of_a_server_are_shown_and_read_again_when_asked() {
+    let accounts = [["app", "%", "X509", "", "", "", "caching_sha2_password"]];
+    let grants = Grants::rows(&accounts);
+    let backend = Backend::start(grants.of(Server::greeting(&Greeting::mysql())));
+    let lines = format!("import-accounts: {{user: mytls, password: {PASSWORD}, interval: 1h}}");
+    let proxy = Proxy::start(config(&backend, "").with(&lines));
+    proxy.wait_for_log("accounts are imported");
+    let mut client = log_in(&proxy);
+    let users = rows(&mut client, "SHOW USERS");
+    assert_eq!(users.column("Place"), [Some("file"), Some("source")]);
+    assert_eq!(users.column("Account")[1], Some("'app'@'%'"));
+    assert_eq!(users.column("Require")[1], Some("X509"));
+    assert_eq!(imports(&backend), 1);
+    done(&mut client, "FLUSH PRIVILEGES");
+    wait_until("an import", || imports(&backend) == 2);
 }
