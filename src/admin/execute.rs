@@ -11,6 +11,7 @@ use super::show;
 use super::statement::{
     Assignment, Expression, Function, KillTarget, Scope, Select, Show, Statement,
 };
+use super::status;
 use super::variables::{VERSION, Variables, selected};
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::tls::{ChannelName, OnError};
@@ -79,7 +80,7 @@ impl AdminPort {
             } => {
                 let views = self.parts.channels.views();
                 let totals = self.parts.sessions.totals();
-                let rows = show::channel_status(&views, &totals, &columns, &conditions);
+                let rows = status::channel_status(&views, &totals, &columns, &conditions);
                 Ok(Answer::Rows(rows))
             }
             Statement::Shutdown => {
@@ -248,7 +249,7 @@ impl AdminPort {
         let parts = &self.parts;
         Ok(match show {
             Show::Status { scope, like } => {
-                let rows = show::status(&self.facts(scope, session));
+                let rows = status::status(&self.facts(scope, session));
                 show::values(scope, "status", rows, like.as_deref())
             }
             Show::Variables { scope, like } => {
@@ -283,9 +284,9 @@ impl AdminPort {
     }
 
     /// What `SHOW STATUS` is made of.
-    fn facts(&self, scope: Scope, session: &LoggedIn) -> show::Facts {
+    fn facts(&self, scope: Scope, session: &LoggedIn) -> status::Facts {
         let parts = &self.parts;
-        show::Facts {
+        status::Facts {
             uptime_seconds: parts.started.elapsed().as_secs(),
             route: parts.backends.routed().role(),
             live: parts.sessions.count(),

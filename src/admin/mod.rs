@@ -16,6 +16,7 @@ mod password;
 mod refusal;
 mod show;
 mod statement;
+mod status;
 mod users;
 pub(crate) mod variables;
 
