@@ -230,6 +230,8 @@ fn what_drivers_send_when_they_connect_is_done() {
         "SET @@session.autocommit = OFF",
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET sql_mode=concat(@@sql_mode,',STRICT_TRANS_TABLES')",
+        // mysqld_exporter's first
+        "SET lock_wait_timeout = 2",
         "BEGIN",
         "START TRANSACTION",
         "COMMIT",
