@@ -4,7 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::info;
 
-use super::AdminPort;
 use super::login::LoggedIn;
 use super::refusal::Refusal;
 use super::show;
@@ -13,6 +12,7 @@ use super::statement::{
 };
 use super::status;
 use super::variables::{VERSION, Variables, selected};
+use super::{AdminPort, NotReloaded};
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::tls::{ChannelName, OnError};
 
@@ -121,19 +121,12 @@ impl AdminPort {
                     .map_err(|_| unknown_channel(name))
             })
             .transpose()?;
-        let reloaded = (self.parts.reload_tls)(only, on_error).await;
-        match (reloaded, on_error) {
-            (Ok(()), _) => Ok(Answer::Done),
-            (Err(reason), OnError::Keep) => Err(Refusal::Tls(reason)),
-            (Err(reason), OnError::TurnOff) => {
-                // where TLS is required it stays on, and the statement fails, as it does without these words
-                let main = self.parts.channels.main();
-                if main.fault.is_some() && main.is_enabled {
-                    Err(Refusal::Tls(reason))
-                } else {
-                    Ok(Answer::Warned(Refusal::Tls(reason)))
-                }
+        match (self.parts.reload_tls)(only, on_error).await {
+            Ok(()) => Ok(Answer::Done),
+            Err(NotReloaded { reason, turned_off }) if turned_off => {
+                Ok(Answer::Warned(Refusal::Tls(reason)))
             }
+            Err(NotReloaded { reason, .. }) => Err(Refusal::Tls(reason)),
         }
     }
 
