@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import accounts
-from cases import UTF8, Case
+from cases import HOME, UTF8, Case
 from login import Outcome
 
 
@@ -129,12 +129,14 @@ def is_mariadbs_order(measured, place, server):
 
 def is_older_escaping(measured, place, server):
     """Whether the account has the certificate's subject as OpenSSL printed it before 3.0. No other certificate has it."""
-    return measured.case.transport.certificate in ("slash", "plus") and measured.user == f"o-{measured.case.transport.certificate}"
+    certificate = measured.case.transport.certificate
+    return certificate in ("slash", "plus") and measured.user == f"o-{certificate}"
 
 
 def is_mysqls_order(measured, place, server):
     """Whether it is about `localhost` beside 127.0.0.1: MySQL takes the address, MariaDB the name."""
-    return (place, server) == ("file", "mariadb") and measured.user == "strict-localhost-named"
+    is_it = measured.user == "strict-localhost-named" and measured.case.address == HOME
+    return (place, server) == ("file", "mariadb") and is_it
 
 
 def is_other_accounts_password(measured, place, server):
