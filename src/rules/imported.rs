@@ -94,6 +94,17 @@ impl ImportedAccounts {
         }
     }
 
+    /// Every account with what it requires, in the order of their names.
+    pub fn all(&self) -> Vec<(&str, &Requirement)> {
+        let mut all: Vec<_> = self
+            .accounts
+            .all()
+            .map(|imported| imported.account.judgement.parts())
+            .collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all
+    }
+
     /// Whether an account is named so, or an anonymous one names everybody.
     pub fn holds(&self, user: &UserName) -> bool {
         self.accounts.of(user.as_str()).next().is_some()

@@ -16,7 +16,7 @@ mod password;
 mod password_key;
 mod registry;
 mod relay;
-mod repeats;
+pub(crate) mod repeats;
 mod rewrite;
 mod tls_status;
 
@@ -475,6 +475,7 @@ impl DataPort {
     }
 
     fn log_failure(&self, record: &Record, failure: &Failure) {
+        record.count_failure(failure);
         // One user's many refusals must not hide another's.
         let reason = match &record.user {
             Some(user) => format!("{user}: {failure}"),

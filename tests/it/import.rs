@@ -19,7 +19,7 @@ fn importing(backend: &Backend) -> Config {
     ))
 }
 
-fn imports(backend: &Backend) -> usize {
+pub(crate) fn imports(backend: &Backend) -> usize {
     let events = backend.events();
     events
         .iter()
