@@ -326,7 +326,8 @@ impl Import {
                 requirement,
                 peer_credential,
             } = account;
-            trace!(route = %self.role, user, host, %requirement, peer_credential, "imported");
+            let requirement = requirement.to_string();
+            trace!(route = %self.role, user, host, requirement, peer_credential, "imported");
         }
         let count = accounts.len();
         let accounts = ImportedAccounts::new(accounts, server, self.policy);
