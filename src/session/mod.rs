@@ -42,6 +42,7 @@ pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
 use self::repeats::{LeftOut, Repeats};
+use self::rewrite::one_statement;
 pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
@@ -427,8 +428,13 @@ impl DataPort {
                 }
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Read => {
+                    let is_confirmed = relay.unconfirmed().is_none();
                     relay.change_command(|payload, client| {
-                        self.rewritten(payload, client, &session.wishes, &reachable.place)
+                        if is_confirmed {
+                            self.rewritten(payload, client, &session.wishes, &reachable.place)
+                        } else {
+                            one_statement(payload, &session.wishes)
+                        }
                     });
                     Ok(())
                 }
