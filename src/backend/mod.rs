@@ -2,17 +2,19 @@
 //!
 //! `connect` makes every connection. Sessions hand a client's login on over theirs; `client` logs in with mytls' own
 //! account, for which `proof` has the plugins' answers, and with it `import` reads the server's own accounts, out of
-//! `grant_tables`.
+//! `grant_tables`. `route` says which backend new sessions go to, and `kept_route` keeps that from start to start.
 
 mod back_off;
 pub mod client;
 pub mod connect;
 mod grant_tables;
 pub mod import;
+mod kept_route;
 pub mod own_account;
 pub mod probe;
 mod proof;
 pub mod query;
+mod route;
 mod server;
 
 use std::fmt;
@@ -22,16 +24,18 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::info;
 
 use self::back_off::BackOff;
 use self::connect::ConnectError;
 use self::import::{Import, ImportSettings};
+pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
+pub use self::route::{Backends, Keeping, RouteError};
 pub use self::server::Server;
 use crate::net::stream::StreamError;
-use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
 
@@ -44,12 +48,22 @@ pub enum Role {
     Target,
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Role {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Source, Self::Target];
+
+    /// As `route:` and `SET ROUTE TO` have it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Source => "source",
             Self::Target => "target",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -133,6 +147,8 @@ pub struct Backend {
     /// password.
     own_os_user: Option<String>,
     import: Option<Arc<Import>>,
+    /// While its sessions are asked to end: when those that are left are cut.
+    drain: watch::Sender<Option<Instant>>,
 }
 
 /// An endpoint and what is known of it.
@@ -244,6 +260,7 @@ impl Backend {
             greeting: Mutex::default(),
             own_os_user,
             import,
+            drain: watch::Sender::default(),
         })
     }
 
@@ -294,6 +311,11 @@ impl Backend {
         self.import.as_ref()
     }
 
+    /// Whether its sessions are asked to end, and when those that are left are cut.
+    pub fn drain(&self) -> watch::Receiver<Option<Instant>> {
+        self.drain.subscribe()
+    }
+
     /// Whether a server would take this name for mytls itself, and let it in without a password.
     pub fn gives_away(&self, user: &str) -> bool {
         self.own_os_user
@@ -329,48 +351,4 @@ fn channel(role: Role, settings: ClientSettings) -> Arc<Channel<Connector>> {
         };
         Ok(Some(Connector::load(&settings)?))
     })
-}
-
-/// Both backends of a configuration, and which one new sessions go to.
-#[derive(Debug)]
-pub struct Backends {
-    all: Vec<Arc<Backend>>,
-    route: Role,
-}
-
-impl Backends {
-    /// `None` if the route leads to none of them.
-    pub fn new(all: Vec<Arc<Backend>>, route: Role) -> Option<Self> {
-        all.iter()
-            .any(|backend| backend.role == route)
-            .then_some(Self { all, route })
-    }
-
-    /// Every backend.
-    pub fn all(&self) -> &[Arc<Backend>] {
-        &self.all
-    }
-
-    /// The backend that new sessions go to.
-    pub fn routed(&self) -> &Arc<Backend> {
-        self.all
-            .iter()
-            .find(|backend| backend.role == self.route)
-            .expect("Backends::new found the route among them")
-    }
-
-    /// What every backend seen so far can do, as far as it can be relayed: what clients are offered, whichever
-    /// backend they will speak to. Bit 0 says "not MariaDB" and is cleared only if all clear it.
-    pub fn offered(&self) -> Capabilities {
-        let seen = || {
-            self.all
-                .iter()
-                .filter_map(|backend| backend.greeting())
-                .map(|greeting| greeting.capabilities)
-        };
-        let common = seen().fold(Capabilities::RELAYED, |common, each| common & each);
-        let any_is_mysql = seen().fold(Capabilities::default(), |any, each| any | each)
-            & Capabilities::CLIENT_MYSQL;
-        common | any_is_mysql
-    }
 }
