@@ -19,6 +19,7 @@ mod server;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -156,6 +157,8 @@ pub struct Backend {
 struct Known {
     endpoint: Endpoint,
     back_off: Mutex<BackOff>,
+    /// Whether a login has ever been answered there.
+    has_answered: AtomicBool,
     /// The certificates that it has shown last.
     shown: Mutex<Vec<CertificateDer<'static>>>,
 }
@@ -189,6 +192,7 @@ impl Dialled {
     /// The server has answered a login, so it took our certificate too.
     pub fn answered(&self) {
         self.known.back_off().succeeded();
+        self.known.has_answered.store(true, Ordering::Relaxed);
     }
 
     /// TLS failed behind its handshake: only there does TLS 1.3 let a server refuse our certificate. It counts that like
@@ -247,6 +251,7 @@ impl Backend {
                 Arc::new(Known {
                     endpoint,
                     back_off: Mutex::default(),
+                    has_answered: AtomicBool::default(),
                     shown: Mutex::default(),
                 })
             })
@@ -309,6 +314,13 @@ impl Backend {
     /// The accounts out of its grant tables; none if `import-accounts` is not written.
     pub fn import(&self) -> Option<&Arc<Import>> {
         self.import.as_ref()
+    }
+
+    /// Whether it has ever answered a login, so that certificates fit too.
+    fn has_answered(&self) -> bool {
+        self.endpoints
+            .iter()
+            .any(|known| known.has_answered.load(Ordering::Relaxed))
     }
 
     /// Whether its sessions are asked to end, and when those that are left are cut.

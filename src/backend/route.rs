@@ -40,14 +40,14 @@ pub enum Keeping {
     UntilRestart,
 }
 
-/// Why the route is what it was.
+/// Why the route is as it was.
 #[derive(Debug, Error)]
 pub enum RouteError {
     /// There is no such backend.
     #[error("the configuration has no section `{}`", section(*.0))]
     NoSection(Role),
-    /// Its greeting is what clients would be greeted with.
-    #[error("the {0} has never answered, and does not now: {1}")]
+    /// Clients would be greeted with its greeting, and then refused.
+    #[error("the {0} cannot be reached: {1}")]
     NotReached(Role, #[source] Arc<ConnectError>),
     /// Nobody could log in.
     #[error("nobody could log in to the {0}: {1}")]
@@ -117,7 +117,7 @@ impl Backends {
     /// transactions, and cut after that time; without it they stay as they are. Sessions of this backend that were asked
     /// to end before may go on.
     ///
-    /// On an error nothing has changed. Not cancel safe: a server that has not answered yet is dialled.
+    /// On an error the route is as it was. Not cancel safe: a server that has not answered a login yet is dialled.
     pub async fn set_route(
         self: Arc<Self>,
         to: Role,
@@ -184,7 +184,8 @@ fn route_at_start(kept: &KeptRoute, configured: Role) -> Role {
 impl Backend {
     /// What new sessions need before the first of them can be greeted and judged.
     async fn be_ready(&self) -> Result<(), RouteError> {
-        if self.greeting().is_none() {
+        // One that has worked before is not asked: the way back must be open also when the server is too busy to greet.
+        if !self.has_answered() {
             let probed = self.probe().await;
             let connection = probed.map_err(|error| RouteError::NotReached(self.role, error))?;
             connection.stream.close().await;
