@@ -5,7 +5,7 @@ use crate::protocol::err_packet::ErrPacket;
 /// What the admin port can do, for those who ask for more.
 const SUPPORTED: &str = "ALTER INSTANCE RELOAD TLS, SHOW STATUS, SHOW VARIABLES, SHOW PROCESSLIST, KILL, SHOW CERTIFICATES, \
      SHOW BACKENDS, \
-     SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
+     SET ROUTE TO source or target [DRAIN [WITHIN n SECONDS]], SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
 
 /// Why a statement is not carried out. The text is what the client reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +41,23 @@ pub(super) enum Refusal {
     /// It says what is in force, and cannot be changed while mytls runs.
     #[error("Variable '{0}' is a read only variable")]
     ReadOnly(String),
+    /// `SET SESSION` of what holds for all of mytls.
+    #[error("Variable '{0}' is a GLOBAL variable and should be set with SET GLOBAL")]
+    GlobalVariable(String),
+    /// The route stays as it was.
+    #[error("Variable 'route' can't be set to the value of '{to}': {reason}")]
+    Route {
+        /// As it was written.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// A warning.
+    #[error(
+        "The route is set until mytls ends: there is no state directory to keep it in, and the next start takes the `route` of \
+         the configuration"
+    )]
+    RouteNotKept,
     /// `KILL` of an id that no session has.
     #[error("Unknown thread id: {0}")]
     UnknownSession(u64),
@@ -87,6 +104,9 @@ impl Refusal {
             Self::Unsupported(_) | Self::Passwords => (1235, "42000"),
             Self::UnknownVariable(_) => (1193, "HY000"),
             Self::ReadOnly(_) => (1238, "HY000"),
+            Self::GlobalVariable(_) => (1229, "HY000"),
+            Self::Route { .. } => (1231, "42000"),
+            Self::RouteNotKept => (1105, "HY000"),
             Self::UnknownSession(_) => (1094, "HY000"),
             Self::UnknownAccount(_) => (1396, "HY000"),
             Self::UnknownChannel { .. } => (1149, "42000"),

@@ -60,7 +60,7 @@ impl fmt::Debug for Keep {
 
 /// The state directory, memory, or nothing at all. While it is open, no other mytls has it open: two that start at once
 /// would write over each other's files.
-pub(super) struct Store<'a> {
+pub(crate) struct Store<'a> {
     directory: Option<&'a Path>,
     memory: Option<MutexGuard<'a, Memory>>,
     /// Locked; the lock ends with it.
@@ -80,7 +80,7 @@ impl<'a> Store<'a> {
 
     /// Makes the directory if there is none. Others may pass through, so that clients of other users reach `ca.pem`, but
     /// not list it; the keys are 0600.
-    pub(super) fn open(directory: Option<&'a Path>) -> Result<Self, StoreError> {
+    pub(crate) fn open(directory: Option<&'a Path>) -> Result<Self, StoreError> {
         let locked = directory.map(lock).transpose()?.flatten();
         Ok(Self {
             directory,
@@ -90,7 +90,7 @@ impl<'a> Store<'a> {
     }
 
     /// A file's path and text, if it is there.
-    pub(super) fn read(&self, name: &str) -> Result<Option<(PathBuf, String)>, StoreError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<(PathBuf, String)>, StoreError> {
         let Some(path) = self.directory.map(|directory| directory.join(name)) else {
             let kept = self.memory.as_ref().and_then(|memory| memory.get(name));
             return Ok(kept.map(|text| (name.into(), text.to_string())));
@@ -107,7 +107,7 @@ impl<'a> Store<'a> {
     }
 
     /// Whole or not at all: a reader never sees half a file.
-    pub(super) fn write(&mut self, name: &str, text: &str, mode: u32) -> Result<(), StoreError> {
+    pub(crate) fn write(&mut self, name: &str, text: &str, mode: u32) -> Result<(), StoreError> {
         let Some(directory) = self.directory else {
             if let Some(memory) = &mut self.memory {
                 memory.insert(name.to_owned(), text.to_owned().into());
@@ -130,7 +130,9 @@ impl<'a> Store<'a> {
                 .open(&temporary)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
-            fs::rename(&temporary, &path)
+            fs::rename(&temporary, &path)?;
+            // else the old file may be back after a power cut
+            fs::File::open(directory)?.sync_all()
         };
         write().map_err(|error| StoreError {
             action: "write",

@@ -507,8 +507,6 @@ fn what_is_not_built_says_so() {
         "CREATE USER a REQUIRE SSL",
         "ALTER USER a REQUIRE SSL",
         "DROP USER a",
-        "SET ROUTE TO target",
-        "SET GLOBAL route = 'target'",
     ] {
         let error = refused(&mut client, sql);
         assert_eq!(error.code, 1235, "{sql}");
