@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::info;
 
 use super::AdminPort;
+use super::accounts::{DOES_NOT_EXIST, Operation};
 use super::login::LoggedIn;
 use super::refusal::Refusal;
 use super::show;
@@ -21,8 +22,8 @@ use crate::tls::{ChannelName, OnError};
 pub(super) enum Answer {
     /// It is done.
     Done,
-    /// It is done, and not all is well.
-    Warned(Refusal),
+    /// It is done, and there is something to say about it.
+    Warned(Vec<Refusal>),
     /// What was asked for.
     Rows(ResultSet),
 }
@@ -92,9 +93,30 @@ impl AdminPort {
                 Ok(Answer::Done)
             }
             Statement::Begin | Statement::Commit | Statement::Rollback => Ok(Answer::Done),
-            Statement::CreateUser { .. } => Err(unbuilt("CREATE USER")),
-            Statement::AlterUser { .. } => Err(unbuilt("ALTER USER")),
-            Statement::DropUser { .. } => Err(unbuilt("DROP USER")),
+            Statement::CreateUser {
+                if_not_exists,
+                accounts,
+                requirement,
+            } => {
+                let operation = Operation::Create(requirement);
+                self.change_accounts(operation, accounts, if_not_exists)
+                    .await
+            }
+            Statement::AlterUser {
+                if_exists,
+                accounts,
+                requirement,
+            } => {
+                let operation = Operation::Alter(requirement);
+                self.change_accounts(operation, accounts, if_exists).await
+            }
+            Statement::DropUser {
+                if_exists,
+                accounts,
+            } => {
+                self.change_accounts(Operation::Drop, accounts, if_exists)
+                    .await
+            }
             Statement::SetRoute { .. } => Err(unbuilt("SET ROUTE")),
         }
     }
@@ -131,7 +153,7 @@ impl AdminPort {
                 if main.fault.is_some() && main.is_enabled {
                     Err(Refusal::Tls(reason))
                 } else {
-                    Ok(Answer::Warned(Refusal::Tls(reason)))
+                    Ok(Answer::Warned(vec![Refusal::Tls(reason)]))
                 }
             }
         }
@@ -273,11 +295,12 @@ impl AdminPort {
             }
             Show::Users => show::users(&parts.rules.load(), &parts.backends),
             Show::CreateUser(account) => {
-                let account = account.to_string();
-                let rules = parts.rules.load();
-                let requirement = rules.requirement_of(&account);
-                let requirement = requirement.ok_or(Refusal::UnknownAccount(account.clone()))?;
-                show::create_user(&account, requirement)
+                let created = show::create_user(&parts.rules.load(), &account);
+                created.ok_or_else(|| Refusal::Operation {
+                    operation: "SHOW CREATE USER",
+                    accounts: vec![account],
+                    reason: DOES_NOT_EXIST,
+                })?
             }
             Show::Denials => show::denials(parts.sessions.denials()),
         })

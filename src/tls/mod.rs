@@ -51,6 +51,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use zeroize::Zeroizing;
 
+pub(crate) use self::store::Store;
 pub use self::{
     acceptor::{Acceptor, AcceptorError},
     algorithm::Algorithm,

@@ -6,7 +6,6 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    process,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -60,7 +59,7 @@ impl fmt::Debug for Keep {
 
 /// The state directory, memory, or nothing at all. While it is open, no other mytls has it open: two that start at once
 /// would write over each other's files.
-pub(super) struct Store<'a> {
+pub(crate) struct Store<'a> {
     directory: Option<&'a Path>,
     memory: Option<MutexGuard<'a, Memory>>,
     /// Locked; the lock ends with it.
@@ -80,7 +79,7 @@ impl<'a> Store<'a> {
 
     /// Makes the directory if there is none. Others may pass through, so that clients of other users reach `ca.pem`, but
     /// not list it; the keys are 0600.
-    pub(super) fn open(directory: Option<&'a Path>) -> Result<Self, StoreError> {
+    pub(crate) fn open(directory: Option<&'a Path>) -> Result<Self, StoreError> {
         let locked = directory.map(lock).transpose()?.flatten();
         Ok(Self {
             directory,
@@ -90,7 +89,7 @@ impl<'a> Store<'a> {
     }
 
     /// A file's path and text, if it is there.
-    pub(super) fn read(&self, name: &str) -> Result<Option<(PathBuf, String)>, StoreError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<(PathBuf, String)>, StoreError> {
         let Some(path) = self.directory.map(|directory| directory.join(name)) else {
             let kept = self.memory.as_ref().and_then(|memory| memory.get(name));
             return Ok(kept.map(|text| (name.into(), text.to_string())));
@@ -106,37 +105,80 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Whole or not at all: a reader never sees half a file.
-    pub(super) fn write(&mut self, name: &str, text: &str, mode: u32) -> Result<(), StoreError> {
+    /// Whole or not at all: a reader never sees half a file, and once this returns the file outlives a power cut. After an
+    /// error it is the old one or the new one.
+    pub(crate) fn write(&mut self, name: &str, text: &str, mode: u32) -> Result<(), StoreError> {
         let Some(directory) = self.directory else {
             if let Some(memory) = &mut self.memory {
                 memory.insert(name.to_owned(), text.to_owned().into());
             }
             return Ok(());
         };
-        let path = directory.join(name);
-        let temporary = directory.join(format!(".{name}.{}", process::id()));
-        let write = || {
-            // Left by a start that was cut off.
-            if let Err(error) = fs::remove_file(&temporary)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                return Err(error);
-            }
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
+        let replacement = Replacement {
+            path: directory.join(name),
+            // not another at each start: one that was cut off leaves it behind
+            temporary: directory.join(format!(".{name}.new")),
+            directory,
+            text,
+            mode,
         };
-        write().map_err(|error| StoreError {
+        let mut steps = Replacement::STEPS.into_iter();
+        let written = steps.try_for_each(|step| step(&replacement));
+        written.map_err(|error| StoreError {
             action: "write",
-            path: path.clone(),
+            path: replacement.path.clone(),
             error,
         })
+    }
+}
+
+/// A file that takes the place of another.
+struct Replacement<'a> {
+    path: PathBuf,
+    temporary: PathBuf,
+    directory: &'a Path,
+    text: &'a str,
+    mode: u32,
+}
+
+impl Replacement<'_> {
+    /// If the process ends between two of them, or in the middle of one, the file is the old one or the new one; after the
+    /// last one, also if the machine does.
+    const STEPS: [fn(&Self) -> io::Result<()>; 5] = [
+        Self::clear,
+        Self::fill,
+        Self::sync,
+        Self::rename,
+        Self::sync_directory,
+    ];
+
+    /// Removes what was left by one that was cut off.
+    fn clear(&self) -> io::Result<()> {
+        match fs::remove_file(&self.temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(self.mode)
+            .open(&self.temporary)?
+            .write_all(self.text.as_bytes())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.temporary)?.sync_all()
+    }
+
+    fn rename(&self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.path)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        fs::File::open(self.directory)?.sync_all()
     }
 }
 
@@ -176,5 +218,67 @@ fn lock(directory: &Path) -> Result<Option<fs::File>, StoreError> {
             Ok(None)
         }
         Err(error) => Err(failed("open", &path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("make a folder")
+    }
+
+    fn read(directory: &Path) -> String {
+        let store = Store::open(Some(directory)).expect("open");
+        let (_, text) = store.read("file").expect("read").expect("it is there");
+        text
+    }
+
+    /// A process that was killed has done some of the steps, and perhaps half of the one that takes a while.
+    #[test]
+    fn a_write_that_is_cut_off_anywhere_leaves_the_old_file_or_the_new_one() {
+        for done in 0..=Replacement::STEPS.len() {
+            for half_filled in [false, true] {
+                let folder = folder();
+                let directory = folder.path();
+                let write = |text: &str| {
+                    let mut store = Store::open(Some(directory)).expect("open");
+                    store.write("file", text, 0o600).expect("write");
+                };
+                write("old");
+                let replacement = Replacement {
+                    path: directory.join("file"),
+                    temporary: directory.join(".file.new"),
+                    directory,
+                    text: "new",
+                    mode: 0o600,
+                };
+                for step in &Replacement::STEPS[..done] {
+                    step(&replacement).expect("a step");
+                }
+                if half_filled && replacement.temporary.exists() {
+                    fs::write(&replacement.temporary, "ne").expect("write");
+                }
+                let is_renamed = done >= 4;
+                assert_eq!(read(directory), if is_renamed { "new" } else { "old" });
+                write("newer");
+                assert_eq!(read(directory), "newer");
+                let left: Vec<_> = fs::read_dir(directory).expect("read").collect();
+                assert_eq!(left.len(), 2, "the file and the lock: {left:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_old_file() {
+        let folder = folder();
+        let directory = folder.path();
+        let mut store = Store::open(Some(directory)).expect("open");
+        store.write("file", "old", 0o600).expect("write");
+        fs::create_dir(directory.join(".file.new")).expect("make a folder");
+        let error = store.write("file", "new", 0o600).expect_err("in the way");
+        assert!(error.to_string().starts_with("write /"), "{error}");
+        assert_eq!(store.read("file").expect("read").expect("there").1, "old");
     }
 }

@@ -499,13 +499,7 @@ fn what_is_not_built_says_so() {
     let backend = backend();
     let proxy = start(&backend);
     let mut client = log_in(&proxy);
-    for sql in [
-        "CREATE USER a REQUIRE SSL",
-        "ALTER USER a REQUIRE SSL",
-        "DROP USER a",
-        "SET ROUTE TO target",
-        "SET GLOBAL route = 'target'",
-    ] {
+    for sql in ["SET ROUTE TO target", "SET GLOBAL route = 'target'"] {
         let error = refused(&mut client, sql);
         assert_eq!(error.code, 1235, "{sql}");
         assert!(error.message.contains("yet"), "{sql}: {error:?}");
@@ -557,10 +551,10 @@ fn rules_are_shown_as_they_would_be_written() {
         .zip(users.column("Require"));
     assert_eq!(shown.collect::<Vec<_>>(), expected);
     let created = rows(&mut client, "SHOW CREATE USER app@'10.0.0.0/8'");
-    assert_eq!(created.columns, ["CREATE USER for 'app'@'10.0.0.0/8'"]);
+    assert_eq!(created.columns, ["CREATE USER for app@10.0.0.0/8", "Place"]);
     assert_eq!(
         created.rows[0][0].as_deref(),
-        Some("CREATE USER 'app'@'10.0.0.0/8' REQUIRE SSL")
+        Some("CREATE USER `app`@`10.0.0.0/8` REQUIRE SSL")
     );
 }
 
