@@ -29,7 +29,7 @@
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
 //! | import | to read a backend's own accounts out of its grant tables; done with an account of mytls' own |
 //! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
-//! | channel | a place with material of its own: `mysql_main` (the data port), `source`, `target` |
+//! | channel | a place with material of its own: `mysql_main` (the data port), `mysql_admin`, `source`, `target` |
 //! | generation | what was made of the material of a channel at one time; one is in force |
 //! | reload, reread | asked for (SIGHUP); noticed, when a connection is made and files have changed |
 //! | to track | to follow both directions of a session from packet header to packet header |

@@ -4,7 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::info;
 
-use super::AdminPort;
 use super::accounts::{DOES_NOT_EXIST, Operation};
 use super::login::LoggedIn;
 use super::refusal::Refusal;
@@ -14,6 +13,7 @@ use super::statement::{
 };
 use super::status;
 use super::variables::{VERSION, Variables, selected};
+use super::{AdminPort, NotReloaded};
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::tls::{ChannelName, OnError};
 
@@ -143,19 +143,12 @@ impl AdminPort {
                     .map_err(|_| unknown_channel(name))
             })
             .transpose()?;
-        let reloaded = (self.parts.reload_tls)(only, on_error).await;
-        match (reloaded, on_error) {
-            (Ok(()), _) => Ok(Answer::Done),
-            (Err(reason), OnError::Keep) => Err(Refusal::Tls(reason)),
-            (Err(reason), OnError::TurnOff) => {
-                // where TLS is required it stays on, and the statement fails, as it does without these words
-                let main = self.parts.channels.main();
-                if main.fault.is_some() && main.is_enabled {
-                    Err(Refusal::Tls(reason))
-                } else {
-                    Ok(Answer::Warned(vec![Refusal::Tls(reason)]))
-                }
+        match (self.parts.reload_tls)(only, on_error).await {
+            Ok(()) => Ok(Answer::Done),
+            Err(NotReloaded { reason, turned_off }) if turned_off => {
+                Ok(Answer::Warned(vec![Refusal::Tls(reason)]))
             }
+            Err(NotReloaded { reason, .. }) => Err(Refusal::Tls(reason)),
         }
     }
 

@@ -72,10 +72,22 @@ pub struct Settings {
     pub users: Vec<UserSettings>,
 }
 
-/// Reads certificates again, of one channel or of all. The error names every file, problem and cure.
-pub type ReloadTls = dyn Fn(Option<ChannelName>, OnError) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>
+/// Reads certificates again, of one channel or of all.
+pub type ReloadTls = dyn Fn(
+        Option<ChannelName>,
+        OnError,
+    ) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>>
     + Send
     + Sync;
+
+/// Why certificates are not in force.
+#[derive(Debug)]
+pub struct NotReloaded {
+    /// Names every file, problem and cure.
+    pub reason: String,
+    /// Whether TLS was turned off somewhere for it, as was asked.
+    pub turned_off: bool,
+}
 
 /// What the admin port works with, shows and asks for; made by `run`.
 pub struct Parts {

@@ -113,7 +113,7 @@ impl Accounts<Account> {
 }
 
 impl Account {
-    fn fit(&self, client: &Client) -> Fit {
+    pub(super) fn fit(&self, client: &Client) -> Fit {
         match &self.host {
             Some(host) => host.fit(client),
             None => Fit::Possible,

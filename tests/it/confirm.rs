@@ -17,9 +17,10 @@ use crate::support::plugin::{ClientPlugin, PASSWORD};
 use crate::support::proxy::{Config, Proxy};
 
 /// The user of these has a lax account for everybody and a strict one for where mytls may be.
-const ACCOUNTS: [[&str; 7]; 5] = [
+const ACCOUNTS: [[&str; 7]; 6] = [
     ["app", "%", "", "", "", "", ""],
     ["app", "10.0.0.7", "X509", "", "", "", ""],
+    ["app", "10.0.0.9", "", "", "", "", ""],
     ["proxy", "%", "", "", "", "", ""],
     ["strict", "%", "X509", "", "", "", ""],
     ["free", "%", "", "", "", "", ""],
@@ -280,7 +281,7 @@ fn a_certificate_meets_the_account_that_the_server_chose() {
         .on_command(move |conversation, command| word.answer(&grants, conversation, command));
     let backend = Backend::start(server);
     let proxy = Proxy::start(Config::before(&backend).with(&format!(
-        "import-accounts: {{user: mytls, password: {PASSWORD}}}"
+        "import-accounts: {{user: mytls, password: {PASSWORD}, hosts: ignore}}"
     )));
     let mut client = Client::logged_in_over_tls(
         proxy.address,
@@ -289,6 +290,18 @@ fn a_certificate_meets_the_account_that_the_server_chose() {
     );
     client.query("SELECT 1");
     client.expect_echo("SELECT 1");
+}
+
+/// It has a password, a lock and privileges of its own.
+#[test]
+fn an_account_that_is_not_the_one_for_the_clients_address_is_refused() {
+    let says = Says::Row(&[Some("app@10.0.0.9"), None]);
+    let (_backend, proxy) = start(says.clone());
+    let (_, last) = log_in(&proxy, "app");
+    assert_eq!(last.error().expect("refused").code, 1045);
+    proxy.wait_for_log(
+        "for the address of mytls the server chose imported 'app'@'10.0.0.9', for the client's it would be imported 'app'@'%'",
+    );
 }
 
 #[test]
