@@ -22,6 +22,7 @@
 //! | source, target | the backend of the key `from`, and of `target-database` |
 //! | route | which of the two new sessions go to |
 //! | endpoint | `host:port` or a Unix socket of a backend |
+//! | place | where rules stand: the file, the admin port, the grant tables of a server |
 //! | session | one client connection with its backend connection, from accept to close |
 //! | secure, insecure | a side with TLS or on a Unix socket; a side in plaintext over TCP |
 //! | account, requirement | `'user'@'host'`, and its `REQUIRE` clause |

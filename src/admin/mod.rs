@@ -1,8 +1,8 @@
 //! The admin port: SQL about mytls itself, on a port of its own with its own users.
 //!
 //! accept → `login` (greeting, TLS, password or certificate) → one command after another (`connection`): its text becomes
-//! a `Statement` in `parser` (over `lexer`), `execute` carries it out, `show` makes the tables. What it may
-//! show and do is handed to it in [`Parts`]. It has no way to a backend's data.
+//! a `Statement` in `parser` (over `lexer`), `execute` carries it out, `show` makes the tables; `accounts` changes account
+//! rules, and `rule_file` keeps them. What it may show and do is handed to it in [`Parts`]. It has no way to a backend's data.
 
 mod accounts;
 mod attempts;

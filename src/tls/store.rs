@@ -1,4 +1,4 @@
-//! Files in the state directory: what is made once and kept from start to start.
+//! Files in the state directory: what is made and kept from start to start, each written whole or not at all.
 
 use std::{
     collections::HashMap,
