@@ -10,11 +10,12 @@ use std::sync::Arc;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use thiserror::Error;
 
+use crate::admin::{RuleFile, RuleFileError};
 use crate::backend::Endpoint;
 use crate::config::Config;
 use crate::protocol::user_name::UserName;
 use crate::rules::{
-    Certificate, ClientAddress, Identity, Requirement, Rules, RulesError, Transport,
+    self, Certificate, ClientAddress, Identity, Requirement, Rules, RulesError, Transport,
 };
 use crate::tls::{self, Acceptor, MaterialError, Policy, ServerSettings, TlsVersion};
 
@@ -60,6 +61,9 @@ pub enum AuthorizeError {
     /// Rules that contradict each other.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// Rules that were made at the admin port and cannot be read.
+    #[error(transparent)]
+    RuleFile(#[from] RuleFileError),
     /// Nobody reads the answer.
     #[error("{0}")]
     Output(#[from] io::Error),
@@ -72,7 +76,11 @@ pub fn authorize(
     client: &Client,
     out: &mut impl Write,
 ) -> Result<bool, AuthorizeError> {
-    let rules = Rules::new(config.rules.clone())?;
+    let admin_accounts = RuleFile::new(config.state_dir.as_deref()).read()?;
+    let rules = Rules::new(rules::Settings {
+        admin_accounts,
+        ..config.rules.clone()
+    })?;
     let chain = client.security.chain()?;
     line(out, "client", client.in_words(&config.client_tls.policy))?;
     if let Some(leaf) = chain.first() {

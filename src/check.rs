@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::runtime;
 
-use crate::admin;
+use crate::admin::{self, RuleFile};
 use crate::backend::{Backend, Endpoint, Security, Settings};
 use crate::certs::{self, Detail, printable};
 use crate::config::Config;
@@ -39,6 +39,11 @@ pub fn check(config: Config, network: Network, out: &mut impl Write) -> io::Resu
             .map(|_| "no contradictions".to_owned())
             .map_err(|error| error.to_string()),
     )?;
+    let kept = RuleFile::new(config.state_dir.as_deref()).read();
+    if !matches!(&kept, Ok(rules) if rules.is_empty()) {
+        let rules = kept.map(|rules| format!("{} made at the admin port", rules.len()));
+        good &= report(out, "rules", rules.map_err(|error| error.to_string()))?;
+    }
     // without a state directory, so that a check changes nothing
     let acceptor = Acceptor::load(&config.client_tls, None, &[]);
     good &= report(

@@ -23,6 +23,7 @@
 //! | route, cut-over | which of the two new sessions go to; the act that changes it |
 //! | to drain | to ask sessions to end between transactions, and to cut those that are left |
 //! | endpoint | `host:port` or a Unix socket of a backend |
+//! | place | where rules stand: the file, the admin port, the grant tables of a server |
 //! | session | one client connection with its backend connection, from accept to close |
 //! | secure, insecure | a side with TLS or on a Unix socket; a side in plaintext over TCP |
 //! | account, requirement | `'user'@'host'`, and its `REQUIRE` clause |

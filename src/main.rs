@@ -84,7 +84,11 @@ fn authorize(config: &Config, client: &Client) -> ExitCode {
         Err(AuthorizeError::Output(failure)) => {
             complain(format_args!("mytls: {failure}"), ExitCode::FAILURE)
         }
-        Err(wrong @ (AuthorizeError::Certificate(_) | AuthorizeError::Rules(_))) => usage(wrong),
+        Err(
+            wrong @ (AuthorizeError::Certificate(_)
+            | AuthorizeError::Rules(_)
+            | AuthorizeError::RuleFile(_)),
+        ) => usage(wrong),
     }
 }
 

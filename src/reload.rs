@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::pki_types::UnixTime;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
@@ -15,7 +14,7 @@ use tracing::{error, info, warn};
 use crate::backend::Backend;
 use crate::config::{Config, ConfigError};
 use crate::logging::Logging;
-use crate::rules::{Rules, Settings};
+use crate::rules::{InForce, Settings};
 use crate::tls::{
     Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, Loaded as _,
     OnError, Stage,
@@ -58,7 +57,7 @@ pub struct Reloader {
     /// With TLS towards each.
     pub backends: Vec<Arc<Backend>>,
     /// In force.
-    pub rules: Arc<ArcSwap<Rules>>,
+    pub rules: Arc<InForce>,
     /// Of this process.
     pub logging: Logging,
     /// As the process was started with it.
@@ -147,18 +146,25 @@ impl Reloader {
         for key in self.started.keys_for_a_restart(&config) {
             warn!(key, "this key has changed; it needs a restart");
         }
-        let settings = Settings {
-            accounts: config.rules.accounts,
-            default_requirement: config.rules.default_requirement,
+        let Settings {
+            accounts,
+            default_requirement,
             // the policy of the port is that of the start
-            ..self.started.rules.clone()
-        };
-        let accounts = settings.accounts.len();
-        let rules = Rules::new(settings)
+            require_secure_transport: _,
+            client_names: _,
+            enforcement: _,
+            // not in the file
+            admin_accounts: _,
+        } = config.rules;
+        let count = accounts.len();
+        self.rules
+            .change(|settings| {
+                settings.accounts = accounts;
+                settings.default_requirement = default_requirement;
+            })
             .map_err(|error| error!(%error, "the configuration was not reloaded"))?;
-        self.rules.store(Arc::new(rules));
         self.logging.set_level(config.log.level);
-        info!(accounts, "configuration reloaded");
+        info!(accounts = count, "configuration reloaded");
         Ok(())
     }
 

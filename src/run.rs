@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use thiserror::Error;
 use tokio::runtime;
@@ -18,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use self::admin::Admin;
-use crate::admin::UsersError;
+use crate::admin::{RuleFile, RuleFileError, UsersError};
 use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
 use crate::logging::Logging;
@@ -26,7 +25,7 @@ use crate::net::ListenAddress;
 use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
-use crate::rules::{Rules, RulesError};
+use crate::rules::{self, InForce, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
 use crate::shell::pasted;
 use crate::signals::{self, Ends};
@@ -50,6 +49,9 @@ pub enum RunError {
     /// Rules that contradict each other.
     #[error("{0}")]
     Rules(#[from] RulesError),
+    /// Rules that were made at the admin port and cannot be read.
+    #[error("{0}")]
+    RuleFile(#[from] RuleFileError),
     /// A backend's section.
     #[error("{0}")]
     Backend(#[from] BackendError),
@@ -85,7 +87,8 @@ async fn serve_async(
         main: tls,
         admin: admin_tls,
     } = ports_tls(&config)?;
-    let rules = Arc::new(ArcSwap::from_pointee(Rules::new(config.rules.clone())?));
+    let rule_file = RuleFile::new(config.state_dir.as_deref());
+    let rules = Arc::new(InForce::new(all_rules(&config, &rule_file)?)?);
     let backends = Arc::new(backends(&config)?);
     let live = Sessions::default();
     let listeners = config
@@ -128,6 +131,7 @@ async fn serve_async(
         tls: Arc::clone(&tls),
         backends: Arc::clone(&backends),
         rules: Arc::clone(&rules),
+        rule_file,
         sessions: live.clone(),
         password_key: password_key.clone(),
         random,
@@ -170,6 +174,26 @@ async fn serve_async(
     admin.end().await;
     info!("ended");
     Ok(())
+}
+
+/// The rules of the file, and those that were made at the admin port, whether or not there is one today: a rule that
+/// restricts somebody must not end with a restart.
+fn all_rules(config: &Config, kept: &RuleFile) -> Result<rules::Settings, RuleFileError> {
+    let admin_accounts = kept.read()?;
+    if !admin_accounts.is_empty() {
+        info!(
+            accounts = admin_accounts.len(),
+            file = kept.path().map(|path| path.display().to_string()),
+            "account rules made at the admin port are in force"
+        );
+        if config.admin.is_none() {
+            warn!("there is no admin port to change the account rules that were made at one");
+        }
+    }
+    Ok(rules::Settings {
+        admin_accounts,
+        ..config.rules.clone()
+    })
 }
 
 /// What goes on until the drain begins.

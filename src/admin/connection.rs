@@ -14,7 +14,7 @@ use super::statement::{KillTarget, Show, Statement};
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
-use crate::protocol::result_set::{eof, ok, ok_with_a_warning};
+use crate::protocol::result_set::{eof, ok, ok_with_warnings};
 
 /// The longest command; `max_allowed_packet`. Far more than any statement needs.
 const COMMAND_BYTES: usize = 128 * 1024;
@@ -188,9 +188,10 @@ impl<'a> Connection<'a> {
     async fn answer(&mut self, answer: Result<Answer, Refusal>) -> Result<(), End> {
         match answer {
             Ok(Answer::Done) => self.write(&[ok()]).await,
-            Ok(Answer::Warned(warning)) => {
-                self.warnings.push(warning);
-                self.write(&[ok_with_a_warning()]).await
+            Ok(Answer::Warned(warnings)) => {
+                let count = u16::try_from(warnings.len()).unwrap_or(u16::MAX);
+                self.warnings = warnings;
+                self.write(&[ok_with_warnings(count)]).await
             }
             Ok(Answer::Rows(rows)) => {
                 let payloads: Vec<_> = rows.payloads(self.session.capabilities).collect();

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::info;
 
+use super::accounts::{DOES_NOT_EXIST, Operation};
 use super::login::LoggedIn;
 use super::refusal::Refusal;
 use super::show;
@@ -23,8 +24,8 @@ use crate::tls::{ChannelName, OnError};
 pub(super) enum Answer {
     /// It is done.
     Done,
-    /// It is done, and not all is well.
-    Warned(Refusal),
+    /// It is done, and there is something to say about it.
+    Warned(Vec<Refusal>),
     /// What was asked for.
     Rows(ResultSet),
 }
@@ -95,9 +96,30 @@ impl AdminPort {
                 Ok(Answer::Done)
             }
             Statement::Begin | Statement::Commit | Statement::Rollback => Ok(Answer::Done),
-            Statement::CreateUser { .. } => Err(unbuilt("CREATE USER")),
-            Statement::AlterUser { .. } => Err(unbuilt("ALTER USER")),
-            Statement::DropUser { .. } => Err(unbuilt("DROP USER")),
+            Statement::CreateUser {
+                if_not_exists,
+                accounts,
+                requirement,
+            } => {
+                let operation = Operation::Create(requirement);
+                self.change_accounts(operation, accounts, if_not_exists)
+                    .await
+            }
+            Statement::AlterUser {
+                if_exists,
+                accounts,
+                requirement,
+            } => {
+                let operation = Operation::Alter(requirement);
+                self.change_accounts(operation, accounts, if_exists).await
+            }
+            Statement::DropUser {
+                if_exists,
+                accounts,
+            } => {
+                self.change_accounts(Operation::Drop, accounts, if_exists)
+                    .await
+            }
         }
     }
 
@@ -126,7 +148,7 @@ impl AdminPort {
         match (self.parts.reload_tls)(only, on_error).await {
             Ok(()) => Ok(Answer::Done),
             Err(NotReloaded { reason, turned_off }) if turned_off => {
-                Ok(Answer::Warned(Refusal::Tls(reason)))
+                Ok(Answer::Warned(vec![Refusal::Tls(reason)]))
             }
             Err(NotReloaded { reason, .. }) => Err(Refusal::Tls(reason)),
         }
@@ -165,7 +187,7 @@ impl AdminPort {
         let set = Arc::clone(&self.parts.backends).set_route(to, time).await;
         match set {
             Ok(Keeping::Kept) => Ok(Answer::Done),
-            Ok(Keeping::UntilRestart) => Ok(Answer::Warned(Refusal::RouteNotKept)),
+            Ok(Keeping::UntilRestart) => Ok(Answer::Warned(vec![Refusal::RouteNotKept])),
             Err(error) => Err(Refusal::Route {
                 to: to.to_string(),
                 reason: error.to_string(),
@@ -293,11 +315,12 @@ impl AdminPort {
             }
             Show::Users => show::users(&parts.rules.load(), &parts.backends),
             Show::CreateUser(account) => {
-                let account = account.to_string();
-                let rules = parts.rules.load();
-                let requirement = rules.requirement_of(&account);
-                let requirement = requirement.ok_or(Refusal::UnknownAccount(account.clone()))?;
-                show::create_user(&account, requirement)
+                let created = show::create_user(&parts.rules.load(), &account);
+                created.ok_or_else(|| Refusal::Operation {
+                    operation: "SHOW CREATE USER",
+                    accounts: vec![account],
+                    reason: DOES_NOT_EXIST,
+                })?
             }
             Show::Denials => show::denials(parts.sessions.denials()),
         })
@@ -328,11 +351,6 @@ fn role(value: Option<&str>) -> Result<Role, Refusal> {
         to: text.to_owned(),
         reason: "it is source or target".to_owned(),
     })
-}
-
-/// What the grammar has and mytls cannot do yet.
-fn unbuilt(what: &str) -> Refusal {
-    Refusal::Unsupported(format!("{what}, yet"))
 }
 
 fn unknown_channel(name: String) -> Refusal {

@@ -1,9 +1,10 @@
 //! The admin port: SQL about mytls itself, on a port of its own with its own users.
 //!
 //! accept → `login` (greeting, TLS, password or certificate) → one command after another (`connection`): its text becomes
-//! a `Statement` in `parser` (over `lexer`), `execute` carries it out, `show` makes the tables. What it may
-//! show and do is handed to it in [`Parts`]. It has no way to a backend's data.
+//! a `Statement` in `parser` (over `lexer`), `execute` carries it out, `show` makes the tables; `accounts` changes account
+//! rules, and `rule_file` keeps them. What it may show and do is handed to it in [`Parts`]. It has no way to a backend's data.
 
+mod accounts;
 mod attempts;
 mod channels;
 mod connection;
@@ -14,6 +15,7 @@ mod login;
 mod parser;
 mod password;
 mod refusal;
+mod rule_file;
 mod show;
 mod statement;
 mod status;
@@ -26,7 +28,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -39,6 +40,7 @@ pub use self::channels::Channels;
 use self::connection::Connection;
 use self::login::Refused;
 pub use self::password::PasswordError;
+pub use self::rule_file::{AccountRules, RuleFile, RuleFileError};
 pub use self::users::{UserSettings, Users, UsersError};
 pub use self::variables::Variables;
 use crate::backend::Backends;
@@ -47,7 +49,7 @@ use crate::net::listener::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::protocol::Side;
-use crate::rules::{ClientAddress, ClientNames, Rules};
+use crate::rules::{ClientAddress, ClientNames, InForce};
 use crate::session::repeats::{LeftOut, Repeats};
 use crate::session::{Failure, PasswordKey, Sessions};
 use crate::tls::{ChannelName, OnError, ServerSettings};
@@ -102,7 +104,9 @@ pub struct Parts {
     /// The servers.
     pub backends: Arc<Backends>,
     /// Who may pass on the data port.
-    pub rules: Arc<ArcSwap<Rules>>,
+    pub rules: Arc<InForce>,
+    /// Where those of them that are made here are kept.
+    pub rule_file: Arc<RuleFile>,
     /// The sessions of the data port.
     pub sessions: Sessions,
     /// The configuration in force.

@@ -1,11 +1,12 @@
 //! Why a statement is not carried out: MySQL's numbers, in words that help.
 
 use crate::protocol::err_packet::ErrPacket;
+use crate::rules::AccountName;
 
 /// What the admin port can do, for those who ask for more.
 const SUPPORTED: &str = "ALTER INSTANCE RELOAD TLS, SHOW STATUS, SHOW VARIABLES, SHOW PROCESSLIST, KILL, SHOW CERTIFICATES, \
      SHOW BACKENDS, \
-     SET ROUTE TO source or target [DRAIN [WITHIN n SECONDS]], SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
+     SET ROUTE TO source or target [DRAIN [WITHIN n SECONDS]], CREATE USER, ALTER USER, DROP USER (… REQUIRE), SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
 
 /// Why a statement is not carried out. The text is what the client reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,9 +62,38 @@ pub(super) enum Refusal {
     /// `KILL` of an id that no session has.
     #[error("Unknown thread id: {0}")]
     UnknownSession(u64),
-    /// `SHOW CREATE USER` of an account without a rule; MySQL says "operation failed" too.
-    #[error("Operation SHOW CREATE USER failed for {0}")]
-    UnknownAccount(String),
+    /// Nothing was done, since some of the accounts exist, or do not.
+    #[error("Operation {operation} failed for {}", each(accounts, reason))]
+    Operation {
+        /// The statement's first words.
+        operation: &'static str,
+        /// The accounts that stand in the way.
+        accounts: Vec<AccountName>,
+        /// Why.
+        reason: &'static str,
+    },
+    /// It was left as it was; a note.
+    #[error("Authorization ID {0} already exists.")]
+    AccountExists(AccountName),
+    /// There was nothing to do; a note.
+    #[error("Authorization ID {0} does not exist.")]
+    NoAccount(AccountName),
+    /// There is a limit.
+    #[error(
+        "there cannot be more than {0} account rules at the admin port; more can stand in the configuration file"
+    )]
+    TooManyAccounts(usize),
+    /// It is done, for as long as the process lives; a warning.
+    #[error(
+        "there is no state directory: account rules made here are lost when mytls ends; write `state-dir`, or `accounts`"
+    )]
+    OnlyInMemory,
+    /// The state directory does not take it.
+    #[error("nothing was changed: {0}")]
+    NotKept(String),
+    /// mytls is ending.
+    #[error("Server shutdown in progress")]
+    Ending,
     /// `FOR CHANNEL` of a name that no channel has.
     #[error("There is no channel '{name}'; there are: {channels}")]
     UnknownChannel {
@@ -106,9 +136,13 @@ impl Refusal {
             Self::ReadOnly(_) => (1238, "HY000"),
             Self::GlobalVariable(_) => (1229, "HY000"),
             Self::Route { .. } => (1231, "42000"),
-            Self::RouteNotKept => (1105, "HY000"),
             Self::UnknownSession(_) => (1094, "HY000"),
-            Self::UnknownAccount(_) => (1396, "HY000"),
+            Self::Operation { .. } => (1396, "HY000"),
+            Self::AccountExists(_) => (3163, "HY000"),
+            Self::NoAccount(_) => (3162, "HY000"),
+            Self::TooManyAccounts(_) | Self::OnlyInMemory | Self::RouteNotKept => (1105, "HY000"),
+            Self::NotKept(_) => (1026, "HY000"),
+            Self::Ending => (1053, "08S01"),
             Self::UnknownChannel { .. } => (1149, "42000"),
             Self::Tls(_) => (3888, "HY000"),
             Self::TooManyColumns => (1117, "HY000"),
@@ -120,4 +154,40 @@ impl Refusal {
         };
         ErrPacket::new(code, state, self.to_string())
     }
+    /// The word of `SHOW WARNINGS`.
+    pub(super) fn level(&self) -> &'static str {
+        match self {
+            Self::AccountExists(_) | Self::NoAccount(_) => "Note",
+            Self::Tls(_) | Self::OnlyInMemory | Self::RouteNotKept => "Warning",
+            Self::Empty
+            | Self::Syntax { .. }
+            | Self::Meaningless(_)
+            | Self::Unsupported(_)
+            | Self::Passwords
+            | Self::UnknownVariable(_)
+            | Self::ReadOnly(_)
+            | Self::GlobalVariable(_)
+            | Self::Route { .. }
+            | Self::UnknownSession(_)
+            | Self::Operation { .. }
+            | Self::TooManyAccounts(_)
+            | Self::NotKept(_)
+            | Self::Ending
+            | Self::UnknownChannel { .. }
+            | Self::TooManyColumns
+            | Self::NoDatabase
+            | Self::UnknownTable(_)
+            | Self::NotUtf8
+            | Self::Prepared
+            | Self::UnknownCommand => "Error",
+        }
+    }
+}
+
+/// As MySQL lists them.
+fn each(accounts: &[AccountName], reason: &str) -> String {
+    let accounts = accounts
+        .iter()
+        .map(|account| format!("{account} ({reason})"));
+    accounts.collect::<Vec<_>>().join(",")
 }

@@ -7,10 +7,11 @@ use tokio::time::Instant;
 use super::channels::View;
 use super::like::is_like;
 use super::refusal::Refusal;
+use super::statement::Name;
 use super::statement::Scope;
 use crate::backend::Backends;
 use crate::protocol::result_set::{Column, ResultSet, Value};
-use crate::rules::{Requirement, Rules};
+use crate::rules::{AccountName, Place, Requirement, Rules};
 use crate::session::{Live, Refusals, State, Verdict};
 use crate::tls::{Expiry, Negotiated, openssl_date};
 
@@ -224,8 +225,8 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet
     ResultSet { columns, rows }
 }
 
-/// `SHOW USERS`: the rules of the data port by their place, and what holds for whoever none of them names. Rules of a server
-/// are those of the last import.
+/// `SHOW USERS`: the rules of the data port by their place, and what holds for whoever none of mytls' own names. Rules of a
+/// server are those of the last import.
 pub(super) fn users(rules: &Rules, backends: &Backends) -> ResultSet {
     let row = |account: &str, requirement: &Requirement, place: &str| {
         vec![
@@ -234,11 +235,19 @@ pub(super) fn users(rules: &Rules, backends: &Backends) -> ResultSet {
             Some(place.to_owned()),
         ]
     };
-    let mut rows: Vec<_> = rules
-        .all()
-        .into_iter()
-        .map(|(account, requirement)| row(account, requirement, "file"))
+    let settings = rules.settings();
+    let mut own: Vec<_> = (settings.accounts.iter())
+        .map(|rule| (rule.name.to_string(), &rule.requirement, Place::File))
         .collect();
+    let made_here = settings.admin_accounts.iter();
+    own.extend(made_here.map(|(name, rule)| (name.to_string(), rule, Place::AdminPort)));
+    own.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    let mut rows: Vec<_> = own
+        .iter()
+        .map(|(account, requirement, place)| row(account, requirement, &place.to_string()))
+        .collect();
+    let default = &settings.default_requirement;
+    rows.push(row("default-require", default, &Place::File.to_string()));
     for backend in backends.all() {
         let Some(imported) = backend.import().and_then(|import| import.latest()) else {
             continue;
@@ -259,14 +268,28 @@ pub(super) fn users(rules: &Rules, backends: &Backends) -> ResultSet {
     }
 }
 
-/// `SHOW CREATE USER`
-pub(super) fn create_user(account: &str, requirement: &Requirement) -> ResultSet {
-    ResultSet {
-        columns: vec![Column::text(format!("CREATE USER for {account}"), 256).not_null()],
-        rows: vec![vec![Some(format!(
-            "CREATE USER {account} REQUIRE {requirement}"
-        ))]],
-    }
+/// `SHOW CREATE USER`: MySQL's column, and the place. An account may have a rule in both. `None` if it has none.
+pub(super) fn create_user(rules: &Rules, account: &AccountName) -> Option<ResultSet> {
+    let AccountName { user, host } = account;
+    let statement = |requirement: &Requirement, place: Place| {
+        let (user, host) = (Name(user.as_str()), host.to_string());
+        let host = Name(&host);
+        vec![
+            Some(format!("CREATE USER {user}@{host} REQUIRE {requirement}")),
+            Some(place.to_string()),
+        ]
+    };
+    let settings = rules.settings();
+    let in_file = settings.accounts.iter().find(|rule| rule.name == *account);
+    let in_file = in_file.map(|rule| statement(&rule.requirement, Place::File));
+    let made_here = settings.admin_accounts.get(account);
+    let made_here = made_here.map(|requirement| statement(requirement, Place::AdminPort));
+    let rows: Vec<_> = in_file.into_iter().chain(made_here).collect();
+    let columns = vec![
+        Column::text(format!("CREATE USER for {user}@{host}"), 256).not_null(),
+        Column::text("Place", 16).not_null(),
+    ];
+    (!rows.is_empty()).then_some(ResultSet { columns, rows })
 }
 
 /// `SHOW DENIALS`
@@ -305,13 +328,8 @@ pub(super) fn denials(refusals: Vec<Refusals>) -> ResultSet {
 pub(super) fn warnings(warnings: &[Refusal]) -> ResultSet {
     let row = |warning: &Refusal| {
         let packet = warning.packet();
-        let level = if matches!(warning, Refusal::Tls(_) | Refusal::RouteNotKept) {
-            "Warning"
-        } else {
-            "Error"
-        };
         vec![
-            Some(level.to_owned()),
+            Some(warning.level().to_owned()),
             Some(packet.code.to_string()),
             Some(packet.message),
         ]

@@ -1,6 +1,8 @@
 //! Who may pass, as the file says it: `accounts`, `default-require`, `require-secure-transport`, `cert-allowed-cn` of
 //! clients, and `enforcement`.
 
+use std::collections::BTreeMap;
+
 use serde_saphyr::Spanned;
 
 use super::file::{Account, File, Key, Security};
@@ -76,6 +78,8 @@ pub(super) fn settings(
     }
     Ok(Settings {
         accounts,
+        // `run` adds them
+        admin_accounts: BTreeMap::new(),
         default_requirement,
         require_secure_transport,
         client_names,

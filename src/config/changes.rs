@@ -62,6 +62,7 @@ impl Config {
 fn changed_rules(rules: &rules::Settings, other: &rules::Settings) -> [Change; 3] {
     let rules::Settings {
         accounts: _,
+        admin_accounts: _,
         default_requirement: _,
         require_secure_transport,
         client_names,

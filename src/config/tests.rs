@@ -1,5 +1,6 @@
 //! Whole files in, whole errors out.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
 use zeroize::Zeroizing;
@@ -203,6 +204,7 @@ fn defaults_are_what_the_design_says() {
         require_valid_certificates: false,
         reread_certificates: false,
         rules: rules::Settings {
+            admin_accounts: BTreeMap::new(),
             accounts: Vec::new(),
             default_requirement: Requirement::None,
             require_secure_transport: false,

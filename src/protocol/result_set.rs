@@ -187,10 +187,11 @@ pub fn ok() -> Vec<u8> {
     status_packet(OK)
 }
 
-/// An OK payload: it is done, and `SHOW WARNINGS` has one thing to say about it.
-pub fn ok_with_a_warning() -> Vec<u8> {
+/// An OK payload: it is done, and `SHOW WARNINGS` has so many things to say about it.
+pub fn ok_with_warnings(count: u16) -> Vec<u8> {
     let [low, high] = STATUS.to_le_bytes();
-    vec![OK, 0, 0, low, high, 1, 0]
+    let [count_low, count_high] = count.to_le_bytes();
+    vec![OK, 0, 0, low, high, count_low, count_high]
 }
 
 /// An EOF payload.

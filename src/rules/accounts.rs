@@ -1,10 +1,14 @@
-//! The accounts of one place (the file, a server's grant tables), and which of them counts for a client.
+//! The accounts of one place (the file, the admin port, a server's grant tables), and which of them counts for a client.
 
 use std::collections::HashMap;
 
-use super::account::Rank;
+use super::account::{AccountName, Rank};
+use super::denial::Denial;
 use super::host::{Client, Fit, Host};
 use super::judgement::Judgement;
+use super::place::Place;
+use super::requirement::Requirement;
+use crate::protocol::user_name::UserName;
 
 /// A place's accounts by user. `A` is an [`Account`] with what else the place knows of it.
 #[derive(Debug)]
@@ -13,6 +17,9 @@ pub(super) struct Accounts<A> {
     /// These compete for every user.
     everybodys: Vec<A>,
 }
+
+/// The account that counts, and all that must permit.
+type Counting<'a, All> = (&'a Judgement, All);
 
 /// An account with what is worked out once.
 #[derive(Debug)]
@@ -66,6 +73,42 @@ impl<A> Accounts<A> {
 
     fn of_that_name(&self, user: &str) -> &[A] {
         self.named.get(user).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Accounts<Account> {
+    /// Adds a rule of ours: an anonymous account is one of every user.
+    pub(super) fn add_rule(&mut self, place: Place, name: &AccountName, requirement: &Requirement) {
+        let account = Account {
+            host: Some(name.host.clone()),
+            rank: name.rank(),
+            judgement: Judgement::new(place.name_of(name), requirement.clone()),
+        };
+        if name.user.is_anonymous() {
+            self.add_everybodys(account);
+        } else {
+            self.add(name.user.as_str(), account);
+        }
+    }
+
+    /// As [`counting`], of a place's rules; `None` if none of them names the user.
+    pub(super) fn counting<'a>(
+        &'a self,
+        place: Place,
+        client: &Client,
+        user: &UserName,
+    ) -> Result<Option<Counting<'a, impl Iterator<Item = &'a Judgement> + Clone>>, Denial> {
+        let accounts = self.of(user.as_str());
+        if accounts.clone().next().is_none() {
+            return Ok(None);
+        }
+        match counting(accounts, client) {
+            (Some(chosen), all) => Ok(Some((chosen, all))),
+            (None, _) => Err(Denial::NoAccount {
+                address: client.address(),
+                place,
+            }),
+        }
     }
 }
 

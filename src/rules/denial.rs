@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::identity::{Certificate, ClientAddress};
+use super::place::Place;
 use super::requirement::{Lacking, Requirement};
 
 /// Why the rules do not let this client pass. For the operator: a client hears only an error code.
@@ -16,10 +17,12 @@ pub enum Denial {
         /// Its certificate, if it sent one.
         shown: Option<Arc<Certificate>>,
     },
-    /// The user has accounts, but none that surely admits this address (1045).
+    /// The user has accounts in this place, but none that surely admits this address (1045).
     NoAccount {
         /// Where the client came from.
         address: ClientAddress,
+        /// Where the accounts stand.
+        place: Place,
     },
     /// The server's grant tables, as last read, have no account of this user (1045).
     NotImported,
@@ -70,12 +73,20 @@ impl fmt::Display for Denial {
                 "the certificate {} has not exactly one common name that is in cert-allowed-cn",
                 shown.subject
             ),
-            Self::NoAccount { address } => {
-                write!(
-                    f,
-                    "no account of this user admits {address} (host names are not resolved)"
-                )
-            }
+            Self::NoAccount {
+                address,
+                place: Place::File,
+            } => write!(
+                f,
+                "no account of this user admits {address} (host names are not resolved)"
+            ),
+            Self::NoAccount {
+                address,
+                place: Place::AdminPort,
+            } => write!(
+                f,
+                "no account of this user that was made at the admin port admits {address} (host names are not resolved)"
+            ),
             Self::NotImported => {
                 f.write_str("the server's grant tables, as last read, have no account of this user")
             }

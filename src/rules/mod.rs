@@ -2,7 +2,7 @@
 //!
 //! Pure: no I/O, no clock. The only maker of a [`Permit`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ptr;
 use std::sync::Arc;
 
@@ -17,8 +17,10 @@ mod denial;
 mod host;
 mod identity;
 mod imported;
+mod in_force;
 mod judgement;
 mod name;
+mod place;
 mod quoted;
 mod requirement;
 
@@ -30,21 +32,25 @@ pub use denial::Denial;
 pub use host::{Host, HostError, Notation};
 pub use identity::{Certificate, ClientAddress, Identity, Transport};
 pub use imported::{Confirmed, ImportPolicy, ImportedAccount, ImportedAccounts};
+pub use in_force::InForce;
 pub use judgement::Judgement;
 pub use name::{Attribute, Name};
+pub use place::Place;
 pub use quoted::Unclosed;
 pub(crate) use quoted::{Quoted, read as read_quoted};
 pub use requirement::{Condition, Lacking, Requirement};
 
-use accounts::{Account, Accounts, counting};
+use accounts::{Account, Accounts};
 use host::Client;
 
-/// What the configuration says about who may pass.
+/// What mytls itself says about who may pass: the configuration, and the admin port.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The rules under `accounts`; each account at most once.
     pub accounts: Vec<AccountRule>,
-    /// What is required of a user that no account names (`default-require`).
+    /// The rules made at the admin port.
+    pub admin_accounts: BTreeMap<AccountName, Requirement>,
+    /// What is required of a user that no account of either names (`default-require`).
     pub default_requirement: Requirement,
     /// Refuse plaintext over TCP whatever the account (`require-secure-transport`).
     pub require_secure_transport: bool,
@@ -81,43 +87,39 @@ pub enum RulesError {
     Duplicate(AccountName),
 }
 
-/// The rules in force.
+/// Rules that can be judged by.
 #[derive(Debug)]
 pub struct Rules {
-    accounts: Accounts<Account>,
+    /// In the order in which they are judged.
+    places: [Accounts<Account>; 2],
     default: Judgement,
-    require_secure_transport: bool,
-    client_names: Option<ClientNames>,
-    enforcement: Enforcement,
+    settings: Settings,
 }
 
 impl Rules {
     /// Index the rules by user.
     pub fn new(settings: Settings) -> Result<Self, RulesError> {
-        let mut seen = HashSet::new();
-        let mut accounts = Accounts::new();
-        for AccountRule { name, requirement } in settings.accounts {
-            if !seen.insert(name.clone()) {
-                return Err(RulesError::Duplicate(name));
+        let (mut seen, mut file) = (HashSet::new(), Accounts::new());
+        for AccountRule { name, requirement } in &settings.accounts {
+            if !seen.insert(name) {
+                return Err(RulesError::Duplicate(name.clone()));
             }
-            let account = Account {
-                rank: name.rank(),
-                judgement: Judgement::new(name.to_string(), requirement),
-                host: Some(name.host),
-            };
-            if name.user.is_anonymous() {
-                accounts.add_everybodys(account);
-            } else {
-                accounts.add(name.user.as_str(), account);
-            }
+            file.add_rule(Place::File, name, requirement);
+        }
+        let mut admin = Accounts::new();
+        for (name, requirement) in &settings.admin_accounts {
+            admin.add_rule(Place::AdminPort, name, requirement);
         }
         Ok(Self {
-            accounts,
-            default: Judgement::new("default-require", settings.default_requirement),
-            require_secure_transport: settings.require_secure_transport,
-            client_names: settings.client_names,
-            enforcement: settings.enforcement,
+            places: [file, admin],
+            default: Judgement::new("default-require", settings.default_requirement.clone()),
+            settings,
         })
+    }
+
+    /// What they were made of.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Judges a login or a `COM_CHANGE_USER`: by what mytls adds, and where the server's accounts are imported, by those.
@@ -129,7 +131,10 @@ impl Rules {
         imported: Option<&ImportedAccounts>,
     ) -> Result<Permit, Denial> {
         let client = Client::new(identity.address);
-        let mut permit = match (self.judge(identity, &client, user), self.enforcement) {
+        let mut permit = match (
+            self.judge(identity, &client, user),
+            self.settings.enforcement,
+        ) {
             (Ok(chosen), _) => Permit {
                 account: Arc::clone(chosen.account()),
                 reported: Vec::new(),
@@ -148,18 +153,18 @@ impl Rules {
         Ok(permit)
     }
 
-    /// First whether plaintext may come at all, then `cert-allowed-cn`, then the accounts of the file; the one that counts
-    /// is returned.
+    /// First whether plaintext may come at all, then `cert-allowed-cn`, then the accounts of each place; the one that counts
+    /// is returned, of several that of the file.
     fn judge(
         &self,
         identity: &Identity,
         client: &Client,
         user: &UserName,
     ) -> Result<&Judgement, Denial> {
-        if self.require_secure_transport && !identity.is_secure() {
+        if self.settings.require_secure_transport && !identity.is_secure() {
             return Err(Denial::InsecureTransport);
         }
-        if let Some(names) = &self.client_names {
+        if let Some(names) = &self.settings.client_names {
             names.judge(identity.transport.certificate())?;
         }
         let (chosen, mut all) = self.counting(client, user)?;
@@ -176,7 +181,7 @@ impl Rules {
         }
     }
 
-    /// The accounts of the file that [`Rules::authorize`] judges for a client from there, for a person to read.
+    /// The accounts that [`Rules::authorize`] judges for a client from there, for a person to read.
     pub fn accounts(
         &self,
         address: ClientAddress,
@@ -189,47 +194,24 @@ impl Rules {
         Ok(accounts)
     }
 
-    /// Every account of the file with what it requires, in the order of their names; `default-require` last.
-    pub fn all(&self) -> Vec<(&str, &Requirement)> {
-        let mut all: Vec<_> = self
-            .accounts
-            .all()
-            .map(|account| account.judgement.parts())
-            .collect();
-        all.sort_unstable_by_key(|(name, _)| *name);
-        all.push(self.default.parts());
-        all
-    }
-
-    /// What an account of the file requires, by its name as MySQL prints it.
-    pub fn requirement_of(&self, account: &str) -> Option<&Requirement> {
-        let all = self.accounts.all().map(|account| account.judgement.parts());
-        all.into_iter()
-            .find_map(|(name, requirement)| (name == account).then_some(requirement))
-    }
-
     /// The account that counts, and all that must permit with it.
     ///
-    /// A user who has accounts, none of which admits the client's address, is refused, as in MySQL: with
-    /// `default-require` in their place, a strict rule would be avoided by connecting from elsewhere. An anonymous
-    /// account is an account of every user. So `default-require` is for users without any.
+    /// A user who has accounts in a place, none of which admits the client's address, is refused, as in MySQL: with
+    /// `default-require` or another place's account in their stead, a strict rule would be avoided by connecting from
+    /// elsewhere. An anonymous account is an account of every user. So `default-require` is for users without any.
     fn counting<'a>(
         &'a self,
         client: &Client,
         user: &UserName,
     ) -> Result<(&'a Judgement, impl Iterator<Item = &'a Judgement>), Denial> {
-        let accounts = self.accounts.of(user.as_str());
-        let is_named = accounts.clone().next().is_some();
-        let (chosen, all) = counting(accounts, client);
-        let chosen = match chosen {
-            Some(chosen) => chosen,
-            None if !is_named => &self.default,
-            None => {
-                return Err(Denial::NoAccount {
-                    address: client.address(),
-                });
-            }
+        let [file, admin] = &self.places;
+        let file = file.counting(Place::File, client, user)?;
+        let admin = admin.counting(Place::AdminPort, client, user)?;
+        let chosen = match (&file, &admin) {
+            (Some((chosen, _)), _) | (None, Some((chosen, _))) => chosen,
+            (None, None) => &self.default,
         };
+        let all = file.into_iter().chain(admin).flat_map(|(_, all)| all);
         Ok((chosen, all))
     }
 }
@@ -244,8 +226,9 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The account of the file that was chosen, as MySQL prints it (`'app'@'%'`); `default-require` when no account names
-    /// the user; `none` when none admits the client, which is only reported. For the log.
+    /// The account that was chosen, as MySQL prints it (`'app'@'%'`), with its [`Place`] where that is not the file; that of
+    /// the file where both places have one; `default-require` when no account names the user; `none` when a place has no
+    /// account that admits the client, which is only reported. For the log.
     pub fn account(&self) -> &str {
         &self.account
     }

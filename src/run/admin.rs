@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use rustls::crypto::SecureRandom;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -11,12 +10,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{CUT, RunError};
-use crate::admin::{AdminPort, Channels, NotReloaded, Parts, Settings, Users, Variables};
+use crate::admin::{AdminPort, Channels, NotReloaded, Parts, RuleFile, Settings, Users, Variables};
 use crate::backend::Backends;
 use crate::config::Config;
 use crate::net::listener::Listener;
 use crate::reload::{ReloadError, Reloader};
-use crate::rules::Rules;
+use crate::rules::InForce;
 use crate::session::{PasswordKey, Sessions};
 use crate::tls::{Acceptor, Channel, ChannelName, OnError};
 
@@ -24,7 +23,8 @@ use crate::tls::{Acceptor, Channel, ChannelName, OnError};
 pub(super) struct Shared {
     pub(super) tls: Arc<Channel<Acceptor>>,
     pub(super) backends: Arc<Backends>,
-    pub(super) rules: Arc<ArcSwap<Rules>>,
+    pub(super) rules: Arc<InForce>,
+    pub(super) rule_file: RuleFile,
     pub(super) sessions: Sessions,
     pub(super) password_key: PasswordKey,
     pub(super) random: &'static dyn SecureRandom,
@@ -88,6 +88,7 @@ impl Admin {
                 ],
             },
             rules: shared.rules,
+            rule_file: Arc::new(shared.rule_file),
             sessions: shared.sessions,
             variables: Variables::new(config.variables(), Arc::clone(&shared.backends)),
             backends: shared.backends,

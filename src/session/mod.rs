@@ -24,7 +24,6 @@ mod tls_status;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -58,7 +57,7 @@ use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::response::Form;
 use crate::protocol::tracker::Tracker;
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Identity, Permit, Rules};
+use crate::rules::{ClientAddress, Identity, InForce, Permit};
 use crate::tls::{Acceptor, Channel, Negotiated};
 
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
@@ -87,7 +86,7 @@ pub struct Handles {
     /// TLS towards clients. Without one in force there is only plaintext.
     pub tls: Arc<Channel<Acceptor>>,
     /// Who may pass. Replaced whole while sessions go on; each login and change of user is judged by those of then.
-    pub rules: Arc<ArcSwap<Rules>>,
+    pub rules: Arc<InForce>,
     /// Where to.
     pub backends: Arc<Backends>,
     /// How many, how long.

@@ -9,7 +9,7 @@
 //! `authorities` judges chains, with `revocations`, `signature` handshakes; [`Policy`] says which versions and suites there
 //! are. `description` and `inventory` say to a person what there is. A peer's flaws have their words in `flaw`, problems of
 //! our own files in `problem`, and what they can live with in `oddity`. [`RsaKey`] and [`Password`] are no part of TLS: they
-//! are for a side without; `store` keeps what is made.
+//! are for a side without; `store` keeps what is made, also for other modules.
 
 mod acceptor;
 mod algorithm;

@@ -1,4 +1,4 @@
-//! Files in the state directory: what is made once and kept from start to start.
+//! Files in the state directory: what is made and kept from start to start, each written whole or not at all.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,6 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    process,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -106,7 +105,8 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Whole or not at all: a reader never sees half a file.
+    /// Whole or not at all: a reader never sees half a file, and once this returns the file outlives a power cut. After an
+    /// error it is the old one or the new one.
     pub(crate) fn write(&mut self, name: &str, text: &str, mode: u32) -> Result<(), StoreError> {
         let Some(directory) = self.directory else {
             if let Some(memory) = &mut self.memory {
@@ -114,31 +114,71 @@ impl<'a> Store<'a> {
             }
             return Ok(());
         };
-        let path = directory.join(name);
-        let temporary = directory.join(format!(".{name}.{}", process::id()));
-        let write = || {
-            // Left by a start that was cut off.
-            if let Err(error) = fs::remove_file(&temporary)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                return Err(error);
-            }
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            // else the old file may be back after a power cut
-            fs::File::open(directory)?.sync_all()
+        let replacement = Replacement {
+            path: directory.join(name),
+            // not another at each start: one that was cut off leaves it behind
+            temporary: directory.join(format!(".{name}.new")),
+            directory,
+            text,
+            mode,
         };
-        write().map_err(|error| StoreError {
+        let mut steps = Replacement::STEPS.into_iter();
+        let written = steps.try_for_each(|step| step(&replacement));
+        written.map_err(|error| StoreError {
             action: "write",
-            path: path.clone(),
+            path: replacement.path.clone(),
             error,
         })
+    }
+}
+
+/// A file that takes the place of another.
+struct Replacement<'a> {
+    path: PathBuf,
+    temporary: PathBuf,
+    directory: &'a Path,
+    text: &'a str,
+    mode: u32,
+}
+
+impl Replacement<'_> {
+    /// If the process ends between two of them, or in the middle of one, the file is the old one or the new one; after the
+    /// last one, also if the machine does.
+    const STEPS: [fn(&Self) -> io::Result<()>; 5] = [
+        Self::clear,
+        Self::fill,
+        Self::sync,
+        Self::rename,
+        Self::sync_directory,
+    ];
+
+    /// Removes what was left by one that was cut off.
+    fn clear(&self) -> io::Result<()> {
+        match fs::remove_file(&self.temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(self.mode)
+            .open(&self.temporary)?
+            .write_all(self.text.as_bytes())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.temporary)?.sync_all()
+    }
+
+    fn rename(&self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.path)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        fs::File::open(self.directory)?.sync_all()
     }
 }
 
@@ -178,5 +218,67 @@ fn lock(directory: &Path) -> Result<Option<fs::File>, StoreError> {
             Ok(None)
         }
         Err(error) => Err(failed("open", &path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("make a folder")
+    }
+
+    fn read(directory: &Path) -> String {
+        let store = Store::open(Some(directory)).expect("open");
+        let (_, text) = store.read("file").expect("read").expect("it is there");
+        text
+    }
+
+    /// A process that was killed has done some of the steps, and perhaps half of the one that takes a while.
+    #[test]
+    fn a_write_that_is_cut_off_anywhere_leaves_the_old_file_or_the_new_one() {
+        for done in 0..=Replacement::STEPS.len() {
+            for half_filled in [false, true] {
+                let folder = folder();
+                let directory = folder.path();
+                let write = |text: &str| {
+                    let mut store = Store::open(Some(directory)).expect("open");
+                    store.write("file", text, 0o600).expect("write");
+                };
+                write("old");
+                let replacement = Replacement {
+                    path: directory.join("file"),
+                    temporary: directory.join(".file.new"),
+                    directory,
+                    text: "new",
+                    mode: 0o600,
+                };
+                for step in &Replacement::STEPS[..done] {
+                    step(&replacement).expect("a step");
+                }
+                if half_filled && replacement.temporary.exists() {
+                    fs::write(&replacement.temporary, "ne").expect("write");
+                }
+                let is_renamed = done >= 4;
+                assert_eq!(read(directory), if is_renamed { "new" } else { "old" });
+                write("newer");
+                assert_eq!(read(directory), "newer");
+                let left: Vec<_> = fs::read_dir(directory).expect("read").collect();
+                assert_eq!(left.len(), 2, "the file and the lock: {left:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_old_file() {
+        let folder = folder();
+        let directory = folder.path();
+        let mut store = Store::open(Some(directory)).expect("open");
+        store.write("file", "old", 0o600).expect("write");
+        fs::create_dir(directory.join(".file.new")).expect("make a folder");
+        let error = store.write("file", "new", 0o600).expect_err("in the way");
+        assert!(error.to_string().starts_with("write /"), "{error}");
+        assert_eq!(store.read("file").expect("read").expect("there").1, "old");
     }
 }

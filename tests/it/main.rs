@@ -9,6 +9,7 @@
 mod access;
 mod admin;
 mod admin_statements;
+mod admin_users;
 mod auth_relay;
 mod authorize;
 mod backend;

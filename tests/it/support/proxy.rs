@@ -28,6 +28,8 @@ pub(crate) struct Config {
     security: String,
     from: String,
     rest: String,
+    /// As it is written; mytls' environment names none.
+    state_dir: Option<String>,
     binary: PathBuf,
     /// Whom mytls runs as, if not as the tests do.
     os_user: Option<u32>,
@@ -66,7 +68,8 @@ impl Config {
             listen: "127.0.0.1:0".to_owned(),
             security: "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key }".to_owned(),
             from: from.to_owned(),
-            rest: "state-dir: state\n".to_owned(),
+            rest: String::new(),
+            state_dir: Some("state".to_owned()),
             binary: BINARY.into(),
             os_user: None,
             open_files: None,
@@ -98,6 +101,12 @@ impl Config {
             "[127.0.0.1:0, \"unix:{}\"]",
             self.folder.path().join("mytls.sock").display()
         );
+        self
+    }
+
+    /// `state-dir`, in place of one beside the configuration; or none at all.
+    pub(crate) fn state_dir(mut self, path: Option<&Path>) -> Self {
+        self.state_dir = path.map(|path| path.display().to_string());
         self
     }
 
@@ -167,9 +176,13 @@ impl Config {
             security,
             from,
             rest,
+            state_dir,
             ..
         } = self;
-        format!("listen: {listen}\nsecurity: {security}\nfrom: {from}\n{rest}")
+        let state_dir = state_dir
+            .as_ref()
+            .map_or(String::new(), |path| format!("state-dir: {path}\n"));
+        format!("listen: {listen}\nsecurity: {security}\nfrom: {from}\n{state_dir}{rest}")
     }
 }
 
