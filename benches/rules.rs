@@ -63,9 +63,15 @@ fn authorize(criterion: &mut Criterion) {
             bencher.iter(|| rules.authorize(black_box(&identity), black_box(&user), imported));
         });
     }
-    assert!(imported.confirm(&identity, "user4711", "10.%").is_ok());
+    assert!(
+        imported
+            .confirm_login(&identity, &user, "user4711", "10.%")
+            .is_ok()
+    );
     criterion.bench_function("confirm among 10,000 imported", |bencher| {
-        bencher.iter(|| imported.confirm(black_box(&identity), black_box("user4711"), "10.%"));
+        bencher.iter(|| {
+            imported.confirm_login(black_box(&identity), &user, black_box("user4711"), "10.%")
+        });
     });
 }
 

@@ -3,9 +3,11 @@
 
 use std::io::{self, Write};
 
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::runtime;
 
+use crate::admin;
 use crate::backend::{Backend, Endpoint, Security, Settings};
 use crate::certs::{self, Detail, printable};
 use crate::config::Config;
@@ -51,6 +53,9 @@ pub fn check(config: Config, network: Network, out: &mut impl Write) -> io::Resu
     if let Ok(Some(acceptor)) = acceptor {
         report_material(out, acceptor.warnings(), &acceptor.revocation_lists())?;
     }
+    if let Some(admin) = config.admin {
+        good &= check_admin(out, admin)?;
+    }
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -69,6 +74,34 @@ pub fn check(config: Config, network: Network, out: &mut impl Write) -> io::Resu
                 good &= runtime.block_on(dial(out, &backend, &endpoint))?;
             }
         }
+    }
+    Ok(good)
+}
+
+/// The admin port: who may log in, and its certificates.
+fn check_admin(out: &mut impl Write, settings: admin::Settings) -> io::Result<bool> {
+    let count = settings.users.len();
+    let random = aws_lc_rs::default_provider().secure_random;
+    let users = admin::Users::load(settings.users, settings.client_names, random);
+    let mut good = report(
+        out,
+        "admin",
+        users
+            .map(|_| format!("{count} users, their password files are good"))
+            .map_err(|error| error.to_string()),
+    )?;
+    let acceptor = Acceptor::load(&settings.tls, None, &[]);
+    good &= report(
+        out,
+        "admin.security",
+        acceptor
+            .as_ref()
+            .map(|acceptor| describe_acceptor(acceptor.as_ref()))
+            .map_err(ToString::to_string),
+    )?;
+    print_sources(out, &settings.tls.sources, Part::Server)?;
+    if let Ok(Some(acceptor)) = acceptor {
+        report_material(out, acceptor.warnings(), &acceptor.revocation_lists())?;
     }
     Ok(good)
 }

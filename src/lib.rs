@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
-//! one file each: `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes and TLS) and
+//! one file each: `hello`, `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes and TLS) and
 //! [`protocol::tracker`] (where commands start and responses end).
 //!
 //! # Words
@@ -30,7 +30,7 @@
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
 //! | import | to read a backend's own accounts out of its grant tables; done with an account of mytls' own |
 //! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
-//! | channel | a place with material of its own: `mysql_main` (the data port), `source`, `target` |
+//! | channel | a place with material of its own: `mysql_main` (the data port), `mysql_admin`, `source`, `target` |
 //! | generation | what was made of the material of a channel at one time; one is in force |
 //! | reload, reread | asked for (SIGHUP); noticed, when a connection is made and files have changed |
 //! | to track | to follow both directions of a session from packet header to packet header |
@@ -44,7 +44,7 @@
 //!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | config | certs | authorize, check, cli, reload, run, main (and the
+//!   protocol, rules | net, tls | backend | session | admin | config | certs | authorize, check, cli, reload, run, main (and the
 //!   small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]

@@ -16,8 +16,8 @@ use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::result_set::{eof, ok, ok_with_a_warning};
 
-/// The longest command; `max_allowed_packet`.
-const COMMAND_BYTES: usize = 1024 * 1024;
+/// The longest command; `max_allowed_packet`. Far more than any statement needs.
+const COMMAND_BYTES: usize = 128 * 1024;
 /// A connection that says nothing for so long is closed; `wait_timeout`.
 const IDLE: Duration = Duration::from_secs(8 * 60 * 60);
 /// What a client has to take an answer; `net_write_timeout`.
@@ -171,7 +171,8 @@ impl<'a> Connection<'a> {
     async fn execute(&mut self, statement: Statement) -> Result<Answer, Refusal> {
         if statement.changes_something() {
             let (id, user) = (self.session.id, &self.session.user);
-            info!(id, user, %statement, "admin statement");
+            let statement = statement.to_string();
+            info!(id, user, statement, "admin statement");
         }
         let asks_for_warnings = statement == Statement::Show(Show::Warnings);
         let answer = self

@@ -5,14 +5,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::info;
 
-use super::AdminPort;
 use super::login::LoggedIn;
 use super::refusal::Refusal;
 use super::show;
 use super::statement::{
     Assignment, Drain, Expression, Function, KillTarget, Scope, Select, Show, Statement,
 };
+use super::status;
 use super::variables::{ROUTE, VERSION, Variables, selected};
+use super::{AdminPort, NotReloaded};
 use crate::backend::{Keeping, Role};
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::tls::{ChannelName, OnError};
@@ -82,7 +83,7 @@ impl AdminPort {
             } => {
                 let views = self.parts.channels.views();
                 let totals = self.parts.sessions.totals();
-                let rows = show::channel_status(&views, &totals, &columns, &conditions);
+                let rows = status::channel_status(&views, &totals, &columns, &conditions);
                 Ok(Answer::Rows(rows))
             }
             Statement::Shutdown => {
@@ -122,19 +123,12 @@ impl AdminPort {
                     .map_err(|_| unknown_channel(name))
             })
             .transpose()?;
-        let reloaded = (self.parts.reload_tls)(only, on_error).await;
-        match (reloaded, on_error) {
-            (Ok(()), _) => Ok(Answer::Done),
-            (Err(reason), OnError::Keep) => Err(Refusal::Tls(reason)),
-            (Err(reason), OnError::TurnOff) => {
-                // where TLS is required it stays on, and the statement fails, as it does without these words
-                let main = self.parts.channels.main();
-                if main.fault.is_some() && main.is_enabled {
-                    Err(Refusal::Tls(reason))
-                } else {
-                    Ok(Answer::Warned(Refusal::Tls(reason)))
-                }
+        match (self.parts.reload_tls)(only, on_error).await {
+            Ok(()) => Ok(Answer::Done),
+            Err(NotReloaded { reason, turned_off }) if turned_off => {
+                Ok(Answer::Warned(Refusal::Tls(reason)))
             }
+            Err(NotReloaded { reason, .. }) => Err(Refusal::Tls(reason)),
         }
     }
 
@@ -275,7 +269,7 @@ impl AdminPort {
         let parts = &self.parts;
         Ok(match show {
             Show::Status { scope, like } => {
-                let rows = show::status(&self.facts(scope, session));
+                let rows = status::status(&self.facts(scope, session));
                 show::values(scope, "status", rows, like.as_deref())
             }
             Show::Variables { scope, like } => {
@@ -297,7 +291,7 @@ impl AdminPort {
                 let database = database.ok_or(Refusal::NoDatabase)?;
                 show::tables(&database, full, like.as_deref())
             }
-            Show::Users => show::users(&parts.rules.load()),
+            Show::Users => show::users(&parts.rules.load(), &parts.backends),
             Show::CreateUser(account) => {
                 let account = account.to_string();
                 let rules = parts.rules.load();
@@ -310,9 +304,9 @@ impl AdminPort {
     }
 
     /// What `SHOW STATUS` is made of.
-    fn facts(&self, scope: Scope, session: &LoggedIn) -> show::Facts {
+    fn facts(&self, scope: Scope, session: &LoggedIn) -> status::Facts {
         let parts = &self.parts;
-        show::Facts {
+        status::Facts {
             uptime_seconds: parts.started.elapsed().as_secs(),
             route: parts.backends.routed().role(),
             live: parts.sessions.count(),

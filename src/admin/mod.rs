@@ -1,7 +1,7 @@
 //! The admin port: SQL about mytls itself, on a port of its own with its own users.
 //!
 //! accept → `login` (greeting, TLS, password or certificate) → one command after another (`connection`): its text becomes
-//! a [`statement::Statement`] in `parser` (over `lexer`), `execute` carries it out, `show` makes the tables. What it may
+//! a `Statement` in `parser` (over `lexer`), `execute` carries it out, `show` makes the tables. What it may
 //! show and do is handed to it in [`Parts`]. It has no way to a backend's data.
 
 mod attempts;
@@ -16,13 +16,14 @@ mod password;
 mod refusal;
 mod show;
 mod statement;
+mod status;
 mod users;
 pub(crate) mod variables;
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -47,6 +48,7 @@ use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::protocol::Side;
 use crate::rules::{ClientAddress, ClientNames, Rules};
+use crate::session::repeats::{LeftOut, Repeats};
 use crate::session::{Failure, PasswordKey, Sessions};
 use crate::tls::{ChannelName, OnError, ServerSettings};
 
@@ -68,10 +70,22 @@ pub struct Settings {
     pub users: Vec<UserSettings>,
 }
 
-/// Reads certificates again, of one channel or of all. The error names every file, problem and cure.
-pub type ReloadTls = dyn Fn(Option<ChannelName>, OnError) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>
+/// Reads certificates again, of one channel or of all.
+pub type ReloadTls = dyn Fn(
+        Option<ChannelName>,
+        OnError,
+    ) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>>
     + Send
     + Sync;
+
+/// Why certificates are not in force.
+#[derive(Debug)]
+pub struct NotReloaded {
+    /// Names every file, problem and cure.
+    pub reason: String,
+    /// Whether TLS was turned off somewhere for it, as was asked.
+    pub turned_off: bool,
+}
 
 /// What the admin port works with, shows and asks for; made by `run`.
 pub struct Parts {
@@ -111,11 +125,19 @@ impl fmt::Debug for Parts {
     }
 }
 
+/// Failed logins of this minute, so that they do not flood the log.
+#[derive(Debug)]
+struct Minute {
+    began: Instant,
+    repeats: Repeats,
+}
+
 /// Everything that the connections of the admin port share.
 #[derive(Debug)]
 pub struct AdminPort {
     parts: Parts,
     attempts: Attempts,
+    minute: Mutex<Minute>,
     slots: Arc<Semaphore>,
     slots_before_login: Arc<Semaphore>,
     /// Small numbers, which no session of the data port has.
@@ -128,6 +150,10 @@ impl AdminPort {
         Self {
             parts,
             attempts: Attempts::default(),
+            minute: Mutex::new(Minute {
+                began: Instant::now(),
+                repeats: Repeats::default(),
+            }),
             slots: Arc::new(Semaphore::new(CONNECTIONS)),
             slots_before_login: Arc::new(Semaphore::new(CONNECTIONS_BEFORE_LOGIN)),
             next_id: AtomicU32::new(1),
@@ -150,8 +176,9 @@ impl AdminPort {
         let (_slot, before_login) = match self.slots() {
             Ok(slots) => slots,
             Err(full) => {
-                warn!(client = %address, reason = %full, "admin login failed");
-                if let Some(reply) = full.reply(address) {
+                let reply = full.reply(address);
+                self.log_refused(&Refused::Early(full), address);
+                if let Some(reply) = reply {
                     // it is closed next, either way
                     let _ = client.queue_packet(&reply.encode_in_place_of_greeting());
                     client.close().await;
@@ -172,7 +199,7 @@ impl AdminPort {
                 Connection::new(&self, client, logged_in).serve().await;
             }
             Err(refused) => {
-                log_refused(&refused, address);
+                self.log_refused(&refused, address);
                 if let Some(reply) = refused.reply(address) {
                     let _ = client.queue_packet(&reply.encode());
                 }
@@ -192,17 +219,34 @@ impl AdminPort {
             take(&self.slots_before_login, "on the admin port, before login")?,
         ))
     }
-}
 
-/// A probe that connects and leaves is nothing to read about.
-fn log_refused(refused: &Refused, address: ClientAddress) {
-    match refused {
-        Refused::Early(Failure::Left) => {
-            debug!(client = %address, reason = %refused, "admin login failed");
+    /// A probe that connects and leaves is nothing to read about; of the others the first ones of a minute are written.
+    fn log_refused(&self, refused: &Refused, address: ClientAddress) {
+        let reason = refused.to_string();
+        match refused {
+            Refused::Early(Failure::Left) => {
+                debug!(client = %address, reason, "admin login failed");
+            }
+            _ if !self.is_to_be_written(&reason) => {}
+            Refused::Early(_) => warn!(client = %address, reason, "admin login failed"),
+            Refused::Denied { user, .. } => {
+                warn!(user, client = %address, reason, "admin login failed");
+            }
         }
-        Refused::Early(_) => warn!(client = %address, reason = %refused, "admin login failed"),
-        Refused::Denied { user, .. } => {
-            warn!(user, client = %address, reason = %refused, "admin login failed");
+    }
+
+    fn is_to_be_written(&self, reason: &str) -> bool {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.began.elapsed() >= MINUTE {
+            minute.began = Instant::now();
+            for LeftOut { reason, count } in minute.repeats.take_left_out() {
+                warn!(
+                    count,
+                    reason, "admin logins failed, and not shown one by one"
+                );
+            }
         }
+        minute.repeats.admit(reason)
     }
 }

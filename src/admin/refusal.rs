@@ -75,6 +75,9 @@ pub(super) enum Refusal {
     /// Certificates could not be loaded; the reason names file, problem and cure.
     #[error("Failed to set up SSL: {0}")]
     Tls(String),
+    /// More than MySQL has.
+    #[error("Too many columns")]
+    TooManyColumns,
     /// `SHOW TABLES` without a database.
     #[error("No database selected")]
     NoDatabase,
@@ -108,6 +111,7 @@ impl Refusal {
             Self::UnknownAccount(_) => (1396, "HY000"),
             Self::UnknownChannel { .. } => (1149, "42000"),
             Self::Tls(_) => (3888, "HY000"),
+            Self::TooManyColumns => (1117, "HY000"),
             Self::NoDatabase => (1046, "3D000"),
             Self::UnknownTable(_) => (1146, "42S02"),
             Self::NotUtf8 => (1300, "HY000"),

@@ -7,116 +7,21 @@ use tokio::time::Instant;
 use super::channels::View;
 use super::like::is_like;
 use super::refusal::Refusal;
-use super::statement::{ChannelColumn, Condition, Scope};
-use crate::backend::{Backends, Role};
+use super::statement::Scope;
+use crate::backend::Backends;
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::rules::{Requirement, Rules};
-use crate::session::{Live, Refusals, State, Totals, Verdict};
-use crate::tls::{Expiry, Negotiated, TlsVersion, openssl_date};
+use crate::session::{Live, Refusals, State, Verdict};
+use crate::tls::{Expiry, Negotiated, openssl_date};
 
 /// The one database, with the one table that can be asked.
-const DATABASE: &str = "performance_schema";
-const CHANNEL_STATUS: &str = "tls_channel_status";
+pub(super) const DATABASE: &str = "performance_schema";
+pub(super) const CHANNEL_STATUS: &str = "tls_channel_status";
 /// What MySQL gives names and values room for, in characters.
 const NAME: u32 = 64;
 const VALUE: u32 = 1024;
 
 const DAY: u64 = 24 * 60 * 60;
-
-/// What `SHOW STATUS` is made of.
-#[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) uptime_seconds: u64,
-    pub(super) route: Role,
-    /// Sessions now.
-    pub(super) live: usize,
-    pub(super) totals: Totals,
-    pub(super) admin_logins_failed: u64,
-    pub(super) channels: Vec<View>,
-    /// TLS of the connection that asks, if it asks for its own.
-    pub(super) own_tls: Option<Negotiated>,
-}
-
-/// `SHOW STATUS`
-pub(super) fn status(facts: &Facts) -> Vec<(String, String)> {
-    let Facts { totals, .. } = facts;
-    let mut rows: Vec<(String, String)> = [
-        ("Aborted_connects", totals.aborted + totals.refused),
-        ("Connections", totals.accepted),
-        ("Max_used_connections", totals.most_at_once),
-        ("Mytls_admin_logins_failed", facts.admin_logins_failed),
-        ("Mytls_logins", totals.logged_in),
-        ("Mytls_logins_aborted", totals.aborted),
-        ("Mytls_logins_refused", totals.refused),
-        ("Threads_connected", facts.live as u64),
-        ("Uptime", facts.uptime_seconds),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_string()))
-    .collect();
-    let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    rows.push(text("Mytls_route", &facts.route.to_string()));
-    rows.push(text("Mytls_version", env!("CARGO_PKG_VERSION")));
-    let own = facts.own_tls;
-    rows.push(text("Ssl_cipher", own.map_or("", |tls| tls.cipher)));
-    rows.push(text("Ssl_version", own.map_or("", |tls| tls.version)));
-    // the data port's, which comes first
-    if let Some(main) = facts.channels.first() {
-        rows.extend(tls_of_port(main, Some(totals)));
-    }
-    for channel in &facts.channels {
-        rows.extend(of_channel(channel));
-    }
-    rows.sort();
-    rows
-}
-
-/// Certificates and counters of a port, by MySQL's names.
-fn tls_of_port(view: &View, totals: Option<&Totals>) -> Vec<(String, String)> {
-    let own = view.own();
-    let date =
-        |seconds: fn(&Expiry) -> u64| own.map_or(String::new(), |own| openssl_date(seconds(own)));
-    let mut rows = vec![
-        ("Current_tls_ca", view.source("ssl-ca")),
-        ("Current_tls_cert", view.source("ssl-cert")),
-        ("Current_tls_cipher", view.ciphers(TlsVersion::Tls12)),
-        ("Current_tls_ciphersuites", view.ciphers(TlsVersion::Tls13)),
-        ("Current_tls_crl", view.source("ssl-crl")),
-        ("Current_tls_key", view.source("ssl-key")),
-        ("Current_tls_version", view.versions().to_owned()),
-        ("Ssl_server_not_after", date(|own| own.not_after)),
-        ("Ssl_server_not_before", date(|own| own.not_before)),
-    ];
-    if let Some(totals) = totals {
-        rows.push(("Ssl_accepts", totals.over_tls.to_string()));
-        rows.push(("Ssl_finished_accepts", totals.over_tls.to_string()));
-    }
-    rows.into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-/// What exporters watch: numbers alone, by the name of the channel.
-fn of_channel(view: &View) -> Vec<(String, String)> {
-    let name = view.name;
-    let mut rows = vec![
-        (
-            format!("Mytls_tls_generation_{name}"),
-            view.generation.to_string(),
-        ),
-        (
-            format!("Mytls_tls_load_failed_{name}"),
-            u8::from(view.fault.is_some()).to_string(),
-        ),
-    ];
-    if let Some(own) = view.own() {
-        rows.push((
-            format!("Mytls_certificate_not_after_seconds_{name}"),
-            own.not_after.to_string(),
-        ));
-    }
-    rows
-}
 
 /// `SHOW STATUS` and `SHOW VARIABLES`: names and values of the table that MySQL takes them from.
 pub(super) fn values(
@@ -319,75 +224,38 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet
     ResultSet { columns, rows }
 }
 
-/// `performance_schema.tls_channel_status`
-pub(super) fn channel_status(
-    channels: &[View],
-    totals: &Totals,
-    columns: &[ChannelColumn],
-    conditions: &[Condition],
-) -> ResultSet {
-    let mut rows = Vec::new();
-    for (position, view) in channels.iter().enumerate() {
-        let enabled = if view.is_enabled { "Yes" } else { "No" };
-        let mut properties = vec![("Enabled".to_owned(), enabled.to_owned())];
-        let mut others = tls_of_port(view, (position == 0).then_some(totals));
-        others.sort();
-        properties.append(&mut others);
-        if let Some(fault) = &view.fault {
-            properties.push(("Last_error".to_owned(), fault.clone()));
-        }
-        for (property, value) in properties {
-            let row = [view.name.to_string(), property, value];
-            if conditions.iter().all(|condition| holds(condition, &row)) {
-                rows.push(
-                    columns
-                        .iter()
-                        .map(|column| Some(row[*column as usize].clone()))
-                        .collect(),
-                );
-            }
-        }
-    }
-    let column = |column: &ChannelColumn| {
-        let characters = match column {
-            ChannelColumn::Channel | ChannelColumn::Property => 128,
-            ChannelColumn::Value => 2048,
-        };
-        Column::text(column.name(), characters)
-            .not_null()
-            .of(DATABASE, CHANNEL_STATUS)
-    };
-    ResultSet {
-        columns: columns.iter().map(column).collect(),
-        rows,
-    }
-}
-
-fn holds(condition: &Condition, row: &[String; 3]) -> bool {
-    let value = &row[condition.column as usize];
-    if condition.like {
-        is_like(value, &condition.text)
-    } else {
-        value.eq_ignore_ascii_case(&condition.text)
-    }
-}
-
-/// `SHOW USERS`: the rules of the data port, and what holds for whoever none of them names.
-pub(super) fn users(rules: &Rules) -> ResultSet {
-    let rows = rules.all().into_iter().map(|(account, requirement)| {
+/// `SHOW USERS`: the rules of the data port by their place, and what holds for whoever none of them names. Rules of a server
+/// are those of the last import.
+pub(super) fn users(rules: &Rules, backends: &Backends) -> ResultSet {
+    let row = |account: &str, requirement: &Requirement, place: &str| {
         vec![
             Some(account.to_owned()),
             Some(requirement.to_string()),
-            Some("file".to_owned()),
+            Some(place.to_owned()),
         ]
-    });
+    };
+    let mut rows: Vec<_> = rules
+        .all()
+        .into_iter()
+        .map(|(account, requirement)| row(account, requirement, "file"))
+        .collect();
+    for backend in backends.all() {
+        let Some(imported) = backend.import().and_then(|import| import.latest()) else {
+            continue;
+        };
+        let place = backend.role().to_string();
+        rows.extend(imported.all().into_iter().map(|(account, requirement)| {
+            let account = account.strip_prefix("imported ").unwrap_or(account);
+            row(account, requirement, &place)
+        }));
+    }
     ResultSet {
         columns: vec![
             Column::text("Account", 320).not_null(),
             Column::text("Require", VALUE).not_null(),
             Column::text("Place", 16).not_null(),
         ],
-        rows: rows.collect(),
+        rows,
     }
 }
 

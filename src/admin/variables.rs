@@ -10,7 +10,7 @@ use crate::tls::{Policy, TlsVersion};
 pub(super) const VERSION: &str = concat!("8.4.0-mytls-", env!("CARGO_PKG_VERSION"));
 
 /// What drivers ask for when they connect. It has no effect here: there is one character set, no transaction, no time zone.
-const OF_SESSIONS: [(&str, &str); 38] = [
+const OF_SESSIONS: [(&str, &str); 41] = [
     ("auto_increment_increment", "1"),
     ("autocommit", "ON"),
     ("character_set_client", "utf8mb4"),
@@ -22,11 +22,13 @@ const OF_SESSIONS: [(&str, &str); 38] = [
     ("collation_database", "utf8mb4_0900_ai_ci"),
     ("collation_server", "utf8mb4_0900_ai_ci"),
     ("foreign_key_checks", "ON"),
+    ("group_concat_max_len", "1024"),
     ("init_connect", ""),
     ("interactive_timeout", "28800"),
     ("license", "Apache-2.0"),
+    ("lock_wait_timeout", "31536000"),
     ("lower_case_table_names", "0"),
-    ("max_allowed_packet", "1048576"),
+    ("max_allowed_packet", "131072"),
     ("max_execution_time", "0"),
     ("net_buffer_length", "16384"),
     ("net_read_timeout", "30"),
@@ -48,6 +50,7 @@ const OF_SESSIONS: [(&str, &str); 38] = [
     ("transaction_read_only", "OFF"),
     ("tx_isolation", "REPEATABLE-READ"),
     ("tx_read_only", "OFF"),
+    ("unique_checks", "ON"),
     ("wait_timeout", "28800"),
 ];
 

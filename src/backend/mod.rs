@@ -343,7 +343,9 @@ impl Backend {
                 != (&greeting.version, greeting.capabilities, greeting.collation)
         });
         if is_news {
-            info!(route = %self.role, version = %String::from_utf8_lossy(&greeting.version), "backend greeted");
+            // quoted: a hostile server's text must not make lines of its own
+            let version = String::from_utf8_lossy(&greeting.version);
+            info!(route = %self.role, version = version.as_ref(), "backend greeted");
             *learnt = Some(Arc::new(greeting.clone()));
         }
     }

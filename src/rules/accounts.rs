@@ -70,7 +70,7 @@ impl<A> Accounts<A> {
 }
 
 impl Account {
-    fn fit(&self, client: &Client) -> Fit {
+    pub(super) fn fit(&self, client: &Client) -> Fit {
         match &self.host {
             Some(host) => host.fit(client),
             None => Fit::Possible,

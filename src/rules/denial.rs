@@ -33,6 +33,13 @@ pub enum Denial {
         /// As MySQL prints it.
         account: String,
     },
+    /// The server took the client, whose address it does not see, for another account than it would have (1045).
+    OtherAccount {
+        /// As [`Permit::account`](super::Permit::account) prints it.
+        account: Arc<str>,
+        /// The one for the client's own address.
+        own: Arc<str>,
+    },
     /// On a Unix socket, the server would take the client for mytls' own OS user (1045).
     PeerCredential {
         /// The account that is authenticated by OS user.
@@ -79,6 +86,11 @@ impl fmt::Display for Denial {
             Self::UnknownAccount { account } => write!(
                 f,
                 "the server took the client for {account}, which its grant tables, as last read, do not have"
+            ),
+            Self::OtherAccount { account, own } => write!(
+                f,
+                "for the address of mytls the server chose {account}, for the client's it would be {own} \
+                 (import-accounts.hosts: ignore lets such clients in)"
             ),
             Self::PeerCredential { account } => write!(
                 f,

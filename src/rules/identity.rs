@@ -16,6 +16,16 @@ pub enum ClientAddress {
     UnixSocket,
 }
 
+impl ClientAddress {
+    /// Whether the client is on the machine that mytls runs on, for certain.
+    pub fn is_this_machine(self) -> bool {
+        match self {
+            Self::Ip(ip) => ip.is_loopback(),
+            Self::UnixSocket => true,
+        }
+    }
+}
+
 impl From<IpAddr> for ClientAddress {
     /// A dual-stack listener shows IPv4 clients as `::ffff:10.0.0.1`; rules are written for `10.0.0.1`.
     fn from(ip: IpAddr) -> Self {

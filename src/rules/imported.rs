@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::account::Rank;
 use super::accounts::{Account, Accounts, counting};
 use super::denial::Denial;
-use super::host::{Client, Host, Notation};
+use super::host::{Client, Fit, Host, Notation};
 use super::identity::Identity;
 use super::judgement::Judgement;
 use super::quoted::Quoted;
@@ -94,6 +94,17 @@ impl ImportedAccounts {
         }
     }
 
+    /// Every account with what it requires, in the order of their names.
+    pub fn all(&self) -> Vec<(&str, &Requirement)> {
+        let mut all: Vec<_> = self
+            .accounts
+            .all()
+            .map(|imported| imported.account.judgement.parts())
+            .collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all
+    }
+
     /// Whether an account is named so, or an anonymous one names everybody.
     pub fn holds(&self, user: &UserName) -> bool {
         self.accounts.of(user.as_str()).next().is_some()
@@ -124,8 +135,49 @@ impl ImportedAccounts {
         self.relax(judged)
     }
 
-    /// Judges a client after the server's OK, by the account that the server says it has chosen: `CURRENT_USER()`, and
-    /// `@@proxy_user` where that is one, split at the last `@` and without quotes.
+    /// Judges a client after the server's OK, by the account that the server says it has logged in as: `CURRENT_USER()`,
+    /// or `@@proxy_user` where that is one, split at the last `@` and without quotes.
+    ///
+    /// It must be the one that the server would have chosen for the client's own address: another has a password, a lock
+    /// and privileges of its own.
+    pub fn confirm_login(
+        &self,
+        identity: &Identity,
+        login: &UserName,
+        user: &str,
+        host: &str,
+    ) -> Result<Confirmed, Denial> {
+        let confirmed = self.confirm(identity, user, host)?;
+        if self.policy.ignore_hosts {
+            return Ok(confirmed);
+        }
+        let accounts = self.accounts.of(login.as_str());
+        let accounts = accounts.map(|imported| &imported.account);
+        let client = Client::new(identity.address);
+        let (own, mut all) = counting(accounts.clone(), &client);
+        let account = &confirmed.account;
+        let counts = all.any(|judgement| judgement.account() == account);
+        // A host name that the server sees is that of mytls, so it is the client's only on the same machine.
+        let fits = identity.address.is_this_machine()
+            || accounts
+                .filter(|other| other.fit(&client) == Fit::Certain)
+                .any(|other| other.judgement.account() == account);
+        let judged = match own.map(Judgement::account) {
+            Some(own) if !(counts && fits) => Err(Denial::OtherAccount {
+                account: Arc::clone(account),
+                own: Arc::clone(own),
+            }),
+            // without one it was refused, or reported
+            _ => Ok(()),
+        };
+        let reported = self.relax(judged)?;
+        Ok(Confirmed {
+            reported: confirmed.reported.or(reported),
+            ..confirmed
+        })
+    }
+
+    /// The same for the account that a proxy user became: only what it requires counts.
     pub fn confirm(
         &self,
         identity: &Identity,

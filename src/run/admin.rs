@@ -11,14 +11,14 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{CUT, RunError};
-use crate::admin::{AdminPort, Channels, Parts, Settings, Users, Variables};
+use crate::admin::{AdminPort, Channels, NotReloaded, Parts, Settings, Users, Variables};
 use crate::backend::Backends;
 use crate::config::Config;
 use crate::net::listener::Listener;
-use crate::reload::Reloader;
+use crate::reload::{ReloadError, Reloader};
 use crate::rules::Rules;
 use crate::session::{PasswordKey, Sessions};
-use crate::tls::{Acceptor, Channel, ChannelName};
+use crate::tls::{Acceptor, Channel, ChannelName, OnError};
 
 /// What it shares with the data port.
 pub(super) struct Shared {
@@ -72,6 +72,7 @@ impl Admin {
     ) -> Result<Parts, RunError> {
         let (users, names) = (settings.users.clone(), settings.client_names.clone());
         let reload = shared.reloader;
+        let keeps_tls = config.rules.require_secure_transport;
         Ok(Parts {
             users: Users::load(users, names, shared.random)?,
             login_time: config.limits.login_time,
@@ -95,7 +96,7 @@ impl Admin {
                 let reload = Arc::clone(&reload);
                 Box::pin(async move {
                     let result = reload.reload_tls(channel, on_error).await;
-                    result.map_err(|error| error.to_string())
+                    result.map_err(|error| not_reloaded(&error, on_error, keeps_tls))
                 })
             }),
             started: Instant::now(),
@@ -118,5 +119,24 @@ impl Admin {
             let connections = self.connections.len();
             warn!(connections, "admin connections did not close in time");
         }
+    }
+}
+
+/// `keeps_tls`: the data port's is required, and never turned off.
+fn not_reloaded(error: &ReloadError, on_error: OnError, keeps_tls: bool) -> NotReloaded {
+    let is_off = |channel| match channel {
+        ChannelName::MysqlMain => !keeps_tls,
+        ChannelName::MysqlAdmin => false,
+        ChannelName::Source | ChannelName::Target => true,
+    };
+    let turned_off = match (error, on_error) {
+        (ReloadError::Failed(channels), OnError::TurnOff) => {
+            channels.iter().any(|failed| is_off(failed.channel))
+        }
+        (ReloadError::Failed(_), OnError::Keep) | (ReloadError::NoChannel(_), _) => false,
+    };
+    NotReloaded {
+        reason: error.to_string(),
+        turned_off,
     }
 }

@@ -47,10 +47,18 @@ pub(super) struct Login<'a> {
 /// Which account the server chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
-    /// The one whose privileges the session has, behind the proxy user that it logged in as, if that is one.
-    Accounts(Vec<AccountText>),
+    /// It says it.
+    Account(Chosen),
     /// It says nothing before the client has set a new password.
     PasswordExpired,
+}
+
+/// The account that a client logged in as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Chosen {
+    login: AccountText,
+    /// The one whose privileges it has, where the other is a proxy user.
+    became: Option<AccountText>,
 }
 
 /// An account's name, in the server's words.
@@ -94,7 +102,7 @@ impl DataPort {
         session: &Session,
         record: &mut Record,
     ) -> Result<(), End> {
-        let Some(user) = relay.unconfirmed.take() else {
+        let Some(user) = relay.unconfirmed().cloned() else {
             return Ok(());
         };
         let deadline = Instant::now() + self.handles.limits.login_time;
@@ -108,7 +116,7 @@ impl DataPort {
             .confirm(&session.backend, &mut relay.backend, deadline, record)
             .await
             .map_err(End::NotConfirmed)?;
-        relay.unconfirmed = confirmed.unless_certain(user);
+        relay.set_unconfirmed(confirmed.unless_certain(user));
         Ok(())
     }
 }
@@ -129,7 +137,7 @@ impl Login<'_> {
         };
         let asked = timeout_at(deadline, ask(stream, self.granted)).await;
         let answer = match asked.map_err(|_| Failure::TooSlow)? {
-            Ok(rows) => Answer::Accounts(accounts(&rows).ok_or_else(|| self.no_account_named())?),
+            Ok(rows) => Answer::Account(chosen(&rows).ok_or_else(|| self.no_account_named())?),
             Err(QueryError::Refused(error)) if error.code == MUST_CHANGE_PASSWORD => {
                 Answer::PasswordExpired
             }
@@ -153,8 +161,8 @@ impl Login<'_> {
         }
         judged.map_err(|denial| self.denied(denial))?;
         Ok(match answer {
-            Answer::Accounts(accounts) => {
-                record.account = accounts.last().map(AccountText::to_string);
+            Answer::Account(Chosen { login, became }) => {
+                record.account = Some(became.unwrap_or(login).to_string());
                 Certainty::Certain
             }
             Answer::PasswordExpired => Certainty::PasswordExpired,
@@ -192,10 +200,16 @@ impl Login<'_> {
     ) -> Result<(), Denial> {
         let confirmed: Vec<Confirmed> = match answer {
             Answer::PasswordExpired => vec![imported.confirm_expired(self.identity, self.user)?],
-            Answer::Accounts(accounts) => accounts
-                .iter()
-                .map(|account| imported.confirm(self.identity, &account.user, &account.host))
-                .collect::<Result<_, _>>()?,
+            Answer::Account(Chosen { login, became }) => {
+                let Self { identity, user, .. } = self;
+                let login = imported.confirm_login(identity, user, &login.user, &login.host)?;
+                match became {
+                    None => vec![login],
+                    Some(AccountText { user, host }) => {
+                        vec![login, imported.confirm(identity, user, host)?]
+                    }
+                }
+            }
         };
         for each in &confirmed {
             if let Some(denial) = each.reported() {
@@ -217,7 +231,7 @@ async fn ask(stream: &mut Stream, granted: Capabilities) -> Result<Vec<Row>, Que
 }
 
 /// What the server's only row says, if it can be read.
-fn accounts(rows: &[Row]) -> Option<Vec<AccountText>> {
+fn chosen(rows: &[Row]) -> Option<Chosen> {
     let [row] = rows else { return None };
     let (current, proxy) = match row.as_slice() {
         [Some(current)] | [Some(current), None] => (current, None),
@@ -225,15 +239,18 @@ fn accounts(rows: &[Row]) -> Option<Vec<AccountText>> {
         _ => return None,
     };
     let current = split(str::from_utf8(current).ok()?, "@")?;
-    let proxy = match proxy {
-        Some(proxy) => {
-            let quoted = str::from_utf8(proxy).ok()?;
-            let inner = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
-            Some(split(inner, "'@'")?)
-        }
-        None => None,
+    let Some(proxy) = proxy else {
+        return Some(Chosen {
+            login: current,
+            became: None,
+        });
     };
-    Some(proxy.into_iter().chain([current]).collect())
+    let quoted = str::from_utf8(proxy).ok()?;
+    let inner = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some(Chosen {
+        login: split(inner, "'@'")?,
+        became: Some(current),
+    })
 }
 
 /// A host has no `@`, a user name may.
@@ -263,6 +280,13 @@ mod tests {
         }
     }
 
+    fn only(user: &str, host: &str) -> Chosen {
+        Chosen {
+            login: account(user, host),
+            became: None,
+        }
+    }
+
     #[test]
     fn what_names_no_account_is_none() {
         for rows in [
@@ -277,7 +301,7 @@ mod tests {
             &[row(&[Some(b"app@%"), None, None])],
             &[row(&[Some(b"app@%"), None]), row(&[Some(b"app@%"), None])],
         ] {
-            assert_eq!(accounts(rows), None, "{rows:?}");
+            assert_eq!(chosen(rows), None, "{rows:?}");
         }
     }
 
@@ -287,21 +311,24 @@ mod tests {
         for (values, expected) in [
             (
                 &[Some(&b"app@127.0.0.%"[..]), None][..],
-                vec![account("app", "127.0.0.%")],
+                only("app", "127.0.0.%"),
             ),
-            (&[Some(b"app@%")], vec![account("app", "%")]),
-            (&[Some(b"app@%"), Some(b"")], vec![account("app", "%")]),
+            (&[Some(b"app@%")], only("app", "%")),
+            (&[Some(b"app@%"), Some(b"")], only("app", "%")),
             (
                 &[Some(b"cf_o'n@x@127.0.0.%"), None],
-                vec![account("cf_o'n@x", "127.0.0.%")],
+                only("cf_o'n@x", "127.0.0.%"),
             ),
-            (&[Some(b"@localhost"), None], vec![account("", "localhost")]),
+            (&[Some(b"@localhost"), None], only("", "localhost")),
             (
                 &[Some(b"cf_base@%"), Some(b"'cf_p'x'@'%'")],
-                vec![account("cf_p'x", "%"), account("cf_base", "%")],
+                Chosen {
+                    login: account("cf_p'x", "%"),
+                    became: Some(account("cf_base", "%")),
+                },
             ),
         ] {
-            assert_eq!(accounts(&[row(values)]), Some(expected));
+            assert_eq!(chosen(&[row(values)]), Some(expected), "{values:?}");
         }
     }
 }

@@ -17,7 +17,7 @@ mod password;
 mod password_key;
 mod registry;
 mod relay;
-mod repeats;
+pub(crate) mod repeats;
 mod rewrite;
 mod tls_status;
 
@@ -44,6 +44,7 @@ pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
 use self::repeats::{LeftOut, Repeats};
+use self::rewrite::one_statement;
 pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
@@ -429,8 +430,13 @@ impl DataPort {
                 }
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Read => {
+                    let is_confirmed = relay.unconfirmed().is_none();
                     relay.change_command(|payload, client| {
-                        self.rewritten(payload, client, &session.wishes, &reachable.place)
+                        if is_confirmed {
+                            self.rewritten(payload, client, &session.wishes, &reachable.place)
+                        } else {
+                            one_statement(payload, &session.wishes)
+                        }
                     });
                     Ok(())
                 }
@@ -477,6 +483,7 @@ impl DataPort {
     }
 
     fn log_failure(&self, record: &Record, failure: &Failure) {
+        record.count_failure(failure);
         // One user's many refusals must not hide another's.
         let reason = match &record.user {
             Some(user) => format!("{user}: {failure}"),

@@ -430,14 +430,18 @@ impl Record {
         }
     }
 
-    /// Writes the line of a login that failed. A probe that connects and leaves is nothing to read about.
-    pub(super) fn log_failure(&self, failure: &Failure) {
+    /// Counts a login that failed, whether or not its line is written.
+    pub(super) fn count_failure(&self, failure: &Failure) {
         if failure.is_refusal() {
             self.entered.sessions().count_refusal();
             self.note(failure);
         } else {
             self.entered.sessions().count_abort();
         }
+    }
+
+    /// Writes the line of a login that failed. A probe that connects and leaves is nothing to read about.
+    pub(super) fn log_failure(&self, failure: &Failure) {
         match failure {
             Failure::Left => session_line!(debug, self, failure),
             Failure::RefusedByBackend(_) | Failure::Draining => {

@@ -17,20 +17,20 @@ const OTHERS: &str = "various";
 
 /// What was refused in this minute.
 #[derive(Debug, Default)]
-pub(super) struct Repeats {
+pub(crate) struct Repeats {
     seen: HashMap<String, u64>,
 }
 
 /// What the log does not show.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct LeftOut {
-    pub(super) reason: String,
-    pub(super) count: u64,
+pub(crate) struct LeftOut {
+    pub(crate) reason: String,
+    pub(crate) count: u64,
 }
 
 impl Repeats {
     /// Counts a refusal; true if it is to be written.
-    pub(super) fn admit(&mut self, reason: &str) -> bool {
+    pub(crate) fn admit(&mut self, reason: &str) -> bool {
         let mut reason: String = reason.chars().take(REASON_CHARACTERS).collect();
         if self.seen.len() >= REASONS && !self.seen.contains_key(&reason) {
             OTHERS.clone_into(&mut reason);
@@ -41,7 +41,7 @@ impl Repeats {
     }
 
     /// Ends the minute: what was not written in it, by reason.
-    pub(super) fn take_left_out(&mut self) -> Vec<LeftOut> {
+    pub(crate) fn take_left_out(&mut self) -> Vec<LeftOut> {
         let mut left_out: Vec<_> = mem::take(&mut self.seen)
             .into_iter()
             .filter(|(_, count)| *count > LINES)

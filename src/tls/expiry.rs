@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::{
     certificate::{Validity, parse},
-    channel::ChannelName,
+    channel_name::ChannelName,
     flaw::timestamp,
     names::name,
 };

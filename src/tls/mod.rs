@@ -20,6 +20,7 @@ mod ca;
 mod certificate;
 mod chain;
 mod channel;
+mod channel_name;
 mod cipher_list;
 mod connector;
 mod dates;
@@ -29,6 +30,7 @@ mod failure;
 mod flaw;
 mod inventory;
 mod issuing;
+mod loaded;
 mod material;
 mod names;
 mod negotiated;
@@ -58,9 +60,8 @@ pub use self::{
     auto::{AutoCa, AutoError},
     backend_names::BackendNames,
     ca::{NewIdentity, Request, SigningCa, SigningCaError},
-    channel::{
-        Channel, ChannelName, Generation, LoadError, Loaded, OnError, Reread, UnknownChannel,
-    },
+    channel::{Channel, Generation, LoadError, OnError, Reread},
+    channel_name::{ChannelName, UnknownChannel},
     cipher_list::{CipherList, CipherListError},
     connector::{Connector, ConnectorError, server_name},
     dates::{CertificateDates, openssl_date},
@@ -70,6 +71,7 @@ pub use self::{
     flaw::Flaw,
     inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
     issuing::{HostName, IssueError, NewKey, NoHostName},
+    loaded::Loaded,
     negotiated::{CIPHERS, Negotiated},
     oddity::{MaterialWarning, Oddity},
     password::Password,

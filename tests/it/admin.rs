@@ -316,7 +316,7 @@ fn the_database_of_a_login_is_the_current_one() {
 }
 
 #[test]
-fn a_password_file_that_says_no_password_stops_the_start() {
+fn a_password_file_that_says_no_password_stops_the_start_and_is_found_by_check() {
     let backend = backend();
     for (content, reason) in [
         (None, "No such file"),
@@ -329,10 +329,13 @@ fn a_password_file_that_says_no_password_stops_the_start() {
             Some(content) => std::fs::write(&path, content).expect("write"),
             None => std::fs::remove_file(&path).expect("remove"),
         }
-        let run = run_with("serve", &config);
-        assert_eq!(run.code, Some(1), "{}", run.stderr);
-        assert!(run.stderr.contains("ops.secret"), "{}", run.stderr);
-        assert!(run.stderr.contains(reason), "{}", run.stderr);
+        for command in ["serve", "check"] {
+            let run = run_with(command, &config);
+            assert_eq!(run.code, Some(1), "{}", run.stderr);
+            let said = run.stdout + &run.stderr;
+            assert!(said.contains("ops.secret"), "{said}");
+            assert!(said.contains(reason), "{said}");
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use crate::revoked::{WITH_LIST, write_list};
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::handshake::{ChangeUser, Login};
 use crate::support::packet::flag;
-use crate::support::pki::{PKI, replace};
+use crate::support::pki::{Identity, PKI, replace};
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with, wait_until};
 use crate::support::visit::{
@@ -265,19 +266,28 @@ fn reloads() -> usize {
         .unwrap_or(24)
 }
 
-/// Among them broken ones and a CA that comes and goes: nobody who may pass fails, nobody who may not passes, resumed
-/// sessions included, and nobody who is there notices.
+/// Among them broken ones, a CA that comes and goes, and a revocation list that names a client for a while: nobody who may
+/// pass fails, nobody who may not passes, resumed sessions included, and nobody who is there notices.
 #[test]
 fn reloads_under_load_let_in_whom_they_should_and_nobody_else() {
     let backend = Backend::start(Server::mysql());
-    let proxy = Proxy::start(Config::before(&backend));
+    let config = Config::before(&backend).security(WITH_LIST);
+    let list = |revoked: &[&Identity]| {
+        write_list(&config.path(""), revoked, "");
+        std::fs::read_to_string(config.path("revoked.pem")).expect("a list")
+    };
+    let leaver = &PKI.proxy_client;
+    let (revokes_nobody, revokes_leaver) = (list(&[]), list(&[leaver]));
+    replace(&config.path("revoked.pem"), &revokes_nobody);
+    let proxy = Proxy::start(config);
     let folder = proxy.folder();
     let ours = &PKI.ca.certificate_pem;
     let both = format!("{ours}{}", PKI.other_ca.certificate_pem);
     let guest = PKI.resuming_client_tls(Some(&PKI.wrong_ca));
+    let leaver = PKI.resuming_client_tls(Some(leaver));
     let over = AtomicBool::new(false);
     let sessions = AtomicUsize::new(0);
-    let mut long_lived: Vec<_> = (0..8)
+    let mut long_lived: Vec<_> = (0..50)
         .map(|_| {
             Client::logged_in_over_tls(
                 proxy.address,
@@ -299,24 +309,39 @@ fn reloads_under_load_let_in_whom_they_should_and_nobody_else() {
                 }
             });
         }
-        let mut guest_may_pass = false;
+        let (mut guest_may_pass, mut leaver_may_pass) = (false, true);
         for round in 0..reloads() {
-            match round % 4 {
-                0 => replace(&folder.join("ca.pem"), &both),
-                1 => replace(&folder.join("server.key"), "torn"),
+            let mut is_broken = false;
+            match round % 6 {
+                0 => {
+                    replace(&folder.join("ca.pem"), &both);
+                    guest_may_pass = true;
+                }
+                1 => {
+                    replace(&folder.join("server.key"), "torn");
+                    is_broken = true;
+                }
                 2 => PKI.server.replace(folder, "server"),
-                _ => replace(&folder.join("ca.pem"), ours),
+                3 => {
+                    replace(&folder.join("revoked.pem"), &revokes_leaver);
+                    leaver_may_pass = false;
+                }
+                4 => {
+                    replace(&folder.join("ca.pem"), ours);
+                    guest_may_pass = false;
+                }
+                _ => {
+                    replace(&folder.join("revoked.pem"), &revokes_nobody);
+                    leaver_may_pass = true;
+                }
             }
             let log = proxy.reload();
-            assert_eq!(log.contains("ERROR"), round % 4 == 1, "{log}");
-            guest_may_pass = match round % 4 {
-                0 => true,
-                3 => false,
-                _ => guest_may_pass,
-            };
+            assert_eq!(log.contains("ERROR"), is_broken, "{log}");
             for _ in 0..2 {
                 let passed = login_over_tls(&proxy, &guest).is_ok();
-                assert_eq!(passed, guest_may_pass, "round {round}");
+                assert_eq!(passed, guest_may_pass, "the guest in round {round}");
+                let passed = login_over_tls(&proxy, &leaver).is_ok();
+                assert_eq!(passed, leaver_may_pass, "the leaver in round {round}");
             }
             for client in &mut long_lived {
                 let statement = format!("SELECT {round}");

@@ -14,12 +14,12 @@ use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with, run_with_arguments};
 
-const WITH_LIST: &str =
+pub(crate) const WITH_LIST: &str =
     "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key, ssl-crl: revoked.pem }";
 const IN_2020: &str = "-crl_lastupdate 20200101000000Z -crl_nextupdate 20210101000000Z";
 
 /// Writes `revoked.pem`: the CA's list with these certificates on it; `options` of `openssl ca -gencrl`.
-fn write_list(folder: &Path, revoked: &[&Identity], options: &str) {
+pub(crate) fn write_list(folder: &Path, revoked: &[&Identity], options: &str) {
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("write it");
     write("ca.key", &PKI.ca.key.serialize_pem());
     write_ca_configuration(folder);

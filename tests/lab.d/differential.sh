@@ -13,17 +13,16 @@ lab_differential() {
 # Each server: its own accounts and requirements, directly; then through mytls with imported rules, before the server as
 # it is and before one that has become lax, so that only mytls requires anything; then with the same rules in mytls' file.
 differential_checks() {
-  local server name folder options
+  local server name folder
   have python || return 0
+  export LAB_IPV6=
+  ! has_ipv6 || LAB_IPV6=yes
   for server in "${SERVERS[@]}"; do
     have "$server" || continue
     name=$server-differential folder=$RUN/$server-differential
     mkdir -p "$folder"
-    options=("--bind-address=127.0.0.1,::1" --max-connect-errors=1000000)
-    # Rules are about ciphers: the server takes the one that mytls takes. It looks for proxy users only if told to.
-    [ "$server" != mysql97 ] ||
-      options+=(--tls-ciphersuites=TLS_AES_256_GCM_SHA384 --check-proxy-users=ON --sha256-password-proxy-users=ON)
-    start_server "$name" "${options[@]}"
+    differential_options "$server"
+    start_server "$name" "${OPTIONS[@]}"
     check "$name: prepared" prepare_differential "$name" "$folder"
     start_mytls "$name-imported" < <(differential_config "$name" imported)
     compare_differential "$name" imported "$name-imported"
@@ -36,6 +35,20 @@ differential_checks() {
     stop "$name"
   done
 }
+
+# Sets OPTIONS. Rules are about ciphers, so MySQL takes the one that mytls takes; it looks for proxy users only if told to.
+# One server resolves no names.
+differential_options() { # SERVER
+  OPTIONS=(--bind-address="127.0.0.1${LAB_IPV6:+,::1}" --max-connect-errors=1000000)
+  case $1 in
+    mysql97)
+      OPTIONS+=(--tls-ciphersuites=TLS_AES_256_GCM_SHA384 --check-proxy-users=ON --sha256-password-proxy-users=ON)
+      ;;
+    mariadb118) OPTIONS+=(--skip-name-resolve) ;;
+  esac
+}
+
+has_ipv6() { grep -q '^0\{31\}1 ' /proc/net/if_inet6 2>/dev/null; }
 
 prepare_differential() { # NAME FOLDER
   differential prepare "$1" "$PKI" &&
@@ -67,7 +80,7 @@ differential_config() {
   cat <<YAML
 listen:
   - 127.0.0.1:PORT
-  - "[::1]:PORT"
+${LAB_IPV6:+  - \"[::1]:PORT\"}
 security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
 from:
   host: 127.0.0.1

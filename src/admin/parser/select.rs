@@ -7,12 +7,18 @@ use crate::admin::statement::{
     ChannelColumn, Condition, Expression, Function, Item, Scope, Select, Statement,
 };
 
+/// As in MySQL.
+const MOST_COLUMNS: usize = 4_096;
+
 impl Parser<'_> {
     pub(super) fn select(&mut self) -> Result<Statement, Refusal> {
         if let Some(columns) = self.channel_columns() {
             return self.channel_status(columns);
         }
         let items = self.list(Self::item)?;
+        if items.len() > MOST_COLUMNS {
+            return Err(Refusal::TooManyColumns);
+        }
         if self.word("FROM") && !self.word("DUAL") {
             return Err(self.unsupported_table());
         }

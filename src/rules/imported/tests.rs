@@ -407,6 +407,69 @@ fn the_account_that_the_server_chose_must_permit() {
 }
 
 #[test]
+fn the_account_that_the_server_chose_must_be_the_one_for_the_clients_address() {
+    let texts = [
+        ("app", "10.%", "NONE"),
+        ("app", "127.%", "NONE"),
+        ("app", "20.0.0.1", "NONE"),
+        ("app", "localhost", "NONE"),
+        ("", "10.0.0.1", "NONE"),
+    ];
+    let confirm = |policy, address: &str, user_part: &str, host: &str| {
+        let imported = ImportedAccounts::new(accounts(&texts), MySql, policy);
+        imported
+            .confirm_login(&from(address, TLS), &user("app"), user_part, host)
+            .map(|confirmed| confirmed.reported().cloned())
+    };
+    let other = |account: &str, own: &str| Denial::OtherAccount {
+        account: account.into(),
+        own: own.into(),
+    };
+    for (address, user_part, host, own) in [
+        ("10.0.0.2", "app", "20.0.0.1", "imported 'app'@'10.%'"),
+        ("10.0.0.2", "", "10.0.0.1", "imported 'app'@'10.%'"),
+        ("10.0.0.1", "app", "10.%", "imported ''@'10.0.0.1'"),
+        ("20.0.0.1", "app", "10.%", "imported 'app'@'20.0.0.1'"),
+        ("20.0.0.1", "app", "localhost", "imported 'app'@'20.0.0.1'"),
+        // that is the name of mytls' address
+        ("10.0.0.2", "app", "localhost", "imported 'app'@'10.%'"),
+    ] {
+        let denial = other(&format!("imported {}", account_name(user_part, host)), own);
+        let judged = confirm(ENFORCED, address, user_part, host);
+        assert_eq!(judged, Err(denial.clone()), "{address}");
+        let report = ImportPolicy {
+            report_only: true,
+            ..ENFORCED
+        };
+        let judged = confirm(report, address, user_part, host);
+        assert_eq!(judged, Ok(Some(denial)), "{address}");
+        let ignore = ImportPolicy {
+            ignore_hosts: true,
+            ..ENFORCED
+        };
+        assert_eq!(
+            confirm(ignore, address, user_part, host),
+            Ok(None),
+            "{address}"
+        );
+    }
+    for (address, user_part, host) in [
+        ("10.0.0.2", "app", "10.%"),
+        // and perhaps that of this client's
+        ("127.0.0.1", "app", "localhost"),
+        ("127.0.0.1", "app", "127.%"),
+        ("20.0.0.1", "app", "20.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+    ] {
+        assert_eq!(
+            confirm(ENFORCED, address, user_part, host),
+            Ok(None),
+            "{address}"
+        );
+    }
+}
+
+#[test]
 fn with_an_expired_password_every_account_of_the_name_must_permit() {
     let imported = import(
         MySql,
@@ -534,7 +597,7 @@ proptest! {
             let admits = |(user, host, _): &&(&str, &str, &str)| {
                 let by_network = host.parse::<Host>().is_ok_and(|read| {
                     matches!(read, Host::Network(_, Notation::Netmask))
-                        && read.fit(&Client::new(identity.address)) == super::super::host::Fit::Certain
+                        && read.fit(&Client::new(identity.address)) == Fit::Certain
                 });
                 (*user == "app" || server != TiDb)
                     && (by_network || slow_match(host, name) || slow_match(host, &identity.address.to_string()))

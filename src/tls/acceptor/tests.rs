@@ -159,6 +159,21 @@ fn refuse(acceptor: &Acceptor, leaf: &Leaf) -> CertificateRefusal {
 }
 
 #[test]
+fn of_a_bundle_of_two_hundred_authorities_every_one_counts_and_no_other() {
+    let bundle: Vec<_> = (0..200)
+        .map(|number| Authority::new(&format!("CA {number}")))
+        .collect();
+    let pem: String = bundle.iter().map(|ca| ca.pem.as_str()).collect();
+    let acceptor = acceptor(Some(&pem));
+    let stranger = Authority::new("CA 199");
+    assert!(judged(&acceptor, &stranger.leaf("dm", |_| {})).is_err());
+    for ca in [&bundle[0], &bundle[199]] {
+        let shown = judged(&acceptor, &ca.leaf("dm", |_| {})).expect("accepted");
+        assert!(shown.is_some());
+    }
+}
+
+#[test]
 fn a_version_1_client_certificate_is_refused_with_the_cure() {
     let directory = TempDir::new().expect("a folder");
     mysql_manual_recipe(directory.path());

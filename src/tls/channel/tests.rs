@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, sync::Barrier};
 use tempfile::TempDir;
 
 use super::*;
+use crate::tls::oddity::MaterialWarning;
 use crate::tls::{
     PemSource, pem,
     problem::{Place, Problem},

@@ -18,7 +18,7 @@ of `own`; with the same rules in its file (PLACE `file`) those that `direct` and
 `direct` and `moved` are kept and `own` is always asked anew, so that between the two steps the server can be made lax:
 then `own` lets almost everybody in, and mytls alone stands between.
 
-LAB_LONG=1 asks more. One line for each login: `ok   LOGIN -> outcome` or `FAIL LOGIN -> why`; then `note`s that count
+LAB_LONG=1 asks more, LAB_IPV6=yes also from ::1. One line for each login: `ok   LOGIN -> outcome` or `FAIL LOGIN -> why`; then `note`s that count
 where mytls and the server differ."""
 
 import functools
@@ -63,7 +63,8 @@ class Folder:
 
     @property
     def cases(self):
-        return cases.all_cases(self.server, self.subjects, "LAB_LONG" in os.environ)
+        every = cases.all_cases(self.server, self.subjects, "LAB_LONG" in os.environ)
+        return [case for case in every if ":" not in case.address or os.environ.get("LAB_IPV6")]
 
     def write(self, name, lines):
         (self.path / name).write_text("".join(f"{line}\n" for line in lines))

@@ -45,6 +45,11 @@ SUBJECTS = {
     "unknown-oid": [(ObjectIdentifier("1.3.6.1.4.1.99999.1"), "dm")],
     "no-subject": [],
 }
+USAGES = {
+    "no-eku": None,
+    "any-eku": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    "server-auth": ExtendedKeyUsageOID.SERVER_AUTH,
+}
 # Certificates that should not do as a client's, or may: dm's subject and something about the rest.
 KINDS = ["no-eku", "any-eku", "server-auth", "ca-leaf", "not-yet", "self-signed", "v1"]
 
@@ -87,8 +92,7 @@ def leaf(subject, key, issuer, issuer_key, kind=""):
         .not_valid_after(now + 30 * day)
         .add_extension(x509.BasicConstraints(kind == "ca-leaf", None), critical=True)
     )
-    usage = {"no-eku": None, "any-eku": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, "server-auth": ExtendedKeyUsageOID.SERVER_AUTH}
-    if usage := usage.get(kind, ExtendedKeyUsageOID.CLIENT_AUTH):
+    if usage := USAGES.get(kind, ExtendedKeyUsageOID.CLIENT_AUTH):
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     if not subject:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("dm.test")]), critical=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import accounts
-from cases import UTF8, Case
+from cases import HOME, UTF8, Case
 from login import Outcome
 
 
@@ -129,19 +129,19 @@ def is_mariadbs_order(measured, place, server):
 
 def is_older_escaping(measured, place, server):
     """Whether the account has the certificate's subject as OpenSSL printed it before 3.0. No other certificate has it."""
-    return measured.case.transport.certificate in ("slash", "plus") and measured.user == f"o-{measured.case.transport.certificate}"
+    certificate = measured.case.transport.certificate
+    return certificate in ("slash", "plus") and measured.user == f"o-{certificate}"
 
 
 def is_mysqls_order(measured, place, server):
     """Whether it is about `localhost` beside 127.0.0.1: MySQL takes the address, MariaDB the name."""
-    return (place, server) == ("file", "mariadb") and measured.user == "strict-localhost-named"
+    is_it = measured.user == "strict-localhost-named" and measured.case.address == HOME
+    return (place, server) == ("file", "mariadb") and is_it
 
 
-def is_other_accounts_password(measured, place, server):
-    """Whether the account for the client's address has another password or is locked. Of what rules are about, TLS,
-    nothing is missing: neither that account requires anything nor does the server refuse the same client elsewhere."""
-    is_here = measured.case.address == "127.0.0.5" and measured.user in ("other-password", "locked-here")
-    return place == "imported" and measured.moved.accepted and (is_here or measured.case.address == "127.0.0.8")
+def is_other_account(measured, place, server):
+    """Whether the server has one account for the client's address and another for mytls'."""
+    return place == "imported" and measured.direct.account != measured.own.account
 
 
 BY_MYTLS_ADDRESS = "the server chooses the account by mytls' address"
@@ -159,10 +159,10 @@ STRICTER = [
     ("CIPHER in mytls' file wants a certificate, as in MySQL", is_mariadbs_cipher),
     ("a prefix length is a network in mytls' file; imported from MariaDB it could be anything", is_mysqls_network),
     ("which of several patterns MariaDB takes is not certain, so all must permit", is_mariadbs_order),
+    ("the account for mytls' address must be the one for the client's", is_other_account),
 ]
 # What mytls lets in although the server would not. Each stands in the README, too.
 LENIENT = [
     ("a subject is taken in the escaping of older releases of OpenSSL, too", is_older_escaping),
     ("which account counts is decided in mytls' file as in MySQL, not as in MariaDB", is_mysqls_order),
-    ("password and lock are those of the account for mytls' address", is_other_accounts_password),
 ]

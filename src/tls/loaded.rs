@@ -1,0 +1,12 @@
+//! What every generation of TLS says of itself, whatever side it is for.
+
+use super::{expiry::Expiry, oddity::MaterialWarning};
+
+/// What a channel loads.
+pub trait Loaded: Send + Sync + 'static {
+    /// The certificates that it shows and trusts, its own first.
+    fn certificates(&self) -> &[Expiry];
+
+    /// What is odd about the files, and can be lived with.
+    fn warnings(&self) -> &[MaterialWarning];
+}
