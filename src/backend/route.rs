@@ -199,3 +199,57 @@ impl Backend {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Endpoint, Security, Settings};
+    use super::*;
+
+    fn backends(roles: &[Role]) -> Arc<Backends> {
+        let backend = |role: &Role| {
+            let endpoint = Endpoint::Tcp {
+                host: "localhost".to_owned(),
+                port: 1,
+            };
+            let settings = Settings {
+                role: *role,
+                endpoints: vec![endpoint],
+                security: Security::Plaintext,
+                connect_time: Duration::from_secs(1),
+                import: None,
+            };
+            Arc::new(Backend::new(settings).expect("a backend"))
+        };
+        let all = roles.iter().map(backend).collect();
+        let backends = Backends::new(all, Role::Source, KeptRoute::default());
+        Arc::new(backends.expect("the route is one of them"))
+    }
+
+    #[tokio::test]
+    async fn a_route_to_nowhere_is_refused() {
+        let backends = backends(&[Role::Source]);
+        let set = Arc::clone(&backends).set_route(Role::Target, None).await;
+        assert!(matches!(set, Err(RouteError::NoSection(Role::Target))));
+        assert_eq!(backends.routed().role(), Role::Source);
+    }
+
+    #[tokio::test]
+    async fn without_a_state_directory_it_holds_until_the_restart() {
+        let backends = backends(&Role::ALL);
+        let set = Arc::clone(&backends).set_route(Role::Source, None).await;
+        assert_eq!(set.expect("where it is already"), Keeping::UntilRestart);
+    }
+
+    /// A number of seconds that no clock can count to.
+    #[tokio::test]
+    async fn a_drain_may_be_as_long_as_a_number_can_say() {
+        let backends = backends(&Role::ALL);
+        let set = Arc::clone(&backends).set_route(Role::Source, Some(Duration::MAX));
+        set.await.expect("where it is already");
+        let drains = backends.all().iter();
+        let drains: Vec<_> = drains
+            .map(|backend| backend.drain().borrow().is_some())
+            .collect();
+        assert_eq!(drains, [false, true], "only the other one's sessions end");
+    }
+}

@@ -44,25 +44,31 @@ impl Ending {
         }
     }
 
-    /// What is asked, as soon as it is something else than was told before; at first, anything but to go on. Cancel safe.
+    /// What is asked just now; never [`Asked::EndNow`], for which there is [`next`](Self::next).
+    pub(super) fn asked(&mut self) -> Asked {
+        let drains = self.drain.borrow_and_update().is_some();
+        self.told = if drains || self.stop.politely.is_cancelled() {
+            Asked::EndBetweenTransactions
+        } else {
+            Asked::GoOn
+        };
+        self.told
+    }
+
+    /// What is asked, as soon as it is something else than was told before. Cancel safe.
     pub(super) async fn next(&mut self) -> Asked {
         loop {
-            let until = *self.drain.borrow_and_update();
-            let ends_with_mytls = self.stop.politely.is_cancelled();
-            let asked = if ends_with_mytls || until.is_some() {
-                Asked::EndBetweenTransactions
-            } else {
-                Asked::GoOn
-            };
-            if asked != self.told {
-                self.told = asked;
+            let told = self.told;
+            let asked = self.asked();
+            if asked != told {
                 return asked;
             }
+            let until = *self.drain.borrow();
             tokio::select! {
                 biased;
                 () = self.stop.now.cancelled() => return Asked::EndNow,
                 () = at(until) => return Asked::EndNow,
-                () = self.stop.politely.cancelled(), if !ends_with_mytls => {}
+                () = self.stop.politely.cancelled(), if !self.stop.politely.is_cancelled() => {}
                 Ok(()) = self.drain.changed() => {}
             }
         }

@@ -407,6 +407,7 @@ impl DataPort {
         let tracker = Tracker::new(Form::of(session.wishes.granted));
         let mut relay = Relay::new(client, stream, tracker, unconfirmed, record.live());
         let mut ending = Ending::of(&self.handles.stop, &session.backend);
+        relay.ends_between_transactions = ending.asked() == Asked::EndBetweenTransactions;
         let end = loop {
             let event = tokio::select! {
                 biased;

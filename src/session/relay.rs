@@ -171,6 +171,10 @@ impl Relay {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Event> {
+        // a command that comes when the session is to end is not forwarded
+        if self.is_to_end() {
+            return Poll::Ready(Event::BetweenTransactions);
+        }
         loop {
             let from_backend = self.poll_backend(cx, buffers);
             if let Poll::Ready(Err(end)) = from_backend {
@@ -306,10 +310,13 @@ impl Relay {
             }
             _ => {}
         }
-        (self.ends_between_transactions
+        self.is_to_end().then_some(Event::BetweenTransactions)
+    }
+
+    fn is_to_end(&self) -> bool {
+        self.ends_between_transactions
             && self.held.is_empty()
-            && self.tracker.is_between_transactions())
-        .then_some(Event::BetweenTransactions)
+            && self.tracker.is_between_transactions()
     }
 }
 
