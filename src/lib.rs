@@ -20,7 +20,8 @@
 //! | --- | --- |
 //! | client, backend | the two ends of a session |
 //! | source, target | the backend of the key `from`, and of `target-database` |
-//! | route | which of the two new sessions go to |
+//! | route, cut-over | which of the two new sessions go to; the act that changes it |
+//! | to drain | to ask sessions to end between transactions, and to cut those that are left |
 //! | endpoint | `host:port` or a Unix socket of a backend |
 //! | place | where rules stand: the file, the admin port, the grant tables of a server |
 //! | session | one client connection with its backend connection, from accept to close |

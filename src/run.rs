@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use self::admin::Admin;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
-use crate::backend::{Backend, BackendError, Backends};
+use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
 use crate::logging::Logging;
 use crate::net::ListenAddress;
@@ -254,7 +254,9 @@ fn backends(config: &Config) -> Result<Backends, RunError> {
     for channel in all.iter().filter_map(|backend| backend.channel()) {
         judge_start(channel, config)?;
     }
-    Ok(Backends::new(all, config.route).expect("the configuration's route is one of its backends"))
+    let kept = KeptRoute::new(config.state_dir.as_deref());
+    Ok(Backends::new(all, config.route, kept)
+        .expect("the configuration's route is one of its backends"))
 }
 
 /// TLS towards the clients of both ports.

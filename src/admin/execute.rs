@@ -1,6 +1,7 @@
 //! One statement is carried out.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::info;
 
@@ -9,11 +10,12 @@ use super::login::LoggedIn;
 use super::refusal::Refusal;
 use super::show;
 use super::statement::{
-    Assignment, Expression, Function, KillTarget, Scope, Select, Show, Statement,
+    Assignment, Drain, Expression, Function, KillTarget, Scope, Select, Show, Statement,
 };
 use super::status;
-use super::variables::{VERSION, Variables, selected};
+use super::variables::{ROUTE, VERSION, Variables, selected};
 use super::{AdminPort, NotReloaded};
+use crate::backend::{Keeping, Role};
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::tls::{ChannelName, OnError};
 
@@ -73,7 +75,8 @@ impl AdminPort {
             Statement::Show(show) => self.show(show, session, warnings).map(Answer::Rows),
             Statement::Kill { target, id } => self.kill(target, id),
             Statement::FlushPrivileges => Ok(self.flush_privileges()),
-            Statement::Set(assignments) => self.set(&assignments),
+            Statement::SetRoute { to, drain } => self.set_route(to, drain).await,
+            Statement::Set(assignments) => self.set(&assignments).await,
             Statement::Select(select) => self.select(select, session).map(Answer::Rows),
             Statement::ChannelStatus {
                 columns,
@@ -117,7 +120,6 @@ impl AdminPort {
                 self.change_accounts(Operation::Drop, accounts, if_exists)
                     .await
             }
-            Statement::SetRoute { .. } => Err(unbuilt("SET ROUTE")),
         }
     }
 
@@ -176,21 +178,46 @@ impl AdminPort {
         Answer::Done
     }
 
-    fn set(&self, assignments: &[Assignment]) -> Result<Answer, Refusal> {
+    async fn set_route(&self, to: Role, drain: Drain) -> Result<Answer, Refusal> {
+        let time = match drain {
+            Drain::No => None,
+            Drain::Between => Some(self.parts.drain_max),
+            Drain::Within { seconds } => Some(Duration::from_secs(seconds)),
+        };
+        let set = Arc::clone(&self.parts.backends).set_route(to, time).await;
+        match set {
+            Ok(Keeping::Kept) => Ok(Answer::Done),
+            Ok(Keeping::UntilRestart) => Ok(Answer::Warned(vec![Refusal::RouteNotKept])),
+            Err(error) => Err(Refusal::Route {
+                to: to.to_string(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// All that is assigned can be assigned, or nothing is.
+    async fn set(&self, assignments: &[Assignment]) -> Result<Answer, Refusal> {
+        let mut route = None;
         for assignment in assignments {
-            let Assignment::Variable { scope, name, .. } = assignment else {
+            let Assignment::Variable { scope, name, value } = assignment else {
                 continue;
             };
             match scope {
                 Scope::Session if Variables::is_of_session(name) => {}
-                Scope::Global if name == "route" => return Err(unbuilt("SET GLOBAL route")),
+                Scope::Global if name == ROUTE => route = Some(role(value.as_deref())?),
+                Scope::Session if name == ROUTE => {
+                    return Err(Refusal::GlobalVariable(name.clone()));
+                }
                 _ if self.parts.variables.get(name).is_some() => {
                     return Err(Refusal::ReadOnly(name.clone()));
                 }
                 _ => return Err(Refusal::UnknownVariable(name.clone())),
             }
         }
-        Ok(Answer::Done)
+        match route {
+            Some(to) => self.set_route(to, Drain::No).await,
+            None => Ok(Answer::Done),
+        }
     }
 
     fn select(&self, select: Select, session: &LoggedIn) -> Result<ResultSet, Refusal> {
@@ -314,9 +341,16 @@ impl AdminPort {
     }
 }
 
-/// What the grammar has and mytls cannot do yet.
-fn unbuilt(what: &str) -> Refusal {
-    Refusal::Unsupported(format!("{what}, yet"))
+/// The value of `SET GLOBAL route`.
+fn role(value: Option<&str>) -> Result<Role, Refusal> {
+    let text = value.unwrap_or_default();
+    let named = Role::ALL
+        .into_iter()
+        .find(|role| role.name().eq_ignore_ascii_case(text));
+    named.ok_or_else(|| Refusal::Route {
+        to: text.to_owned(),
+        reason: "it is source or target".to_owned(),
+    })
 }
 
 fn unknown_channel(name: String) -> Refusal {

@@ -111,6 +111,8 @@ pub struct Parts {
     pub sessions: Sessions,
     /// The configuration in force.
     pub variables: Variables,
+    /// What sessions get that are asked to end, where the statement does not say.
+    pub drain_max: Duration,
     /// `ALTER INSTANCE RELOAD TLS`
     pub reload_tls: Box<ReloadTls>,
     /// When mytls was started.

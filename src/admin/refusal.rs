@@ -6,7 +6,8 @@ use crate::rules::AccountName;
 /// What the admin port can do, for those who ask for more.
 const SUPPORTED: &str = "ALTER INSTANCE RELOAD TLS, SHOW STATUS, SHOW VARIABLES, SHOW PROCESSLIST, KILL, SHOW CERTIFICATES, \
      SHOW BACKENDS, \
-     CREATE USER, ALTER USER, DROP USER (… REQUIRE), SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
+     SET ROUTE TO source or target [DRAIN [WITHIN n SECONDS]], CREATE USER, ALTER USER and DROP USER … REQUIRE, SHOW USERS, \
+     SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
 
 /// Why a statement is not carried out. The text is what the client reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +43,23 @@ pub(super) enum Refusal {
     /// It says what is in force, and cannot be changed while mytls runs.
     #[error("Variable '{0}' is a read only variable")]
     ReadOnly(String),
+    /// `SET SESSION` of what holds for all of mytls.
+    #[error("Variable '{0}' is a GLOBAL variable and should be set with SET GLOBAL")]
+    GlobalVariable(String),
+    /// The route stays as it was.
+    #[error("Variable 'route' can't be set to the value of '{to}': {reason}")]
+    Route {
+        /// As it was written.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// A warning.
+    #[error(
+        "The route is set until mytls ends: there is no state directory to keep it in, and the next start takes the `route` of \
+         the configuration"
+    )]
+    RouteNotKept,
     /// `KILL` of an id that no session has.
     #[error("Unknown thread id: {0}")]
     UnknownSession(u64),
@@ -117,6 +135,9 @@ impl Refusal {
             Self::Unsupported(_) | Self::Passwords => (1235, "42000"),
             Self::UnknownVariable(_) => (1193, "HY000"),
             Self::ReadOnly(_) => (1238, "HY000"),
+            Self::GlobalVariable(_) => (1229, "HY000"),
+            Self::Route { .. } => (1231, "42000"),
+            Self::RouteNotKept => (1105, "HY000"),
             Self::UnknownSession(_) => (1094, "HY000"),
             Self::Operation { .. } => (1396, "HY000"),
             Self::AccountExists(_) => (3163, "HY000"),
@@ -139,7 +160,7 @@ impl Refusal {
     pub(super) fn level(&self) -> &'static str {
         match self {
             Self::AccountExists(_) | Self::NoAccount(_) => "Note",
-            Self::Tls(_) | Self::OnlyInMemory => "Warning",
+            Self::RouteNotKept | Self::OnlyInMemory | Self::Tls(_) => "Warning",
             Self::Empty
             | Self::Syntax { .. }
             | Self::Meaningless(_)
@@ -147,6 +168,8 @@ impl Refusal {
             | Self::Passwords
             | Self::UnknownVariable(_)
             | Self::ReadOnly(_)
+            | Self::GlobalVariable(_)
+            | Self::Route { .. }
             | Self::UnknownSession(_)
             | Self::Operation { .. }
             | Self::TooManyAccounts(_)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::channels::View;
 use super::like::is_like;
 use super::refusal::Refusal;
@@ -188,11 +190,19 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet
             .iter()
             .filter(|live| live.known().route == role)
             .count();
+        let drain = backend
+            .drain()
+            .borrow()
+            .filter(|_| count > 0)
+            .map(|end| end.saturating_duration_since(Instant::now()).as_secs());
         for (endpoint, resting) in backend.endpoints() {
-            let state = match (&resting, &version) {
-                (Some(reason), _) => format!("left alone for a while: {reason}"),
-                (None, None) => "not seen yet".to_owned(),
-                (None, Some(_)) => "ready".to_owned(),
+            let state = match (&resting, &version, drain) {
+                (Some(reason), ..) => format!("left alone for a while: {reason}"),
+                (None, None, _) => "not seen yet".to_owned(),
+                (None, Some(_), Some(seconds)) => {
+                    format!("draining; what is left in {seconds} s is cut")
+                }
+                (None, Some(_), None) => "ready".to_owned(),
             };
             rows.push(vec![
                 Some(role.to_string()),

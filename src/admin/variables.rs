@@ -1,5 +1,8 @@
 //! What `SHOW VARIABLES` and `@@name` tell: the configuration in force, and what drivers ask every server for.
 
+use std::sync::Arc;
+
+use crate::backend::Backends;
 use crate::protocol::result_set::Column;
 use crate::tls::{Policy, TlsVersion};
 
@@ -51,13 +54,23 @@ const OF_SESSIONS: [(&str, &str); 41] = [
     ("wait_timeout", "28800"),
 ];
 
+/// The one that can change while mytls runs.
+pub(super) const ROUTE: &str = "route";
+
 /// Names and values, in the order of the names.
-#[derive(Debug, Clone)]
-pub struct Variables(Vec<(String, String)>);
+#[derive(Debug)]
+pub struct Variables {
+    all: Vec<(String, String)>,
+    /// They know the route.
+    backends: Arc<Backends>,
+}
 
 impl Variables {
     /// The configuration in force, and all that drivers ask for.
-    pub fn new(configuration: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn new(
+        configuration: impl IntoIterator<Item = (String, String)>,
+        backends: Arc<Backends>,
+    ) -> Self {
         let own = [
             ("version", VERSION),
             ("version_comment", "mytls admin port"),
@@ -68,14 +81,16 @@ impl Variables {
             .chain(configuration)
             .collect();
         all.sort();
-        Self(all)
+        Self { all, backends }
     }
 
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let route = self.backends.routed().role().name();
+        self.all.iter().map(move |(name, value)| {
+            let value = if name == ROUTE { route } else { value };
+            (name.as_str(), value)
+        })
     }
 
     /// One of them; names are in lower case.
@@ -126,7 +141,10 @@ pub(super) fn selected(name: String, value: &str) -> (Column, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::backend::{Backend, Endpoint, KeptRoute, Role, Security, Settings};
 
     #[test]
     fn numbers_and_switches_are_numbers_where_they_are_selected() {
@@ -142,9 +160,28 @@ mod tests {
         );
     }
 
+    fn backends() -> Arc<Backends> {
+        let settings = Settings {
+            role: Role::Target,
+            endpoints: vec![Endpoint::Tcp {
+                host: "localhost".to_owned(),
+                port: 4000,
+            }],
+            security: Security::Plaintext,
+            connect_time: Duration::from_secs(1),
+            import: None,
+        };
+        let backend = Arc::new(Backend::new(settings).expect("a backend"));
+        let backends = Backends::new(vec![backend], Role::Target, KeptRoute::default());
+        Arc::new(backends.expect("the route leads somewhere"))
+    }
+
     #[test]
     fn variables_are_in_the_order_of_their_names() {
-        let variables = Variables::new([("ssl_ca".to_owned(), "ca.pem".to_owned())]);
+        let configuration = [("ssl_ca", "ca.pem"), (ROUTE, "as configured")];
+        let configuration = configuration.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables = Variables::new(configuration, backends());
+        assert_eq!(variables.get(ROUTE), Some("target"), "as it is now");
         assert_eq!(variables.get("ssl_ca"), Some("ca.pem"));
         assert_eq!(variables.get("nope"), None);
         assert!(variables.all().is_sorted());

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Room for about 100,000 accounts.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// The account may not read a table, or not all columns of it.
 const TABLE_ACCESS_DENIED: u16 = 1142;
@@ -326,7 +326,8 @@ impl Import {
                 requirement,
                 peer_credential,
             } = account;
-            trace!(route = %self.role, user, host, %requirement, peer_credential, "imported");
+            let requirement = requirement.to_string();
+            trace!(route = %self.role, user, host, requirement, peer_credential, "imported");
         }
         let count = accounts.len();
         let accounts = ImportedAccounts::new(accounts, server, self.policy);

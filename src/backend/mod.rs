@@ -2,36 +2,41 @@
 //!
 //! `connect` makes every connection. Sessions hand a client's login on over theirs; `client` logs in with mytls' own
 //! account, for which `proof` has the plugins' answers, and with it `import` reads the server's own accounts, out of
-//! `grant_tables`.
+//! `grant_tables`. `route` says which backend new sessions go to, and `kept_route` keeps that from start to start.
 
 mod back_off;
 pub mod client;
 pub mod connect;
 mod grant_tables;
 pub mod import;
+mod kept_route;
 pub mod own_account;
 pub mod probe;
 mod proof;
 pub mod query;
+mod route;
 mod server;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::info;
 
 use self::back_off::BackOff;
 use self::connect::ConnectError;
 use self::import::{Import, ImportSettings};
+pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
+pub use self::route::{Backends, Keeping, RouteError};
 pub use self::server::Server;
 use crate::net::stream::StreamError;
-use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::BackendGreeting;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
 
@@ -44,12 +49,22 @@ pub enum Role {
     Target,
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Role {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Source, Self::Target];
+
+    /// As `route:` and `SET ROUTE TO` have it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Source => "source",
             Self::Target => "target",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -133,6 +148,8 @@ pub struct Backend {
     /// password.
     own_os_user: Option<String>,
     import: Option<Arc<Import>>,
+    /// While its sessions are asked to end: when those that are left are cut.
+    drain: watch::Sender<Option<Instant>>,
 }
 
 /// An endpoint and what is known of it.
@@ -140,6 +157,8 @@ pub struct Backend {
 struct Known {
     endpoint: Endpoint,
     back_off: Mutex<BackOff>,
+    /// Whether a login has ever been answered there.
+    has_answered: AtomicBool,
     /// The certificates that it has shown last.
     shown: Mutex<Vec<CertificateDer<'static>>>,
 }
@@ -173,6 +192,7 @@ impl Dialled {
     /// The server has answered a login, so it took our certificate too.
     pub fn answered(&self) {
         self.known.back_off().succeeded();
+        self.known.has_answered.store(true, Ordering::Relaxed);
     }
 
     /// TLS failed behind its handshake: only there does TLS 1.3 let a server refuse our certificate. It counts that like
@@ -231,6 +251,7 @@ impl Backend {
                 Arc::new(Known {
                     endpoint,
                     back_off: Mutex::default(),
+                    has_answered: AtomicBool::default(),
                     shown: Mutex::default(),
                 })
             })
@@ -244,6 +265,7 @@ impl Backend {
             greeting: Mutex::default(),
             own_os_user,
             import,
+            drain: watch::Sender::default(),
         })
     }
 
@@ -294,6 +316,18 @@ impl Backend {
         self.import.as_ref()
     }
 
+    /// Whether it has ever answered a login, so that certificates fit too.
+    fn has_answered(&self) -> bool {
+        self.endpoints
+            .iter()
+            .any(|known| known.has_answered.load(Ordering::Relaxed))
+    }
+
+    /// Whether its sessions are asked to end, and when those that are left are cut.
+    pub fn drain(&self) -> watch::Receiver<Option<Instant>> {
+        self.drain.subscribe()
+    }
+
     /// Whether a server would take this name for mytls itself, and let it in without a password.
     pub fn gives_away(&self, user: &str) -> bool {
         self.own_os_user
@@ -309,7 +343,9 @@ impl Backend {
                 != (&greeting.version, greeting.capabilities, greeting.collation)
         });
         if is_news {
-            info!(route = %self.role, version = %String::from_utf8_lossy(&greeting.version), "backend greeted");
+            // quoted: a hostile server's text must not make lines of its own
+            let version = String::from_utf8_lossy(&greeting.version);
+            info!(route = %self.role, version = version.as_ref(), "backend greeted");
             *learnt = Some(Arc::new(greeting.clone()));
         }
     }
@@ -329,48 +365,4 @@ fn channel(role: Role, settings: ClientSettings) -> Arc<Channel<Connector>> {
         };
         Ok(Some(Connector::load(&settings)?))
     })
-}
-
-/// Both backends of a configuration, and which one new sessions go to.
-#[derive(Debug)]
-pub struct Backends {
-    all: Vec<Arc<Backend>>,
-    route: Role,
-}
-
-impl Backends {
-    /// `None` if the route leads to none of them.
-    pub fn new(all: Vec<Arc<Backend>>, route: Role) -> Option<Self> {
-        all.iter()
-            .any(|backend| backend.role == route)
-            .then_some(Self { all, route })
-    }
-
-    /// Every backend.
-    pub fn all(&self) -> &[Arc<Backend>] {
-        &self.all
-    }
-
-    /// The backend that new sessions go to.
-    pub fn routed(&self) -> &Arc<Backend> {
-        self.all
-            .iter()
-            .find(|backend| backend.role == self.route)
-            .expect("Backends::new found the route among them")
-    }
-
-    /// What every backend seen so far can do, as far as it can be relayed: what clients are offered, whichever
-    /// backend they will speak to. Bit 0 says "not MariaDB" and is cleared only if all clear it.
-    pub fn offered(&self) -> Capabilities {
-        let seen = || {
-            self.all
-                .iter()
-                .filter_map(|backend| backend.greeting())
-                .map(|greeting| greeting.capabilities)
-        };
-        let common = seen().fold(Capabilities::RELAYED, |common, each| common & each);
-        let any_is_mysql = seen().fold(Capabilities::default(), |any, each| any | each)
-            & Capabilities::CLIENT_MYSQL;
-        common | any_is_mysql
-    }
 }

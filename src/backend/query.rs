@@ -15,6 +15,10 @@ pub type Row = Vec<Option<Vec<u8>>>;
 /// What stands for NULL where a value's length would be.
 const NULL: u8 = 0xFB;
 
+/// What a value takes besides its bytes: its place in the row, and an allocation's own. A server that sends many small ones
+/// must not make us hold many times what it sent.
+const VALUE_BYTES: usize = 48;
+
 /// Column definitions are shorter.
 const DEFINITION_BYTES: usize = 64 * 1024;
 
@@ -34,7 +38,7 @@ pub enum QueryError {
     #[error("the backend's answer cannot be read: {0}")]
     Malformed(#[from] Malformed),
     /// More than the caller takes.
-    #[error("the backend's answer is longer than {most_bytes} bytes")]
+    #[error("the backend's answer takes more than {most_bytes} bytes")]
     TooLong {
         /// What it takes.
         most_bytes: usize,
@@ -42,7 +46,7 @@ pub enum QueryError {
 }
 
 /// Runs one statement on a connection that is between commands. `granted` is what both sides of it speak; the text is in
-/// its character set. Rows of more than `most_bytes` in all are an error.
+/// its character set. Rows that take more than `most_bytes` of memory in all are an error.
 ///
 /// Not cancel safe: half an answer stays on the connection.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query.html>
@@ -71,6 +75,12 @@ pub async fn query(
         FirstPacket::LocalInfile => return Err(QueryError::Answer("it asks for a file")),
         FirstPacket::Columns { definitions } => definitions,
     };
+    let too_long = || QueryError::TooLong { most_bytes };
+    let columns = usize::try_from(columns).map_err(|_| too_long())?;
+    let row_bytes = columns.saturating_mul(VALUE_BYTES);
+    if row_bytes > most_bytes {
+        return Err(too_long());
+    }
     for _ in 0..columns {
         read(backend, DEFINITION_BYTES).await?;
     }
@@ -85,7 +95,7 @@ pub async fn query(
     loop {
         let packet = match read(backend, left).await {
             Err(QueryError::Stream(StreamError::TooLarge { .. })) => {
-                return Err(QueryError::TooLong { most_bytes });
+                return Err(too_long());
             }
             other => other?,
         };
@@ -99,8 +109,10 @@ pub async fn query(
                 Ok(rows)
             };
         }
-        left = left.saturating_sub(packet.len());
-        rows.push(row(&packet)?);
+        left = left
+            .checked_sub(packet.len() + row_bytes)
+            .ok_or_else(too_long)?;
+        rows.push(row(&packet, columns)?);
     }
 }
 
@@ -126,10 +138,10 @@ fn head(packet: &[u8]) -> Head<'_> {
 }
 
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_row.html>
-fn row(packet: &[u8]) -> Result<Row, Malformed> {
+fn row(packet: &[u8], columns: usize) -> Result<Row, Malformed> {
     let mut reader = PayloadReader::new(packet);
-    let mut row = Row::new();
-    while !reader.is_empty() {
+    let mut row = Row::with_capacity(columns);
+    for _ in 0..columns {
         let mut ahead = reader;
         row.push(if ahead.u8("value")? == NULL {
             reader = ahead;
@@ -138,7 +150,11 @@ fn row(packet: &[u8]) -> Result<Row, Malformed> {
             Some(reader.length_encoded_bytes("value")?.to_vec())
         });
     }
-    Ok(row)
+    if reader.is_empty() {
+        Ok(row)
+    } else {
+        Err(Malformed { field: "row" })
+    }
 }
 
 #[cfg(test)]
@@ -147,16 +163,22 @@ mod tests {
 
     #[test]
     fn a_row_that_is_cut_short_is_refused() {
-        for packet in [&b"\x04abc"[..], b"\x01a\xfc\x00", b"\xff"] {
-            assert!(row(packet).is_err(), "{packet:?}");
+        for packet in [
+            &b"\x01a\x04abc"[..],
+            b"\x01a\xfc\x00",
+            b"\x01a\xff",
+            b"\x01a",
+        ] {
+            assert!(row(packet, 2).is_err(), "{packet:?}");
         }
+        assert!(row(b"\x01a\x01b\x01c", 2).is_err(), "a value too many");
     }
 
     #[test]
     fn a_row_has_texts_and_nulls() {
         // the form that the manual gives
         assert_eq!(
-            row(b"\x03app\xfb\x00\x01%"),
+            row(b"\x03app\xfb\x00\x01%", 4),
             Ok(vec![
                 Some(b"app".to_vec()),
                 None,

@@ -10,7 +10,7 @@ mod token;
 
 pub use self::kill::Kill;
 pub use self::status::{StatusQuestion, Values};
-use self::token::{pass_blanks, tokens};
+use self::token::{Token, pass_blanks, tokens};
 use super::command::Command;
 use super::query_attributes::text_behind;
 #[cfg(test)]
@@ -97,6 +97,34 @@ fn text(command: Command, arguments: &[u8], query_attributes: bool) -> Option<&[
     } else {
         Some(arguments)
     }
+}
+
+/// Whether a whole payload surely has no more than one statement: in a `COM_QUERY` servers also take several, divided by
+/// `;`.
+pub fn is_single(payload: &[u8], query_attributes: bool) -> bool {
+    const QUERY: u8 = Command::Query as u8;
+    let [QUERY, arguments @ ..] = payload else {
+        return true;
+    };
+    let Some(text) = text(Command::Query, arguments, query_attributes) else {
+        return false;
+    };
+    let end_or_blank = |byte: &u8| *byte == b';' || byte.is_ascii_whitespace();
+    let trailing = text.iter().rev().take_while(|byte| end_or_blank(byte));
+    let text = &text[..text.len() - trailing.count()];
+    // in no character set that clients may announce is it a part of another character
+    if !text.contains(&b';') {
+        return true;
+    }
+    let divided = str::from_utf8(text).ok().and_then(tokens);
+    divided.is_some_and(|tokens| !tokens.iter().any(Token::may_divide))
+}
+
+/// The payload of a `COM_QUERY` that does nothing, to stand in place of another.
+pub fn nothing(query_attributes: bool) -> Vec<u8> {
+    // no attributes, in one set
+    let attributes = if query_attributes { &[0, 1][..] } else { &[] };
+    [&[Command::Query as u8], attributes, b"DO 1"].concat()
 }
 
 /// A command in which something has to be changed.
@@ -201,6 +229,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_may_be_several_statements_is_not_taken_for_one() {
+        for text in [
+            "SELECT 1; SELECT 2",
+            "SELECT 1;;SELECT 2;",
+            "SELECT 1/*!;SELECT 2*/",
+            "SELECT 1/*M!100000 ;SELECT 2*/",
+            r"SELECT '\'; SELECT 2 -- '",
+            "SELECT '\u{eb}'; SELECT 2",
+        ] {
+            let payload = [b"\x03", text.as_bytes()].concat();
+            assert!(!is_single(&payload, false), "{text}");
+            let payload = [b"\x03\x00\x01", text.as_bytes()].concat();
+            assert!(!is_single(&payload, true), "{text}");
+        }
+        assert!(!is_single(b"\x03\x01\x01", true), "attributes cut short");
+    }
+
+    #[test]
+    fn one_statement_is_one() {
+        for text in [
+            "",
+            "SELECT 1",
+            "SELECT 1; ;\n",
+            "SELECT ';', \";\", `;` -- ; \n /* ; */ ;",
+            "SELECT '\u{eb}';",
+            r"SELECT '\\'",
+        ] {
+            let payload = [b"\x03", text.as_bytes()].concat();
+            assert!(is_single(&payload, false), "{text}");
+        }
+        assert!(is_single(b"\x0c;;;;", true), "no text at all");
+    }
+
     proptest! {
         /// However a text is cut, the look at what there is agrees with that at the whole of it, or waits for it.
         #[test]
@@ -224,6 +286,7 @@ mod tests {
             attributes: bool,
         ) {
             for payload in [payload, [&[command], text.as_bytes()].concat()] {
+                let _ = is_single(&payload, attributes);
                 let _ = Look::at(QUERY, &payload, true, attributes);
                 match Statement::read(&payload, attributes) {
                     Some(Statement::Kill(kill)) => drop(kill.with_id(1)),

@@ -59,6 +59,8 @@ pub enum ClientThen {
     ChangeUser,
     /// A command begins that may have to be changed, and has come whole. The session puts another in its place, or leaves
     /// it, says so by [`Tracker::was_read`], and gives what then stands there again.
+    ///
+    /// Under [`Leave::One`] that is every statement.
     Read,
     /// A command that is not in the table was dropped whole. The session waits until nothing is outstanding and
     /// answers with an error.
@@ -68,7 +70,8 @@ pub enum ClientThen {
         /// The sequence number of its last packet; the answer has the next one.
         sequence: u8,
     },
-    /// So many commands are outstanding that the next one waits until [`Tracker::takes_commands`].
+    /// So many commands are outstanding, or so few are given leave to, that the next one waits until
+    /// [`Tracker::takes_commands`].
     Full,
     /// `COM_QUIT` was forwarded; whatever follows is of no interest.
     Quit,
@@ -87,10 +90,22 @@ pub enum BackendThen {
     },
 }
 
+/// Which commands may go on, apart from those that the session deals with itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// All.
+    All,
+    /// The next one, which must be short enough to be read if it is a statement.
+    One,
+    /// None: the one has gone on.
+    None,
+}
+
 /// Walks both directions of a session; see the module.
 #[derive(Debug)]
 pub struct Tracker {
     form: Form,
+    leave: Leave,
     /// Commands in the order in which they were forwarded, up to the last one whose response has not ended. Those
     /// without a response stay as long as they stand behind others.
     commands: VecDeque<Forwarded>,
@@ -114,6 +129,7 @@ impl Tracker {
     pub fn new(form: Form) -> Self {
         Self {
             form,
+            leave: Leave::All,
             commands: VecDeque::new(),
             client: Sender::default(),
             backend: Responder::default(),
@@ -129,7 +145,17 @@ impl Tracker {
     /// Whether a client that was held back by [`ClientThen::Full`] may go on. Not at the first gap, so that it goes on
     /// for a while.
     pub fn takes_commands(&self) -> bool {
-        self.commands.len() <= OUTSTANDING_LIMIT / 2
+        self.leave != Leave::None && self.commands.len() <= OUTSTANDING_LIMIT / 2
+    }
+
+    /// Gives commands leave to go on.
+    pub fn give(&mut self, leave: Leave) {
+        self.leave = leave;
+    }
+
+    /// Whether the one command that had leave to go on has gone on whole, and its response has ended.
+    pub fn has_spent_leave(&self) -> bool {
+        self.leave == Leave::None && self.commands.is_empty() && self.client.is_idle()
     }
 
     /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it.

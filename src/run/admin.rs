@@ -87,11 +87,12 @@ impl Admin {
                     settings.tls.policy.clone(),
                 ],
             },
-            backends: shared.backends,
             rules: shared.rules,
             rule_file: Arc::new(shared.rule_file),
             sessions: shared.sessions,
-            variables: Variables::new(config.variables()),
+            variables: Variables::new(config.variables(), Arc::clone(&shared.backends)),
+            backends: shared.backends,
+            drain_max: config.drain_max,
             reload_tls: Box::new(move |channel, on_error| {
                 let reload = Arc::clone(&reload);
                 Box::pin(async move {

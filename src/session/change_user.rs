@@ -99,7 +99,7 @@ impl DataPort {
                     .confirm(backend, &mut relay.backend, deadline, record)
                     .await?;
                 relay.user_changed(status_of_ok(ok)?);
-                relay.unconfirmed = confirmed.unless_certain(user);
+                relay.set_unconfirmed(confirmed.unless_certain(user));
                 ok
             }
             Answer::Err(err) => {

@@ -102,7 +102,7 @@ impl DataPort {
         session: &Session,
         record: &mut Record,
     ) -> Result<(), End> {
-        let Some(user) = relay.unconfirmed.take() else {
+        let Some(user) = relay.unconfirmed().cloned() else {
             return Ok(());
         };
         let deadline = Instant::now() + self.handles.limits.login_time;
@@ -116,7 +116,7 @@ impl DataPort {
             .confirm(&session.backend, &mut relay.backend, deadline, record)
             .await
             .map_err(End::NotConfirmed)?;
-        relay.unconfirmed = confirmed.unless_certain(user);
+        relay.set_unconfirmed(confirmed.unless_certain(user));
         Ok(())
     }
 }

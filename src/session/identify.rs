@@ -3,6 +3,7 @@
 use super::DataPort;
 use super::hello::{Hello, salt};
 use super::outcome::{Failure, Record};
+use crate::backend::Backend;
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::{BackendGreeting, ClientGreeting};
@@ -41,12 +42,10 @@ impl DataPort {
         &self,
         client: &mut Stream,
         address: ClientAddress,
+        backend: &Backend,
         record: &mut Record,
     ) -> Result<Identified, Failure> {
-        let greeting = self
-            .handles
-            .backends
-            .routed()
+        let greeting = backend
             .greeting()
             .ok_or(Failure::BackendNotSeen(record.route))?;
         // one generation from the greeting to the judgement

@@ -8,6 +8,7 @@ mod authenticate;
 mod change_user;
 mod confirm;
 mod denials;
+mod ending;
 pub(crate) mod hello;
 mod identify;
 mod live;
@@ -26,21 +27,23 @@ use std::time::Duration;
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 use self::authenticate::{Answer, authenticate};
 use self::confirm::Login;
 pub use self::denials::{Refusals, Verdict};
+pub use self::ending::Stop;
+use self::ending::{Asked, Ending};
 use self::identify::{Identified, Wishes};
 pub use self::live::{Known, Live, Sessions, State, Totals};
-use self::outcome::{End, Record};
+use self::outcome::{End, Record, shutdown_in_progress};
 pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
 use self::repeats::{LeftOut, Repeats};
+use self::rewrite::one_statement;
 pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
@@ -75,15 +78,6 @@ pub struct Limits {
     pub connections_before_login: usize,
     /// One deadline from accept to the backend's OK.
     pub login_time: Duration,
-}
-
-/// How sessions are asked to end.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    /// Between transactions.
-    pub politely: CancellationToken,
-    /// At once.
-    pub now: CancellationToken,
 }
 
 /// What the data port works with; made by `run`.
@@ -177,7 +171,9 @@ impl DataPort {
         let Some(id) = self.registry.enter() else {
             return error!("the system gives no random bytes; a client was turned away");
         };
-        let route = self.handles.backends.routed().role();
+        // from here on the route is fixed, wherever others go
+        let backend = self.handles.backends.routed();
+        let route = backend.role();
         let entered = self.handles.sessions.enter(id.get(), address, route);
         let mut record = Record::new(entered, route);
         let Slots {
@@ -192,7 +188,7 @@ impl DataPort {
             }
         };
         // boxed, so that what only a login needs is given back before the relay
-        let authenticated = Box::pin(self.login(&mut client, address, &mut record)).await;
+        let authenticated = Box::pin(self.login(&mut client, address, backend, &mut record)).await;
         drop(before_login);
         match authenticated {
             Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
@@ -221,15 +217,15 @@ impl DataPort {
         &self,
         client: &mut Stream,
         address: ClientAddress,
+        backend: Arc<Backend>,
         record: &mut Record,
     ) -> Result<Authenticated, Failure> {
         let deadline = Instant::now() + self.handles.limits.login_time;
-        let backend = Arc::clone(self.handles.backends.routed());
         let Identified {
             identity,
             user,
             wishes,
-        } = timeout_at(deadline, self.identify(client, address, record))
+        } = timeout_at(deadline, self.identify(client, address, &backend, record))
             .await
             .unwrap_or(Err(Failure::TooSlow))?;
         record.show(State::LoggingIn);
@@ -242,6 +238,9 @@ impl DataPort {
         };
         let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
+        if backend.drain().borrow().is_some() {
+            return Err(Failure::Draining);
+        }
         record.show(State::Connecting);
 
         let Connection {
@@ -407,16 +406,19 @@ impl DataPort {
         let reachable = id.reachable_at(place);
         let tracker = Tracker::new(Form::of(session.wishes.granted));
         let mut relay = Relay::new(client, stream, tracker, unconfirmed, record.live());
+        let mut ending = Ending::of(&self.handles.stop, &session.backend);
         let end = loop {
             let event = tokio::select! {
                 biased;
                 event = relay.run() => event,
-                () = self.handles.stop.now.cancelled() => Event::End(End::Cut),
                 () = record.killed() => Event::End(End::Killed),
-                () = self.handles.stop.politely.cancelled(), if !relay.ends_between_transactions => {
-                    relay.ends_between_transactions = true;
-                    continue;
-                }
+                asked = ending.next() => match asked {
+                    Asked::EndNow => Event::End(End::Cut),
+                    Asked::GoOn | Asked::EndBetweenTransactions => {
+                        relay.ends_between_transactions = asked == Asked::EndBetweenTransactions;
+                        continue;
+                    }
+                },
             };
             let carried_on = match event {
                 Event::ChangeUser => {
@@ -426,8 +428,13 @@ impl DataPort {
                 }
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
                 Event::Read => {
+                    let is_confirmed = relay.unconfirmed().is_none();
                     relay.change_command(|payload, client| {
-                        self.rewritten(payload, client, &session.wishes, &reachable.place)
+                        if is_confirmed {
+                            self.rewritten(payload, client, &session.wishes, &reachable.place)
+                        } else {
+                            one_statement(payload, &session.wishes)
+                        }
                     });
                     Ok(())
                 }
@@ -516,9 +523,8 @@ fn unknown_command() -> ErrPacket {
 async fn last_command(relay: &mut Relay) -> End {
     relay.begin_packets();
     if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LAST_COMMAND_BYTES)).await {
-        let shutdown = ErrPacket::new(1053, "08S01", "Server shutdown in progress");
         // it is closed next, either way
-        let _ = relay.client.queue_packet(&shutdown.encode());
+        let _ = relay.client.queue_packet(&shutdown_in_progress().encode());
     }
     End::Drained
 }

@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     },
     #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
     OwnOsUser { user: String, using_password: bool },
+    #[error("new sessions go to the other backend, and those of this one are asked to end")]
+    Draining,
     #[error("{error}")]
     Connect {
         route: Role,
@@ -179,6 +181,7 @@ impl Failure {
                 user,
                 using_password,
             } => access_denied(user, address, *using_password),
+            Self::Draining => shutdown_in_progress(),
             Self::Connect { route, error } => connect_reply(*route, error),
             Self::NotConfirmed(error) => error.clone(),
             Self::Backend { route, .. } | Self::Confirm { route, .. } => ErrPacket::new(
@@ -220,6 +223,11 @@ fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
         | ConnectError::Greeting(_)
         | ConnectError::Stream(_) => cannot_connect(route),
     }
+}
+
+/// What a client reads that is to come again: it finds another route, or another mytls.
+pub(super) fn shutdown_in_progress() -> ErrPacket {
+    ErrPacket::new(1053, "08S01", "Server shutdown in progress")
 }
 
 fn bad_handshake() -> ErrPacket {
@@ -436,7 +444,9 @@ impl Record {
     pub(super) fn log_failure(&self, failure: &Failure) {
         match failure {
             Failure::Left => session_line!(debug, self, failure),
-            Failure::RefusedByBackend(_) => session_line!(info, self, failure),
+            Failure::RefusedByBackend(_) | Failure::Draining => {
+                session_line!(info, self, failure);
+            }
             _ => session_line!(warn, self, failure),
         }
     }

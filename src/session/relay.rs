@@ -13,7 +13,7 @@ use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::Stream;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::{HEADER_BYTES, Header};
-use crate::protocol::tracker::{BackendThen, ClientThen, Tracker, Violation};
+use crate::protocol::tracker::{BackendThen, ClientThen, Leave, Tracker, Violation};
 use crate::protocol::user_name::UserName;
 
 /// While a command is held back, so much of what the client sends behind it is kept; the rest waits in the socket.
@@ -33,8 +33,8 @@ pub(super) enum Event {
         /// Sequence number of its last packet.
         sequence: u8,
     },
-    /// The backend has answered something since it was last asked for its account ([`Relay::unconfirmed`]); nothing is
-    /// outstanding.
+    /// The client has sent one command since the backend was last asked for its account ([`Relay::unconfirmed`]), and
+    /// nothing is outstanding.
     Answered,
     /// The relay was told to end, and nothing that the client has begun would be lost now.
     BetweenTransactions,
@@ -54,10 +54,9 @@ pub(super) struct Relay {
     held_is_news: bool,
     /// What the client sent last waits for the queue to be empty, or for a place in it.
     waiting: Option<ClientThen>,
-    /// Whose account the backend would not tell yet: whenever it has answered something, it may.
-    pub(super) unconfirmed: Option<UserName>,
-    /// Since the last [`Event::Answered`].
-    answered: bool,
+    /// Whose account the backend would not tell yet. Behind each command it may, and until it does the next one waits:
+    /// what follows a new password could be another account's.
+    unconfirmed: Option<UserName>,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
     /// Counts the bytes.
@@ -73,18 +72,33 @@ impl Relay {
         live: Arc<Live>,
     ) -> Self {
         let held = client.take_received();
-        Self {
+        let mut relay = Self {
             client,
             backend,
             tracker,
             held_is_news: !held.is_empty(),
             held,
             waiting: None,
-            unconfirmed,
-            answered: false,
+            unconfirmed: None,
             ends_between_transactions: false,
             live,
-        }
+        };
+        relay.set_unconfirmed(unconfirmed);
+        relay
+    }
+
+    /// Whose account the backend is still to tell.
+    pub(super) fn unconfirmed(&self) -> Option<&UserName> {
+        self.unconfirmed.as_ref()
+    }
+
+    /// Lets the next command go on alone, or all if the backend has told the account.
+    pub(super) fn set_unconfirmed(&mut self, user: Option<UserName>) {
+        self.tracker.give(match user {
+            None => Leave::All,
+            Some(_) => Leave::One,
+        });
+        self.unconfirmed = user;
     }
 
     /// Relays until something happens. Cancel safe.
@@ -196,7 +210,6 @@ impl Relay {
             })?;
         self.client.poll_send(cx, bytes)?;
         self.live.from_backend.add(bytes.len() as u64);
-        self.answered = true;
         Poll::Ready(match then {
             BackendThen::ReadMore => Ok(()),
             BackendThen::Unasked { error_code } => Err(End::BackendEnded(error_code)),
@@ -209,6 +222,9 @@ impl Relay {
         cx: &mut Context<'_>,
         buffers: &mut Buffers,
     ) -> Poll<Result<(), End>> {
+        if self.waiting == Some(ClientThen::Full) && self.tracker.takes_commands() {
+            self.waiting = None;
+        }
         if self.waiting.is_some() {
             return self.poll_behind_held(cx, buffers);
         }
@@ -265,8 +281,7 @@ impl Relay {
 
     /// What the session must deal with now.
     fn due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
-        if self.unconfirmed.is_some() && self.answered && self.tracker.outstanding() == 0 {
-            self.answered = false;
+        if self.tracker.has_spent_leave() {
             return Some(Event::Answered);
         }
         // a client that reads none of its answers gets no more of them
@@ -289,7 +304,6 @@ impl Relay {
             Some(ClientThen::Quit) if self.tracker.outstanding() == 0 => {
                 return Some(Event::End(End::Quit));
             }
-            Some(ClientThen::Full) if self.tracker.takes_commands() => self.waiting = None,
             _ => {}
         }
         (self.ends_between_transactions

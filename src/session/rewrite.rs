@@ -7,11 +7,18 @@ use super::registry::{Meant, Place};
 use super::tls_status::{TlsStatus, of_client};
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
-use crate::protocol::statement::Statement;
+use crate::protocol::statement::{Statement, is_single, nothing};
 
 /// An id that no connection has: servers count up from 1 and would have to have counted through all of them. Of `KILL` with
 /// it they say 1094 (run: MySQL 9.7, MariaDB 10.11 and 11.8).
 const NOBODY: u32 = u32::MAX;
+
+/// What a server gets that waits for a new password, in place of several statements: the second could already be another
+/// account's. It answers that the password is to be changed.
+pub(super) fn one_statement(payload: &[u8], wishes: &Wishes) -> Option<Vec<u8>> {
+    let query_attributes = wishes.granted.contains(Capabilities::QUERY_ATTRIBUTES);
+    (!is_single(payload, query_attributes)).then(|| nothing(query_attributes))
+}
 
 impl DataPort {
     /// The payload to send in place of this one, if it is to be changed.

@@ -499,19 +499,6 @@ fn shutdown_drains_and_ends_with_status_0() {
 }
 
 #[test]
-fn what_is_not_built_says_so() {
-    let backend = backend();
-    let proxy = start(&backend);
-    let mut client = log_in(&proxy);
-    for sql in ["SET ROUTE TO target", "SET GLOBAL route = 'target'"] {
-        let error = refused(&mut client, sql);
-        assert_eq!(error.code, 1235, "{sql}");
-        assert!(error.message.contains("yet"), "{sql}: {error:?}");
-    }
-    done(&mut client, "FLUSH PRIVILEGES");
-}
-
-#[test]
 fn an_admin_port_on_a_socket_takes_passwords_in_clear() {
     let backend = backend();
     let config = Config::before(&backend);

@@ -11,7 +11,7 @@ use crate::support::client::Client;
 use crate::support::conversation::{Answer, Conversation, Event};
 use crate::support::grants::{Grants, Reply};
 use crate::support::handshake::{ChangeUser, Login};
-use crate::support::packet::{Packet, err, flag, text};
+use crate::support::packet::{Packet, err, flag, packet, text};
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD};
 use crate::support::proxy::{Config, Proxy};
@@ -65,6 +65,10 @@ impl Word {
         conversation: &mut Conversation,
         command: &Packet,
     ) -> io::Result<Answer> {
+        if command.payload.first() == Some(&0x18) {
+            // COM_STMT_SEND_LONG_DATA has no answer
+            return Ok(Answer::Done);
+        }
         if !asks_for_account(command) {
             return grants.answer(conversation, command);
         }
@@ -379,4 +383,95 @@ fn once_the_password_is_new_a_stricter_account_ends_the_session() {
     client.expect_echo("ALTER USER USER() IDENTIFIED BY 'new'");
     client.expect_clean_end();
     proxy.wait_for_log("after a new password: imported 'strict'@'%' has REQUIRE X509");
+}
+
+/// The server chose a strict account, and says so only once the password is new.
+fn start_strict_behind_expired() -> (Backend, Proxy) {
+    let says = [
+        Says::Error(1820),
+        Says::Row(&[Some("strict@%"), Some("'free'@'%'")]),
+    ];
+    start_with(&says, "")
+}
+
+#[test]
+fn what_is_sent_behind_a_new_password_waits_for_the_server_to_be_asked() {
+    let (backend, proxy) = start_strict_behind_expired();
+    let (mut client, last) = log_in(&proxy, "free");
+    assert!(last.is_ok(), "{:?}", last.error());
+    let alter = "ALTER USER USER() IDENTIFIED BY 'new'";
+    client.send_raw(
+        &[
+            packet(0, format!("\x03{alter}").as_bytes()),
+            packet(0, b"\x03SELECT secret"),
+            packet(0, b"\x0e"),
+        ]
+        .concat(),
+    );
+    client.expect_echo(alter);
+    client.expect_clean_end();
+    let commands = commands(&backend, "free");
+    assert!(
+        !commands.iter().any(|command| command.contains("secret")),
+        "{commands:?}"
+    );
+}
+
+/// Run on MySQL 9.7: a proxy user with an expired password reads as the account behind it in the same `COM_QUERY`.
+#[test]
+fn with_an_expired_password_the_server_gets_one_statement_at_a_time() {
+    for several in [
+        "ALTER USER USER() IDENTIFIED BY 'new'; SELECT secret",
+        "ALTER USER USER() IDENTIFIED BY 'it''s'/*!;SELECT secret*/",
+        r"ALTER USER USER() IDENTIFIED BY 'new\'; SELECT secret -- ",
+        "ALTER USER USER() IDENTIFIED BY 'n\u{eb}w'; SELECT secret",
+    ] {
+        let (backend, proxy) = start(Says::Error(1820));
+        let (mut client, last) = log_in(&proxy, "free");
+        assert!(last.is_ok(), "{:?}", last.error());
+        client.query(several);
+        client.expect_echo("DO 1");
+        // far too long to be looked at
+        client.query(&format!("{several}{}", " ".repeat(5000)));
+        assert_eq!(client.error().code, 1047);
+        client.command(&[0x01]);
+        let commands = commands(&backend, "free");
+        assert!(
+            !commands.iter().any(|command| command.contains("secret")),
+            "{several}: {commands:?}"
+        );
+    }
+    let (_backend, proxy) = start(Says::Error(1820));
+    let (mut client, _) = log_in(&proxy, "free");
+    for single in [
+        "ALTER USER USER() IDENTIFIED BY 'a;b' ; ",
+        "ALTER USER USER() IDENTIFIED BY 'n\u{eb}w'",
+        "SELECT 1 -- a; b",
+    ] {
+        client.query(single);
+        client.expect_echo(single);
+    }
+}
+
+#[test]
+fn the_server_is_not_asked_within_a_command_of_the_client() {
+    let (backend, proxy) = start(Says::Error(1820));
+    let (mut client, last) = log_in(&proxy, "free");
+    assert!(last.is_ok(), "{:?}", last.error());
+    let long_data = packet(0, b"\x18\x01\0\0\0\0\0a part of a parameter");
+    let (front, rest) = long_data.split_at(15);
+    client.send_raw(&[&packet(0, b"\x0e"), front].concat());
+    client.sequence = 1;
+    assert!(client.read().is_ok());
+    client.send_raw(&[rest, &packet(0, b"\x0e")].concat());
+    client.sequence = 1;
+    assert!(client.read().is_ok());
+    client.command(&[0x01]);
+    let commands = commands(&backend, "free");
+    assert!(
+        commands
+            .iter()
+            .any(|command| command.ends_with("\0\0a part of a parameter")),
+        "{commands:?}"
+    );
 }

@@ -30,6 +30,19 @@ fn unknown_backend_gives_an_error_without_sqlstate_in_place_of_the_greeting() {
     client.expect_clean_end();
 }
 
+/// It comes in plaintext, before anybody knows who the server is.
+#[test]
+fn version_of_a_backend_makes_no_line_in_the_log() {
+    let greeting = Greeting {
+        version: "9.7.0\n2026-01-01T00:00:00Z  INFO all is well".to_owned(),
+        ..Greeting::mysql()
+    };
+    let backend = Backend::start(Server::greeting(&greeting));
+    let proxy = Proxy::start(Config::before(&backend));
+    let line = proxy.wait_for_log("all is well");
+    assert!(line.contains("backend greeted"), "{}", proxy.log());
+}
+
 #[test]
 fn greeting_is_learnt_once_the_backend_answers() {
     let backend = Backend::start_each(|number| match number {

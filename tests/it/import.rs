@@ -137,8 +137,13 @@ fn what_is_no_list_of_accounts_is_refused_whole() {
             "a row of the grant tables cannot be read",
         ),
         (
-            Reply::Long(1 << 20, 20),
-            "the backend's answer is longer than 16777216 bytes",
+            Reply::Long(1 << 20, 70),
+            "the backend's answer takes more than 67108864 bytes",
+        ),
+        // not many bytes, but many values
+        (
+            Reply::Rows(vec![vec![None; 250]; 6000]),
+            "the backend's answer takes more than 67108864 bytes",
         ),
         (Reply::Error(1226), "1226 command denied to user"),
     ] {

@@ -39,6 +39,7 @@ mod requirements;
 mod reread;
 mod responses;
 mod revoked;
+mod route;
 mod scripted;
 mod support;
 mod tls_status;

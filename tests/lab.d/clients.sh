@@ -42,6 +42,18 @@ admin_checks() {
   ! have go || LAB_USER=ops LAB_TLS=no count_checks "admin: Go" goclient admin "$port" -password admin-pw
 }
 
+# cutover_checks SOURCE TARGET: clients commit at speed through a mytls of its own while the route goes to and fro.
+cutover_checks() {
+  local where="cut-over from $1 to $2" admin
+  have python || return 0
+  admin=$(free_port)
+  start_mytls mytls-cutover < <(cutover_config "$(port_of "$1")" "$(port_of "$2")" "$admin")
+  count_checks "$where" "${IN_TIME[@]}" "$LAB/python/bin/python" "$PARTS/clients/cutover.py" \
+    "$(port_of mytls-cutover)" "$admin" "$PKI" "$RUN/$1.sock" "$RUN/$2.sock"
+  check "$where: mytls ends when asked to" stop mytls-cutover
+  check "$where: mytls never panicked" not_in_log panicked mytls-cutover
+}
+
 # bulk_checks WHERE PORT: rows, parameters, files and results larger than packets and buffers.
 bulk_checks() {
   ! have go || count_checks "$1: bulk" goclient bulk "$2"

@@ -131,6 +131,24 @@ admin:
 YAML
 }
 
+# cutover_config SOURCE_PORT TARGET_PORT ADMIN_PORT: mytls before two servers, both over TLS.
+cutover_config() {
+  echo admin-pw >"$RUN/ops.secret"
+  cat <<YAML
+listen: 127.0.0.1:PORT
+security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
+from:
+  host: 127.0.0.1
+  port: $1
+  security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/client-dm-rsa.pem, ssl-key: $PKI/client-dm-rsa.key }
+target-database:
+  host: 127.0.0.1
+  port: $2
+  security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/client-dm-rsa.pem, ssl-key: $PKI/client-dm-rsa.key }
+admin: { listen: "127.0.0.1:$3", users: [{ user: ops, password-file: $RUN/ops.secret }] }
+YAML
+}
+
 mytls_program() { echo "${MYTLS_BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/release/mytls}"; }
 
 build_mytls() {

@@ -31,6 +31,16 @@ lab_makers() {
   end_suite
 }
 
+# Only the cut-over.
+lab_cutover() {
+  begin_suite
+  SERVERS=(mysql97 mariadb118)
+  start_servers
+  check "build" build_mytls
+  cutover_checks mysql97 mariadb118
+  end_suite
+}
+
 # Only the real clients.
 lab_clients() {
   begin_suite
@@ -131,6 +141,7 @@ real_clients() {
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext
   fi
+  [ ! -e "$RUN/mysql97.port" ] || [ ! -e "$RUN/mariadb118.port" ] || cutover_checks mysql97 mariadb118
 }
 
 not_in_log() { # WORD NAME

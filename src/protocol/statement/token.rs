@@ -41,6 +41,11 @@ impl Token<'_> {
         self.kind == Kind::Symbol(symbol)
     }
 
+    /// Whether a statement may end in it and another begin.
+    pub(super) fn may_divide(&self) -> bool {
+        self.is_symbol(b';') || self.kind == Kind::Conditional && self.text.contains(';')
+    }
+
     /// Whether it is one of these keywords, in whatever case.
     pub(super) fn is_any(&self, keywords: &[&str]) -> bool {
         self.kind == Kind::Word

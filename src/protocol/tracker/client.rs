@@ -4,7 +4,9 @@ use super::super::command::Command;
 use super::super::packet::{HEADER_BYTES, Header};
 use super::super::statement::{LONGEST_BYTES, Look};
 use super::walk::Walk;
-use super::{ClientThen, ClientVerdict, Forwarded, OUTSTANDING_LIMIT, Side, Tracker, Violation};
+use super::{
+    ClientThen, ClientVerdict, Forwarded, Leave, OUTSTANDING_LIMIT, Side, Tracker, Violation,
+};
 
 /// The client's direction.
 #[derive(Debug, Default)]
@@ -144,6 +146,11 @@ impl Tracker {
                 return Ok(Begun::ChangeUser);
             }
             Some(Command::Quit) => Message::Quitting,
+            Some(Command::Query)
+                if self.leave != Leave::All && header.payload_bytes > LONGEST_BYTES =>
+            {
+                Message::Refused(byte)
+            }
             Some(command) => {
                 let statement = match arguments.first_chunk() {
                     _ if !command.names_statement() => 0,
@@ -151,7 +158,7 @@ impl Tracker {
                     Some(number) => u32::from_le_bytes(*number),
                     None => return Ok(Begun::TooFewBytes),
                 };
-                if self.commands.len() >= OUTSTANDING_LIMIT {
+                if self.leave == Leave::None || self.commands.len() >= OUTSTANDING_LIMIT {
                     self.client.holds_back = true;
                     return Ok(Begun::Full);
                 }
@@ -182,6 +189,13 @@ impl Tracker {
             return Look::Pass;
         }
         let whole = header.payload_bytes - 1;
+        if self.leave == Leave::One && command == Command::Query {
+            return if arguments.len() < whole {
+                Look::Wait
+            } else {
+                Look::Read
+            };
+        }
         match arguments.get(..whole) {
             Some(arguments) => Look::at(command, arguments, true, self.form.query_attributes),
             None => Look::at(command, arguments, false, self.form.query_attributes),
@@ -190,6 +204,9 @@ impl Tracker {
 
     /// Puts a command that begins to be forwarded into the queue.
     fn forwarded(&mut self, command: Command, statement: u32) {
+        if self.leave == Leave::One {
+            self.leave = Leave::None;
+        }
         self.commands.push_back(Forwarded {
             command,
             statement,

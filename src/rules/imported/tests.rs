@@ -597,7 +597,7 @@ proptest! {
             let admits = |(user, host, _): &&(&str, &str, &str)| {
                 let by_network = host.parse::<Host>().is_ok_and(|read| {
                     matches!(read, Host::Network(_, Notation::Netmask))
-                        && read.fit(&Client::new(identity.address)) == super::super::host::Fit::Certain
+                        && read.fit(&Client::new(identity.address)) == Fit::Certain
                 });
                 (*user == "app" || server != TiDb)
                     && (by_network || slow_match(host, name) || slow_match(host, &identity.address.to_string()))
