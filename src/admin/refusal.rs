@@ -6,8 +6,7 @@ use crate::rules::AccountName;
 /// What the admin port can do, for those who ask for more.
 const SUPPORTED: &str = "ALTER INSTANCE RELOAD TLS, SHOW STATUS, SHOW VARIABLES, SHOW PROCESSLIST, KILL, SHOW CERTIFICATES, \
      SHOW BACKENDS, \
-     SET ROUTE TO source or target [DRAIN [WITHIN n SECONDS]], CREATE USER, ALTER USER and DROP USER … REQUIRE, SHOW USERS, \
-     SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
+     SET ROUTE TO source or target [DRAIN [WITHIN n SECONDS]], CREATE USER, ALTER USER, DROP USER (… REQUIRE), SHOW USERS, SHOW CREATE USER, SHOW DENIALS, FLUSH PRIVILEGES, SELECT … FROM performance_schema.tls_channel_status, SHUTDOWN";
 
 /// Why a statement is not carried out. The text is what the client reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,7 +140,7 @@ impl Refusal {
             Self::Operation { .. } => (1396, "HY000"),
             Self::AccountExists(_) => (3163, "HY000"),
             Self::NoAccount(_) => (3162, "HY000"),
-            Self::RouteNotKept | Self::TooManyAccounts(_) | Self::OnlyInMemory => (1105, "HY000"),
+            Self::TooManyAccounts(_) | Self::OnlyInMemory | Self::RouteNotKept => (1105, "HY000"),
             Self::NotKept(_) => (1026, "HY000"),
             Self::Ending => (1053, "08S01"),
             Self::UnknownChannel { .. } => (1149, "42000"),
@@ -159,7 +158,7 @@ impl Refusal {
     pub(super) fn level(&self) -> &'static str {
         match self {
             Self::AccountExists(_) | Self::NoAccount(_) => "Note",
-            Self::RouteNotKept | Self::OnlyInMemory | Self::Tls(_) => "Warning",
+            Self::Tls(_) | Self::OnlyInMemory | Self::RouteNotKept => "Warning",
             Self::Empty
             | Self::Syntax { .. }
             | Self::Meaningless(_)

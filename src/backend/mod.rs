@@ -27,7 +27,7 @@ use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::back_off::BackOff;
 use self::connect::ConnectError;
@@ -233,6 +233,14 @@ impl Backend {
             .then(|| nix::unistd::User::from_uid(own_uid).ok().flatten())
             .flatten()
             .map(|user| user.name);
+        if is_on_unix_socket && own_os_user.is_none() {
+            warn!(
+                route = %role,
+                uid = own_uid.as_raw(),
+                "mytls' own OS user has no name here: if the server knows one for it, anybody may log in there by it without a \
+                 password (auth_socket, unix_socket)"
+            );
+        }
         let (wanted, demands_tls) = match security {
             Security::Plaintext => (None, false),
             Security::AsOffered(settings) => (Some(settings), false),

@@ -482,6 +482,21 @@ fn name_of_our_own_os_user_is_refused_before_a_unix_socket_backend() {
     }
 }
 
+/// In a container, say, where no user is listed. The server may know a name for the number all the same.
+#[test]
+fn os_user_without_a_name_before_a_unix_socket_backend_is_warned_of() {
+    const NAMELESS: u32 = 54_321;
+    let has_name = User::from_uid(NAMELESS.into()).is_ok_and(|user| user.is_some());
+    if !geteuid().is_root() || has_name {
+        return; // only root can try
+    }
+    let folder = tempfile::tempdir().expect("make a folder");
+    let (_backend, config) = before_unix_socket(&folder);
+    let proxy = Proxy::start(config.under_os_user(NAMELESS));
+    let line = proxy.wait_for_log("has no name here");
+    assert!(line.contains("WARN") && line.contains("54321"), "{line}");
+}
+
 #[test]
 fn root_does_not_stand_before_a_unix_socket_backend() {
     if !geteuid().is_root() {

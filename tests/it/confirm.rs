@@ -475,3 +475,62 @@ fn the_server_is_not_asked_within_a_command_of_the_client() {
         "{commands:?}"
     );
 }
+
+#[test]
+fn an_expired_password_in_a_change_of_user_is_asked_about_like_one_at_login() {
+    let says = [
+        Says::Row(&[Some("app@%"), None]),
+        Says::Error(1820),
+        Says::Row(&[Some("strict@%"), Some("'free'@'%'")]),
+    ];
+    let (backend, proxy) = start_with(&says, "");
+    let (mut client, last) = log_in(&proxy, "app");
+    assert!(last.is_ok(), "{:?}", last.error());
+    client.command(&ChangeUser::to("free").payload());
+    let last = client.authenticate(ClientPlugin::with_password());
+    assert!(last.is_ok(), "{:?}", last.error());
+    client.send_raw(&[packet(0, b"\x0e"), packet(0, b"\x03SELECT secret")].concat());
+    client.sequence = 1;
+    assert!(client.read().is_ok());
+    client.expect_clean_end();
+    let commands = commands(&backend, "app");
+    assert!(
+        !commands.iter().any(|command| command.contains("secret")),
+        "{commands:?}"
+    );
+}
+
+/// A server that is not MySQL keeps the old user then.
+#[test]
+fn a_change_of_user_that_is_refused_leaves_the_expired_password_to_be_asked_about() {
+    let says = [
+        Says::Error(1820),
+        Says::Row(&[Some("strict@%"), Some("'free'@'%'")]),
+    ];
+    let (word, grants) = (Word::new(&says), Grants::rows(&ACCOUNTS));
+    let server = Server::mysql().on_command(move |conversation, command| {
+        if command.payload.first() == Some(&0x11) {
+            conversation.refuse()?;
+            return Ok(Answer::Done);
+        }
+        word.answer(&grants, conversation, command)
+    });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend).with(&format!(
+        "import-accounts: {{user: mytls, password: {PASSWORD}, interval: 1h}}"
+    )));
+    proxy.wait_for_log("accounts are imported");
+    let (mut client, last) = log_in(&proxy, "free");
+    assert!(last.is_ok(), "{:?}", last.error());
+    client.command(&ChangeUser::to("proxy").payload());
+    assert_eq!(client.error().code, 1045);
+    client.send_raw(&[packet(0, b"\x0e"), packet(0, b"\x03SELECT secret")].concat());
+    client.sequence = 1;
+    assert!(client.read().is_ok());
+    client.expect_clean_end();
+    let commands = commands(&backend, "free");
+    assert!(
+        !commands.iter().any(|command| command.contains("secret")),
+        "{commands:?}"
+    );
+}

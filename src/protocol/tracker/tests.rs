@@ -1,6 +1,7 @@
 //! The tracker by hand, refusals first, and over recorded sessions. Bytes are those of MySQL's documentation.
 
 mod forms;
+mod leave;
 mod recorded;
 mod refusals;
 mod statements;

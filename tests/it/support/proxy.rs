@@ -111,16 +111,23 @@ impl Config {
     }
 
     /// Where the tests run as root, mytls runs as `nobody`: as root it refuses some backends.
-    pub(crate) fn never_as_root(mut self) -> Self {
+    pub(crate) fn never_as_root(self) -> Self {
         if geteuid().is_root() {
-            // The build folder may be where `nobody` cannot get to, below root's home say.
-            let binary = self.path("mytls");
-            std::fs::copy(BINARY, &binary).expect("copy mytls");
-            std::os::unix::fs::chown(self.folder.path(), Some(NOBODY), Some(NOBODY))
-                .expect("give the folder away");
-            self.binary = binary;
-            self.os_user = Some(NOBODY);
+            self.under_os_user(NOBODY)
+        } else {
+            self
         }
+    }
+
+    /// mytls runs as this OS user. Only root can.
+    pub(crate) fn under_os_user(mut self, user: u32) -> Self {
+        // The build folder may be where others cannot get to, below root's home say.
+        let binary = self.path("mytls");
+        std::fs::copy(BINARY, &binary).expect("copy mytls");
+        std::os::unix::fs::chown(self.folder.path(), Some(user), Some(user))
+            .expect("give the folder away");
+        self.binary = binary;
+        self.os_user = Some(user);
         self
     }
 
