@@ -17,6 +17,10 @@ use crate::protocol::user_name::UserName;
 use crate::rules::ClientAddress;
 use crate::tls::{CIPHERS, HostName, NewKey, TlsVersion};
 
+mod ctl;
+
+pub use ctl::{Ctl, CtlUsage};
+
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
 pub const EXIT_USAGE: u8 = 64;
 
@@ -51,6 +55,8 @@ pub enum Command {
     /// Make certificates, or show what is in some.
     #[command(subcommand)]
     Certs(Certs),
+    /// Ask a running mytls, or many, at the admin port.
+    Ctl(Ctl),
 }
 
 /// `mytls serve`.
@@ -319,21 +325,21 @@ mod tests {
     use super::*;
     use crate::tls::Policy;
 
-    fn parse(line: &str) -> Result<Cli, u8> {
+    pub(super) fn parse(line: &str) -> Result<Cli, u8> {
         Cli::try_parse_from(line.split(' ')).map_err(|error| exit_status(error.kind()))
     }
 
     fn serve(line: &str) -> Option<Serve> {
         match parse(line).ok()?.command {
             Command::Serve(serve) => Some(serve),
-            Command::Check(_) | Command::Authorize(_) | Command::Certs(_) => None,
+            Command::Check(_) | Command::Authorize(_) | Command::Certs(_) | Command::Ctl(_) => None,
         }
     }
 
     fn client(line: &str) -> Option<Result<Client, OtherVersion>> {
         match parse(line).ok()?.command {
             Command::Authorize(authorize) => Some(authorize.client()),
-            Command::Check(_) | Command::Serve(_) | Command::Certs(_) => None,
+            Command::Check(_) | Command::Serve(_) | Command::Certs(_) | Command::Ctl(_) => None,
         }
     }
 

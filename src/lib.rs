@@ -55,6 +55,7 @@ pub mod certs;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod logging;
 pub mod net;
 pub mod process;

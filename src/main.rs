@@ -13,7 +13,7 @@ use mytls::check::Network;
 use mytls::cli::{Certs, Cli, Command, EXIT_USAGE};
 use mytls::config::{Config, Environment};
 use mytls::reload::ReadConfig;
-use mytls::{authorize, certs, check, logging, run};
+use mytls::{authorize, certs, check, ctl, logging, run};
 use tracing::{error, warn};
 
 fn main() -> ExitCode {
@@ -46,6 +46,14 @@ fn main() -> ExitCode {
         Ok(Command::Certs(Certs::Show(show))) => {
             answer(certs::show(&show.targets, &mut io::stdout().lock()))
         }
+        Ok(Command::Ctl(ctl)) => match ctl.order(&environment) {
+            Ok(order) => answer(ctl::ctl(
+                order,
+                &mut io::stdout().lock(),
+                &mut io::stderr().lock(),
+            )),
+            Err(error) => usage(error),
+        },
         Err(exit) => exit,
     }
 }

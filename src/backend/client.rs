@@ -1,4 +1,4 @@
-//! mytls as a client of a backend: logs in with its own account and asks for rows.
+//! mytls as a client: logs in to a server with an account of its own and asks.
 //!
 //! The connection is made as for any session. A login that cannot go on is brought to its end all the same: a handshake
 //! that is cut counts towards the server's `max_connect_errors`, one that is refused does not.
@@ -13,7 +13,7 @@ use super::Backend;
 use super::connect::{ConnectError, Connection};
 use super::own_account::{OwnAccount, PasswordFileError};
 use super::proof;
-use super::query::{QueryError, Row, query};
+use super::query::{self, Answer, QueryError, Row};
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::attributes::Attributes;
 use crate::protocol::auth_plugin::{
@@ -153,7 +153,12 @@ impl Client {
         statement: &str,
         most_bytes: usize,
     ) -> Result<Vec<Row>, QueryError> {
-        query(&mut self.stream, self.granted, statement, most_bytes).await
+        query::query(&mut self.stream, self.granted, statement, most_bytes).await
+    }
+
+    /// Runs one statement, for all that it is answered with. Not cancel safe.
+    pub async fn ask(&mut self, statement: &str, most_bytes: usize) -> Result<Answer, QueryError> {
+        query::ask(&mut self.stream, self.granted, statement, most_bytes).await
     }
 
     /// Says goodbye.

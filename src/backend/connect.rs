@@ -256,7 +256,7 @@ impl Backend {
                 .await
                 .map_err(ConnectError::Tls)?;
             let name = tls::server_name(match endpoint {
-                Endpoint::Tcp { host, .. } => host,
+                Endpoint::Tcp { host, .. } | Endpoint::Resolved { host, .. } => host,
                 Endpoint::Unix(_) => "localhost",
             });
             stream
@@ -287,6 +287,7 @@ async fn open(endpoint: &Endpoint) -> io::Result<Socket> {
         Endpoint::Tcp { host, port } => {
             Socket::tcp(TcpStream::connect((host.as_str(), *port)).await?)
         }
+        Endpoint::Resolved { address, .. } => Socket::tcp(TcpStream::connect(address).await?),
         Endpoint::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
     }
 }

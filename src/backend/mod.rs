@@ -16,6 +16,7 @@ pub mod query;
 mod server;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,6 +64,13 @@ pub enum Endpoint {
         /// TCP port.
         port: u16,
     },
+    /// One of the addresses of a name, where each is a server of its own; its certificate is compared with the name.
+    Resolved {
+        /// The name.
+        host: String,
+        /// One of its addresses.
+        address: SocketAddr,
+    },
     /// A Unix socket's path.
     Unix(PathBuf),
 }
@@ -72,6 +80,9 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Resolved { host, address } => {
+                write!(f, "{host}:{} ({})", address.port(), address.ip())
+            }
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -213,18 +224,32 @@ impl Backend {
             .then(|| nix::unistd::User::from_uid(own_uid).ok().flatten())
             .flatten()
             .map(|user| user.name);
-        let (wanted, demands_tls) = match security {
-            Security::Plaintext => (None, false),
-            Security::AsOffered(settings) => (Some(settings), false),
-            Security::Tls(settings) => (Some(settings), true),
-        };
-        let tls = wanted.map(|settings| channel(role, settings));
         if let Some(import) = &import {
             let password = import.account.password.read();
             password.map_err(|error| BackendError::Password(role, error))?;
         }
         let import =
             import.map(|settings| Arc::new(Import::new(settings, role, is_on_unix_socket)));
+        Ok(Self {
+            own_os_user,
+            import,
+            ..Self::without_clients(role, endpoints, security, connect_time)
+        })
+    }
+
+    /// A server that no client is ever connected with: mytls only logs in itself. So it may stand on a Unix socket whoever
+    /// mytls runs as.
+    pub fn without_clients(
+        role: Role,
+        endpoints: Vec<Endpoint>,
+        security: Security,
+        connect_time: Duration,
+    ) -> Self {
+        let (wanted, demands_tls) = match security {
+            Security::Plaintext => (None, false),
+            Security::AsOffered(settings) => (Some(settings), false),
+            Security::Tls(settings) => (Some(settings), true),
+        };
         let endpoints = endpoints
             .into_iter()
             .map(|endpoint| {
@@ -235,16 +260,16 @@ impl Backend {
                 })
             })
             .collect();
-        Ok(Self {
+        Self {
             role,
             endpoints,
-            tls,
+            tls: wanted.map(|settings| channel(role, settings)),
             demands_tls,
             connect_time,
             greeting: Mutex::default(),
-            own_os_user,
-            import,
-        })
+            own_os_user: None,
+            import: None,
+        }
     }
 
     /// Which backend it is.

@@ -26,7 +26,9 @@ impl Server {
     /// The server at the other end of a socket that an endpoint was dialled with.
     pub(super) fn of(role: Role, endpoint: &Endpoint, socket: &Socket) -> io::Result<Self> {
         let address = match endpoint {
-            Endpoint::Tcp { .. } => Address::Tcp(socket.peer_address()?),
+            Endpoint::Tcp { .. } | Endpoint::Resolved { .. } => {
+                Address::Tcp(socket.peer_address()?)
+            }
             Endpoint::Unix(path) => Address::Unix(path.clone()),
         };
         Ok(Self { role, address })

@@ -49,6 +49,15 @@ pub(super) fn parse_listen(text: &str, folder: &Path) -> Result<ListenAddress, A
 
 /// Reads a backend's address.
 pub(super) fn parse_endpoint(text: &str, folder: &Path) -> Result<Endpoint, AddressError> {
+    parse_endpoint_at(text, folder, MYSQL_PORT)
+}
+
+/// Reads the address of a server that has this port if none is written.
+pub(super) fn parse_endpoint_at(
+    text: &str,
+    folder: &Path,
+    default_port: u16,
+) -> Result<Endpoint, AddressError> {
     if let Some(path) = text.strip_prefix("unix:") {
         return socket_path(path, folder).map(Endpoint::Unix);
     }
@@ -64,7 +73,7 @@ pub(super) fn parse_endpoint(text: &str, folder: &Path) -> Result<Endpoint, Addr
         }
     };
     let port = match port.map(str::parse) {
-        None => MYSQL_PORT,
+        None => default_port,
         Some(Ok(port)) if port > 0 => port,
         Some(_) => return Err(AddressError::Port(port.unwrap_or_default().to_owned())),
     };
@@ -109,6 +118,7 @@ fn socket_path(path: &str, folder: &Path) -> Result<PathBuf, AddressError> {
 pub(super) fn is_local(endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Unix(_) => true,
+        Endpoint::Resolved { address, .. } => address.ip().to_canonical().is_loopback(),
         Endpoint::Tcp { host, .. } => {
             host.eq_ignore_ascii_case("localhost")
                 || host

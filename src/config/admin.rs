@@ -18,7 +18,7 @@ use crate::rules::Requirement;
 use crate::tls::ServerSettings;
 
 /// Beside the data port's, and reached from this machine alone until somebody says otherwise.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3308);
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3308);
 
 /// None where `admin` is not written: then there is no such port.
 pub(super) fn settings(

@@ -25,7 +25,7 @@ impl Environment {
     }
 
     /// The folder for files that mytls makes itself. A relative path does not count, as the XDG specification says.
-    pub(super) fn state_dir(&self) -> Option<PathBuf> {
+    pub fn state_dir(&self) -> Option<PathBuf> {
         let systemd = self
             .state_directory
             .as_deref()

@@ -236,7 +236,7 @@ impl Config {
         let security = match &endpoint {
             Endpoint::Unix(_) => Security::Plaintext,
             Endpoint::Tcp { .. } if address::is_local(&endpoint) => Security::AsOffered(unverified),
-            Endpoint::Tcp { .. } => {
+            Endpoint::Tcp { .. } | Endpoint::Resolved { .. } => {
                 remarks.push(Remark::general(Notice::NotVerified));
                 Security::Tls(unverified)
             }
@@ -284,6 +284,16 @@ fn unverified() -> tls::ClientSettings {
 /// Reads an address to listen on, as `--listen` has it.
 pub fn parse_listen(text: &str) -> Result<ListenAddress, AddressError> {
     address::parse_listen(text, Path::new(""))
+}
+
+/// Reads an address of an admin port.
+pub fn parse_admin_address(text: &str) -> Result<Endpoint, AddressError> {
+    address::parse_endpoint_at(text, Path::new(""), admin::LISTEN.port())
+}
+
+/// Whether the way to this endpoint stays on this machine.
+pub fn is_local(endpoint: &Endpoint) -> bool {
+    address::is_local(endpoint)
 }
 
 /// `listen`.
