@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::authorize::{self, Client};
 use crate::certs::{CommonName, Order};
 use crate::check::Network;
-use crate::config::{self, Config, ConfigError, Environment};
+use crate::config::{self, Config, ConfigError, Environment, Files};
 use crate::net::ListenAddress;
 use crate::protocol::user_name::UserName;
 use crate::rules::ClientAddress;
@@ -63,6 +63,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(override_usage = "\
 mytls serve CONFIG [--listen IP:PORT]...
+       mytls serve [CONFIG] --source FILE --task FILE [--listen IP:PORT]...
        mytls serve --backend HOST:PORT [--listen IP:PORT]...")]
 #[command(after_help = "\
 Examples:
@@ -75,10 +76,18 @@ pub struct Serve {
     /// The configuration file (YAML).
     #[arg(
         value_name = "CONFIG",
-        required_unless_present = "backend",
+        required_unless_present_any = ["backend", "source", "task"],
         conflicts_with = "backend"
     )]
     pub config: Option<PathBuf>,
+
+    /// The source file of TiDB Data Migration: its `from` is the server. CONFIG may say the rest.
+    #[arg(long, value_name = "FILE", conflicts_with = "backend")]
+    pub source: Option<PathBuf>,
+
+    /// The task file of TiDB Data Migration, for its `target-database`.
+    #[arg(long, value_name = "FILE", conflicts_with = "backend")]
+    pub task: Option<PathBuf>,
 
     /// The server, where no file is needed: HOST, HOST:PORT or unix:PATH; an IPv6 address in brackets.
     ///
@@ -96,8 +105,16 @@ pub struct Serve {
 #[derive(Debug, Args)]
 pub struct Check {
     /// The configuration file (YAML).
-    #[arg(value_name = "CONFIG")]
-    pub config: PathBuf,
+    #[arg(value_name = "CONFIG", required_unless_present_any = ["source", "task"])]
+    pub config: Option<PathBuf>,
+
+    /// The source file of TiDB Data Migration, for its `from`.
+    #[arg(long, value_name = "FILE")]
+    pub source: Option<PathBuf>,
+
+    /// The task file of TiDB Data Migration, for its `target-database`.
+    #[arg(long, value_name = "FILE")]
+    pub task: Option<PathBuf>,
 
     /// Connect to nobody: for where the servers cannot be reached.
     #[arg(long)]
@@ -105,6 +122,16 @@ pub struct Check {
 }
 
 impl Check {
+    /// The configuration that the arguments name.
+    pub fn configuration(&self, environment: &Environment) -> Result<Config, ConfigError> {
+        let files = Files {
+            config: self.config.clone(),
+            source: self.source.clone(),
+            task: self.task.clone(),
+        };
+        Config::load_files(&files, environment)
+    }
+
     /// Whether anybody is dialled.
     pub fn network(&self) -> Network {
         if self.offline {
@@ -305,11 +332,15 @@ fn exit_status(kind: ErrorKind) -> u8 {
 impl Serve {
     /// The configuration that the arguments name.
     pub fn configuration(&self, environment: &Environment) -> Result<Config, ConfigError> {
-        let mut configuration = match (&self.config, &self.backend) {
-            (Some(path), _) => Config::load(path, environment)?,
-            (None, backend) => {
-                Config::for_backend(backend.as_deref().unwrap_or_default(), environment)?
-            }
+        let mut configuration = if let Some(backend) = &self.backend {
+            Config::for_backend(backend, environment)?
+        } else {
+            let files = Files {
+                config: self.config.clone(),
+                source: self.source.clone(),
+                task: self.task.clone(),
+            };
+            Config::load_files(&files, environment)?
         };
         if !self.listen.is_empty() {
             configuration.listen.clone_from(&self.listen);
@@ -352,6 +383,9 @@ mod tests {
             "mytls serve a.yaml b.yaml",
             "mytls serve a.yaml --backend db",
             "mytls serve --backend",
+            "mytls serve --backend db --source s.yaml",
+            "mytls serve --backend db --task t.yaml",
+            "mytls serve --source",
             "mytls serve --backend db --listen 3307",
             "mytls serve --backend db --listn 127.0.0.1:3307",
             "mytls check",

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             }
             Err(error) => usage(error),
         },
-        Ok(Command::Check(check)) => match Config::load(&check.config, &environment) {
+        Ok(Command::Check(check)) => match check.configuration(&environment) {
             Ok(config) => self::check(config, check.network()),
             Err(error) => usage(error),
         },

@@ -24,6 +24,14 @@ const HISTORY: &str = "ctl_history";
 
 /// `mytls ctl`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "the fields' comments are the help text"
+)]
 #[command(override_usage = "\
 mytls ctl [OPTIONS]                 a prompt; or statements from standard input
        mytls ctl [OPTIONS] -e SQL

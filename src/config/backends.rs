@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use super::address::{AddressError, MYSQL_PORT, is_local, parse_endpoint, parse_host};
+use super::dm::DmFiles;
 use super::file::{Backend, File, Key, OneOrMany};
 use super::import::{self, Import};
 use super::problem::{Fault, Wrong};
@@ -15,9 +16,10 @@ use super::warning::Remark;
 use crate::backend::{Endpoint, Role, Security, Settings};
 use crate::tls::SslMode;
 
-/// The sections that are written, the source first.
+/// The sections that are written, here or in DM's files, the source first.
 pub(super) fn settings(
     file: &File,
+    dm: &DmFiles,
     folder: &Path,
     connect_time: Duration,
     remarks: &mut Vec<Remark>,
@@ -31,32 +33,67 @@ pub(super) fn settings(
         (Role::Target, "target-database", &file.target_database),
     ];
     let import = Import::read(&file.import_accounts, folder, remarks)?;
+    let reader = Reader {
+        connect_time,
+        import,
+    };
     let mut settings = Vec::new();
     for (role, name, key) in sections {
         let Some(section) = key.written() else {
             continue;
         };
+        if dm.of(role).is_some() {
+            return Err(Fault::key(section, Wrong::Together(DmFiles::option(role))));
+        }
+        if reader.import.is_none() {
+            import::remark_unused(&section.value, remarks);
+        }
+        settings.push(reader.read(section, role, name, folder, remarks)?);
+    }
+    for file in dm.files() {
+        let before = remarks.len();
+        let read = reader.read(&file.section, file.role, file.key(), file.folder(), remarks);
+        for remark in remarks.iter_mut().skip(before) {
+            remark.set_dm(file.role);
+        }
+        settings.push(read.map_err(|fault| fault.in_dm(file.role))?);
+    }
+    settings.sort_by_key(|settings| settings.role != Role::Source);
+    Ok(settings)
+}
+
+/// Reads sections of backends.
+struct Reader<'a> {
+    connect_time: Duration,
+    import: Option<Import<'a>>,
+}
+
+impl Reader<'_> {
+    /// `name` is the section's key, and `folder` that of relative paths.
+    fn read(
+        &self,
+        section: &Spanned<Backend>,
+        role: Role,
+        name: &str,
+        folder: &Path,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Settings, Fault> {
         let endpoints = endpoints(section, folder)?;
         let tls = security::client(&section.value.security, name, folder, remarks)?;
         match &tls {
             None => refuse_plaintext(section, &endpoints)?,
             Some(tls) => refuse_nameless(section, tls.mode, &endpoints)?,
         }
-        let import = if let Some(import) = &import {
-            Some(import.of(&section.value, remarks)?)
-        } else {
-            import::remark_unused(&section.value, remarks);
-            None
-        };
-        settings.push(Settings {
+        let import = self.import.as_ref();
+        let import = import.map(|import| import.of(&section.value, remarks));
+        Ok(Settings {
             role,
             endpoints,
             security: tls.map_or(Security::Plaintext, Security::Tls),
-            connect_time,
-            import,
-        });
+            connect_time: self.connect_time,
+            import: import.transpose()?,
+        })
     }
-    Ok(settings)
 }
 
 /// The backend that new sessions go to.

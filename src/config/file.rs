@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::SeqAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny};
 use serde_saphyr::{Location, Spanned};
 
 use super::problem::Fault;
@@ -248,6 +248,64 @@ section! {
         password: String,
         allow_plaintext: bool,
         security: Security,
+    }
+}
+
+section! {
+    /// `from` of DM's source file, `target-database` of its task file: all that DM knows there. What is about DM's own
+    /// statements is passed over.
+    DmBackend {
+        host: String,
+        port: u16,
+        user: String,
+        password: String,
+        security: Security,
+        max_allowed_packet: IgnoredAny,
+        session: IgnoredAny,
+        /// Not DM's, but what an error about a plaintext connection offers.
+        allow_plaintext: bool,
+    }
+}
+
+impl From<DmBackend> for Backend {
+    fn from(section: DmBackend) -> Self {
+        let DmBackend {
+            host,
+            port,
+            user,
+            password,
+            security,
+            allow_plaintext,
+            max_allowed_packet: _,
+            session: _,
+        } = section;
+        Self {
+            host,
+            port,
+            user,
+            password,
+            allow_plaintext,
+            security,
+            ..Self::default()
+        }
+    }
+}
+
+/// A file of DM's. Of its other keys none is about connections, and they may be any.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct DmFile {
+    /// In the source file.
+    pub(super) from: Key<DmBackend>,
+    /// In the task file.
+    pub(super) target_database: Key<DmBackend>,
+}
+
+impl DmFile {
+    /// Reads the YAML.
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options).map_err(Fault::from)
     }
 }
 

@@ -22,6 +22,7 @@ mod address;
 mod admin;
 mod backends;
 mod changes;
+mod dm;
 mod environment;
 mod file;
 mod import;
@@ -34,11 +35,13 @@ mod variables;
 mod warning;
 
 pub use address::AddressError;
+pub use dm::Files;
 pub use environment::Environment;
 pub use place::Place;
 pub use problem::{Problem, Wrong};
 pub use warning::{Notice, Warning};
 
+use dm::DmFiles;
 use file::{File, Key, OneOrMany};
 use problem::Fault;
 use value::{Zero, choice, connections, duration, file_path};
@@ -123,6 +126,14 @@ pub enum ConfigError {
         /// As it was named.
         path: PathBuf,
     },
+    /// A file of DM's without what it is read for.
+    #[error("{}: there is no `{key}` in it: is it another of DM's files?", path.display())]
+    NoSection {
+        /// As it was named.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+    },
     /// `--backend` is no address.
     #[error("--backend")]
     Backend(#[source] AddressError),
@@ -143,20 +154,34 @@ impl ConfigError {
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(path, &text, environment)
+        Self::load_files(&Files::from(path), environment)
+    }
+
+    /// Reads and checks a file, DM's files, or both together.
+    pub fn load_files(files: &Files, environment: &Environment) -> Result<Self, ConfigError> {
+        let dm = DmFiles::read(files)?;
+        match &files.config {
+            Some(path) => Self::parse(path, &read(path)?, &dm, environment),
+            None => Self::parse(Path::new(""), "", &dm, environment),
+        }
     }
 
     /// Checks a file's text; `path` is for errors, and its folder for relative paths.
-    fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+    fn parse(
+        path: &Path,
+        text: &str,
+        dm: &DmFiles,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut remarks = Vec::new();
+        let own = (path, text);
         let config = File::parse(text)
-            .and_then(|file| Self::check(&file, folder, environment, &mut remarks))
-            .map_err(|fault| ConfigError::File(Box::new(fault.into_problem(path, text))))?;
+            .and_then(|file| Self::check(&file, dm, folder, environment, &mut remarks))
+            .map_err(|fault| {
+                let (path, text) = dm.place(fault.of_dm(), own);
+                ConfigError::File(Box::new(fault.into_problem(path, text)))
+            })?;
         if config.backends.is_empty() {
             return Err(ConfigError::NoBackend {
                 path: path.to_owned(),
@@ -164,7 +189,10 @@ impl Config {
         }
         let mut warnings: Vec<Warning> = remarks
             .into_iter()
-            .map(|remark| remark.into_warning(path, text))
+            .map(|remark| {
+                let (path, text) = dm.place(remark.of_dm(), own);
+                remark.into_warning(path, text)
+            })
             .collect();
         warnings.sort_by_key(|warning| warning.place.as_ref().map(|place| place.line));
         Ok(Self { warnings, ..config })
@@ -172,6 +200,7 @@ impl Config {
 
     fn check(
         file: &File,
+        dm: &DmFiles,
         folder: &Path,
         environment: &Environment,
         remarks: &mut Vec<Remark>,
@@ -182,7 +211,7 @@ impl Config {
         let listen = listen(&file.listen, LISTEN, folder)?;
         let client_tls = security::server(&file.security, "security", folder)?;
         let rules = accounts::settings(file, &client_tls, &listen, remarks)?;
-        let backends = backends::settings(file, folder, connect_time, remarks)?;
+        let backends = backends::settings(file, dm, folder, connect_time, remarks)?;
         let state_dir = match file.state_dir.written() {
             Some(path) => Some(file_path(path, folder)?),
             None => environment.state_dir(),
@@ -230,7 +259,8 @@ impl Config {
         let here = Path::new("");
         let endpoint = address::parse_endpoint(endpoint, here).map_err(ConfigError::Backend)?;
         let mut remarks = Vec::new();
-        let config = Self::check(&File::default(), here, environment, &mut remarks)
+        let (file, dm) = (File::default(), DmFiles::default());
+        let config = Self::check(&file, &dm, here, environment, &mut remarks)
             .expect("defaults are right, and a test loads them");
         let unverified = unverified();
         let security = match &endpoint {
@@ -258,6 +288,13 @@ impl Config {
             ..config
         })
     }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A server to look at and no more: over TLS if it offers that, whatever certificate it shows.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::place::{Aim, Place};
-use crate::backend::Endpoint;
+use crate::backend::{Endpoint, Role};
 
 /// What is wrong in a configuration file, and where.
 #[derive(Debug)]
@@ -138,6 +138,8 @@ pub(super) struct Fault {
     at: Location,
     aim: Aim,
     wrong: Wrong,
+    /// In DM's file about this backend, not in mytls' own.
+    of_dm: Option<Role>,
 }
 
 impl Fault {
@@ -147,6 +149,7 @@ impl Fault {
             at: at.referenced,
             aim: Aim::Value,
             wrong,
+            of_dm: None,
         }
     }
 
@@ -156,6 +159,7 @@ impl Fault {
             at: at.referenced,
             aim: Aim::KeyOfValue,
             wrong,
+            of_dm: None,
         }
     }
 
@@ -165,6 +169,7 @@ impl Fault {
             at,
             aim: Aim::KeyOfValue,
             wrong,
+            of_dm: None,
         }
     }
 
@@ -174,6 +179,19 @@ impl Fault {
         error: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
         Self::value(at, Wrong::Value(Box::new(error)))
+    }
+
+    /// It stands in DM's file.
+    pub(super) fn in_dm(self, role: Role) -> Self {
+        Self {
+            of_dm: Some(role),
+            ..self
+        }
+    }
+
+    /// In which of DM's files it stands, if in one.
+    pub(super) fn of_dm(&self) -> Option<Role> {
+        self.of_dm
     }
 
     /// Looks the place up in the file's text.
@@ -214,7 +232,12 @@ impl From<serde_saphyr::Error> for Fault {
                 Wrong::Yaml(UserMessageFormatter.format_message(other).into_owned()),
             ),
         };
-        Self { at, aim, wrong }
+        Self {
+            at,
+            aim,
+            wrong,
+            of_dm: None,
+        }
     }
 }
 

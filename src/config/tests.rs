@@ -25,7 +25,8 @@ fn read(text: &str) -> Result<Config, ConfigError> {
         xdg_state_home: None,
         ..Environment::default()
     };
-    Config::parse(Path::new("/etc/mytls/mytls.yaml"), text, &environment)
+    let (path, dm) = (Path::new("/etc/mytls/mytls.yaml"), DmFiles::default());
+    Config::parse(path, text, &dm, &environment)
 }
 
 fn right(text: &str) -> Config {

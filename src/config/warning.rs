@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_saphyr::{Location, Spanned};
 
 use super::place::{Aim, Place};
+use crate::backend::Role;
 
 /// What a configuration does that its writer may not expect. Never an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,8 @@ pub enum Notice {
 pub(super) struct Remark {
     at: Option<Location>,
     notice: Notice,
+    /// In DM's file about this backend, not in mytls' own.
+    of_dm: Option<Role>,
 }
 
 impl Remark {
@@ -106,6 +109,7 @@ impl Remark {
         Self {
             at: Some(at.referenced),
             notice,
+            of_dm: None,
         }
     }
 
@@ -114,12 +118,27 @@ impl Remark {
         Self {
             at: Some(at),
             notice,
+            of_dm: None,
         }
     }
 
     /// About what is not written.
     pub(super) fn general(notice: Notice) -> Self {
-        Self { at: None, notice }
+        Self {
+            at: None,
+            notice,
+            of_dm: None,
+        }
+    }
+
+    /// It is about DM's file.
+    pub(super) fn set_dm(&mut self, role: Role) {
+        self.of_dm = Some(role);
+    }
+
+    /// Which of DM's files it is about, if one.
+    pub(super) fn of_dm(&self) -> Option<Role> {
+        self.of_dm
     }
 
     /// Looks the place up in the file's text.

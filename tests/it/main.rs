@@ -19,6 +19,7 @@ mod change_user;
 mod ciphers;
 mod common_names;
 mod confirm;
+mod ctl;
 mod greeting;
 mod handed_on;
 mod import;

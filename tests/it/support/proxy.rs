@@ -1,11 +1,11 @@
 //! mytls itself, as a process with a configuration in a folder of its own.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,6 +80,12 @@ impl Config {
     /// More lines at the top level.
     pub(crate) fn with(mut self, lines: &str) -> Self {
         writeln!(self.rest, "{lines}").expect("a string takes all");
+        self
+    }
+
+    /// A file beside the configuration, with this in it.
+    pub(crate) fn with_file(self, name: &str, content: &str) -> Self {
+        std::fs::write(self.path(name), content).expect("write a file");
         self
     }
 
@@ -463,12 +469,30 @@ pub(crate) fn run(arguments: &[&str]) -> Run {
     finish(mytls(BINARY.as_ref(), None).args(arguments))
 }
 
+/// The same, with this in its environment and as its standard input.
+pub(crate) fn run_with_input(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Run {
+    let mut command = mytls(BINARY.as_ref(), None);
+    command.args(arguments).envs(environment.iter().copied());
+    command.stdin(Stdio::piped());
+    let mut child = unless_busy(|| command.spawn()).expect("run mytls");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    // whoever refuses its arguments reads nothing
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    Run::of(&child.wait_with_output().expect("run mytls"))
+}
+
 fn finish(command: &mut Command) -> Run {
-    let output = unless_busy(|| command.output()).expect("run mytls");
-    Run {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    Run::of(&unless_busy(|| command.output()).expect("run mytls"))
+}
+
+impl Run {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 
