@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use super::denials::{Denials, Refusals, Verdict};
+use super::repeats::{LeftOut, Repeats};
 use crate::backend::Role;
 use crate::rules::ClientAddress;
 use crate::tls::Negotiated;
@@ -21,6 +22,10 @@ struct Shared {
     live: Mutex<HashMap<u32, Arc<Live>>>,
     counts: Counts,
     denials: Mutex<Denials>,
+    /// Of one minute, so that the log does not flood.
+    refused: Mutex<Repeats>,
+    /// The same of those who were let pass. By themselves, so that neither hides the other.
+    reported: Mutex<Repeats>,
 }
 
 /// Since the start.
@@ -227,6 +232,24 @@ impl Sessions {
     ) {
         let now = SystemTime::now();
         self.lock_denials().note(user, client, verdict, reason, now);
+    }
+
+    /// Whether the log is to have a line of this; else it is counted.
+    pub(super) fn shows(&self, verdict: Verdict, reason: &str) -> bool {
+        self.lock_repeats(verdict).admit(reason)
+    }
+
+    /// What it does not have since this was last asked for.
+    pub(super) fn take_left_out(&self, verdict: Verdict) -> Vec<LeftOut> {
+        self.lock_repeats(verdict).take_left_out()
+    }
+
+    fn lock_repeats(&self, verdict: Verdict) -> MutexGuard<'_, Repeats> {
+        let repeats = match verdict {
+            Verdict::Refused => &self.0.refused,
+            Verdict::Reported => &self.0.reported,
+        };
+        repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_denials(&self) -> MutexGuard<'_, Denials> {

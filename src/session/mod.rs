@@ -21,7 +21,7 @@ pub(crate) mod repeats;
 mod rewrite;
 mod tls_status;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::SecureRandom;
@@ -42,7 +42,7 @@ pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
-use self::repeats::{LeftOut, Repeats};
+use self::repeats::LeftOut;
 use self::rewrite::one_statement;
 pub use self::tls_status::TlsStatus;
 use crate::backend::connect::Connection;
@@ -110,7 +110,6 @@ pub struct DataPort {
     slots: Arc<Semaphore>,
     slots_before_login: Arc<Semaphore>,
     registry: Registry,
-    repeats: Mutex<Repeats>,
 }
 
 /// What a client connection occupies.
@@ -150,7 +149,6 @@ impl DataPort {
             slots: Arc::new(Semaphore::new(limits.connections)),
             slots_before_login: Arc::new(Semaphore::new(limits.connections_before_login)),
             registry: Registry::new(handles.random),
-            repeats: Mutex::default(),
             handles,
         }
     }
@@ -488,7 +486,8 @@ impl DataPort {
             Some(user) => format!("{user}: {failure}"),
             None => failure.to_string(),
         };
-        if matches!(failure, Failure::Left) || self.repeats().admit(&reason) {
+        let sessions = &self.handles.sessions;
+        if matches!(failure, Failure::Left) || sessions.shows(Verdict::Refused, &reason) {
             record.log_failure(failure);
         }
     }
@@ -505,14 +504,13 @@ impl DataPort {
 
     /// Tells the log how many refusals it does not show since it was last told.
     pub fn log_left_out(&self) {
-        let all = self.repeats().take_left_out();
-        for LeftOut { reason, count } in all {
+        let sessions = &self.handles.sessions;
+        for LeftOut { reason, count } in sessions.take_left_out(Verdict::Refused) {
             warn!(count, reason, "refused, and not shown one by one");
         }
-    }
-
-    fn repeats(&self) -> MutexGuard<'_, Repeats> {
-        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+        for LeftOut { reason, count } in sessions.take_left_out(Verdict::Reported) {
+            warn!(count, reason, "would be refused, and not shown one by one");
+        }
     }
 }
 

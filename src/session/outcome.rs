@@ -377,6 +377,9 @@ impl Record {
     pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
         let (sessions, reason) = (self.entered.sessions(), denial.to_string());
         sessions.note_denial(Some(user.as_str()), self.client, Verdict::Reported, &reason);
+        if !sessions.shows(Verdict::Reported, &format!("{user}: {reason}")) {
+            return;
+        }
         warn!(
             id = self.id,
             ?user,

@@ -163,3 +163,19 @@ fn change_of_user_is_reported_like_a_login() {
     let line = proxy.wait_for_log("would be refused");
     assert!(line.contains("user=\"strict\""), "{line}");
 }
+
+#[test]
+fn reports_of_one_reason_do_not_flood_the_log() {
+    let (_backend, mut proxy) = start("enforcement: report");
+    for _ in 0..25 {
+        assert_eq!(log_in(&proxy, "unnamed", Shown::Plaintext), None);
+    }
+    proxy.terminate();
+    proxy.wait_for_log("would be refused, and not shown one by one count=15");
+    proxy.exit_status();
+    let log = proxy.log();
+    let lines = log.lines().filter(|line| {
+        line.contains("would be refused client") || line.contains("would be refused id")
+    });
+    assert_eq!(lines.count(), 10, "{log}");
+}
