@@ -284,8 +284,8 @@ impl From<DmBackend> for Backend {
             port,
             user,
             password,
-            security,
             allow_plaintext,
+            security,
             ..Self::default()
         }
     }

@@ -173,7 +173,7 @@ impl<O: Write, E: Write> Ctl<'_, O, E> {
         failure: &Failure,
     ) -> io::Result<()> {
         if self.printer.tells_failures() {
-            self.printer.failure(self.out, statement, failure)
+            Printer::failure(self.out, statement, failure)
         } else {
             writeln!(self.errors, "mytls: {failure}")
         }

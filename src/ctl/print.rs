@@ -96,7 +96,6 @@ impl Printer {
 
     /// One server's failure, where they are printed.
     pub(super) fn failure(
-        &self,
         out: &mut impl Write,
         statement: Option<&Statement>,
         failure: &Failure,
@@ -172,13 +171,11 @@ fn framed(out: &mut impl Write, table: &Table) -> io::Result<()> {
             .unwrap_or_default()
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let rule: String = widths
-        .iter()
-        .map(|width| format!("+{}", "-".repeat(width + 2)))
-        .collect();
-    writeln!(out, "{rule}+")?;
+    let dashes: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+    let rule = dashes.join("+");
+    writeln!(out, "+{rule}+")?;
     write_cells(out, &headings, &widths, |_| false)?;
-    writeln!(out, "{rule}+")?;
+    writeln!(out, "+{rule}+")?;
     for row in &rows {
         let is_number = |place: usize| {
             let column: Option<&Column> = table.columns.get(place);
@@ -186,7 +183,7 @@ fn framed(out: &mut impl Write, table: &Table) -> io::Result<()> {
         };
         write_cells(out, row, &widths, is_number)?;
     }
-    writeln!(out, "{rule}+")
+    writeln!(out, "+{rule}+")
 }
 
 /// Numbers stand to the right.
@@ -298,12 +295,14 @@ struct Object<'a> {
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let values = self.columns.iter().zip(self.row);
-        serializer.collect_map(values.map(|(column, value)| (&column.name, json(column, value))))
+        serializer.collect_map(
+            values.map(|(column, value)| (&column.name, json(column, value.as_deref()))),
+        )
     }
 }
 
 /// A number where the column has numbers and JSON can hold it.
-fn json(column: &Column, value: &Option<Vec<u8>>) -> serde_json::Value {
+fn json(column: &Column, value: Option<&[u8]>) -> serde_json::Value {
     let Some(bytes) = value else {
         return serde_json::Value::Null;
     };
@@ -429,14 +428,11 @@ mod tests {
     #[test]
     fn json_tells_of_failures_and_warnings() {
         let mut out = Vec::new();
-        let printer = Printer::new(Form::Json, false);
         let failure = Failure {
             address: "a:1".to_owned(),
             error: AskError::Query(QueryError::Refused(ErrPacket::new(1235, "42000", "no"))),
         };
-        printer
-            .failure(&mut out, Some(&statement(false)), &failure)
-            .expect("a vector takes all");
+        Printer::failure(&mut out, Some(&statement(false)), &failure).expect("a vector takes all");
         assert_eq!(
             String::from_utf8_lossy(&out),
             "{\"address\":\"a:1\",\"statement\":\"SHOW BACKENDS\",\"code\":1235,\
