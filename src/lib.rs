@@ -42,11 +42,11 @@
 //! - What was judged is what is sent: the backend gets the canonical user name, never the client's bytes of it, and
 //!   nothing of the client's first authentication data.
 //! - mytls keeps no user's password, and reads one only where it must change its form between a secure and an insecure
-//!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts.
+//!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts, and [`ctl`] at admin ports.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | admin | config | certs | authorize, check, cli, reload, run, main (and the
-//!   small process, logging, shell, signals).
+//!   protocol, rules | net, tls | backend | session | admin | config | certs | ctl | authorize, check, cli, reload, run,
+//!   main (and the small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]
 

@@ -23,15 +23,11 @@ const PASSWORD_VARIABLE: &str = "MYTLS_CTL_PASSWORD";
 const HISTORY: &str = "ctl_history";
 
 /// `mytls ctl`.
-#[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is an option of its own"
+    reason = "each is a flag of the command line, by its name"
 )]
-#[expect(
-    clippy::doc_markdown,
-    reason = "the fields' comments are the help text"
-)]
+#[derive(Debug, Args)]
 #[command(override_usage = "\
 mytls ctl [OPTIONS]                 a prompt; or statements from standard input
        mytls ctl [OPTIONS] -e SQL
@@ -55,7 +51,7 @@ pub struct Ctl {
     #[arg(long, short, value_name = "NAME", value_parser = |text: &str| UserName::new(text))]
     pub user: Option<UserName>,
 
-    /// A file with the password. Without it $MYTLS_CTL_PASSWORD is looked at.
+    /// A file with the password. Without it the variable `MYTLS_CTL_PASSWORD` is looked at.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
@@ -79,7 +75,7 @@ pub struct Ctl {
     #[arg(long, value_name = "FILE")]
     pub ssl_crl: Option<PathBuf>,
 
-    /// How far the port's certificate is checked. [default: VERIFY_CA with --ssl-ca]
+    /// How far the port's certificate is checked. [default: `VERIFY_CA` with --ssl-ca]
     #[arg(long, value_name = "MODE", ignore_case = true)]
     pub ssl_mode: Option<Mode>,
 

@@ -171,12 +171,11 @@ fn framed(out: &mut impl Write, table: &Table) -> io::Result<()> {
             .unwrap_or_default()
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let rule = widths.iter().fold(String::new(), |rule, width| {
-        rule + "+" + &"-".repeat(width + 2)
-    });
-    writeln!(out, "{rule}+")?;
+    let dashes: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+    let rule = dashes.join("+");
+    writeln!(out, "+{rule}+")?;
     write_cells(out, &headings, &widths, |_| false)?;
-    writeln!(out, "{rule}+")?;
+    writeln!(out, "+{rule}+")?;
     for row in &rows {
         let is_number = |place: usize| {
             let column: Option<&Column> = table.columns.get(place);
@@ -184,7 +183,7 @@ fn framed(out: &mut impl Write, table: &Table) -> io::Result<()> {
         };
         write_cells(out, row, &widths, is_number)?;
     }
-    writeln!(out, "{rule}+")
+    writeln!(out, "+{rule}+")
 }
 
 /// Numbers stand to the right.
