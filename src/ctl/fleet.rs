@@ -8,7 +8,7 @@ use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 
 use super::failure::{AskError, Failure};
-use crate::backend::client::{Client, LoginError};
+use crate::backend::client::Client;
 use crate::backend::own_account::OwnAccount;
 use crate::backend::query::{Answer, QueryError, Row};
 use crate::backend::{Backend, Endpoint, Role, Security};
@@ -121,7 +121,7 @@ impl Fleet {
     /// Logs in everywhere; gives those that let us in no further.
     pub(super) async fn log_in(&mut self) -> Vec<Failure> {
         let logged_in = self.all(|mut server| async {
-            let result = server.log_in().await;
+            let result = server.client().await.map(|_| ());
             (server, result)
         });
         logged_in
@@ -180,22 +180,21 @@ impl Fleet {
 }
 
 impl Server {
-    async fn log_in(&mut self) -> Result<(), AskError> {
-        if self.client.is_none() {
-            let client = Client::log_in(&self.backend, &self.account).await;
-            self.client = Some(client.map_err(AskError::Login)?);
-        }
-        Ok(())
+    /// The connection, logged in.
+    async fn client(&mut self) -> Result<&mut Client, AskError> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::log_in(&self.backend, &self.account)
+                .await
+                .map_err(AskError::Login)?,
+        };
+        Ok(self.client.insert(client))
     }
 
     async fn ask(&mut self, statement: &str) -> Result<Reply, AskError> {
-        self.log_in().await?;
-        let Some(client) = &mut self.client else {
-            return Err(AskError::Login(LoginError::TooSlow));
-        };
-        let asked = ask(client, statement).await;
-        if let Err(QueryError::Refused(_)) | Ok(_) = asked {
-        } else {
+        let asked = ask(self.client().await?, statement).await;
+        if !matches!(asked, Ok(_) | Err(QueryError::Refused(_))) {
+            // it is of no more use
             self.client = None;
         }
         let (answer, warnings) = asked.map_err(AskError::Query)?;
