@@ -1,5 +1,5 @@
 //! The import from real servers: what MySQL 9.7, MariaDB 10.11 and 11.8 store of each `REQUIRE`, read by an account with no
-//! more than the privileges that the README names, which logs in with each plugin and over each kind of side.
+//! more than the privileges that docs/rules.md names, which logs in with each plugin and over each kind of side.
 //!
 //! `tests/lab` starts them and says where they are, as for `mysql_async_client`.
 
@@ -13,7 +13,7 @@ use crate::support::proxy::{Config, Proxy, run_with};
 
 const SERVERS: [&str; 3] = ["mysql97", "mariadb1011", "mariadb118"];
 
-/// As the README has them.
+/// As docs/rules.md has them.
 const MYSQL_GRANT: &str = "GRANT SELECT (User, Host, ssl_type, ssl_cipher, x509_issuer, x509_subject, plugin) ON mysql.user";
 const MARIADB_GRANT: &str = "GRANT SELECT (User, Host, ssl_type, ssl_cipher, x509_issuer, x509_subject, plugin, is_role) ON mysql.user";
 const MARIADB_SOCKET_GRANT: &str = "GRANT SELECT (User, Host, Priv) ON mysql.global_priv";

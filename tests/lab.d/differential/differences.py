@@ -146,7 +146,7 @@ def is_other_account(measured, place, server):
 
 BY_MYTLS_ADDRESS = "the server chooses the account by mytls' address"
 NOT_FROM_MYTLS_ADDRESS = "for mytls' address the server has no account, or one that asks for more"
-# What mytls refuses although the server would not. Each stands in the README.
+# What mytls refuses although the server would not. Each stands in docs/rules.md.
 STRICTER = [
     ("an X.509 v1 certificate is not taken from a client", shows("v1")),
     ("a certificate authority's own certificate is not taken from a client", shows("ca-leaf")),
@@ -161,7 +161,7 @@ STRICTER = [
     ("which of several patterns MariaDB takes is not certain, so all must permit", is_mariadbs_order),
     ("the account for mytls' address must be the one for the client's", is_other_account),
 ]
-# What mytls lets in although the server would not. Each stands in the README, too.
+# What mytls lets in although the server would not. Each stands in docs/rules.md, too.
 LENIENT = [
     ("a subject is taken in the escaping of older releases of OpenSSL, too", is_older_escaping),
     ("which account counts is decided in mytls' file as in MySQL, not as in MariaDB", is_mysqls_order),
