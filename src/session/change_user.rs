@@ -5,9 +5,9 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::authenticate::{Answer, authenticate};
-use super::confirm::Login;
 use super::hello::LOGIN_BYTES;
 use super::identify::own_attributes;
+use super::login::Login;
 use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
 use super::{DataPort, Session};

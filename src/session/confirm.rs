@@ -8,16 +8,16 @@ use std::fmt;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::login::Login;
 use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
 use super::{DataPort, Session};
 use crate::backend::Backend;
-use crate::backend::import::NotImported;
 use crate::backend::query::{QueryError, Row, query};
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::user_name::UserName;
-use crate::rules::{Confirmed, Denial, Identity, ImportedAccounts};
+use crate::rules::{Confirmed, Denial, ImportedAccounts};
 
 /// As bytes: a server turns characters that the client's character set lacks into `?`, and so one account into another.
 const ACCOUNTS: &str = "SELECT CAST(CURRENT_USER() AS BINARY), CAST(@@proxy_user AS BINARY)";
@@ -33,16 +33,6 @@ const UNKNOWN_SYSTEM_VARIABLE: u16 = 1193;
 
 /// `ER_MUST_CHANGE_PASSWORD`
 const MUST_CHANGE_PASSWORD: u16 = 1820;
-
-/// A login, or a `COM_CHANGE_USER`, to be judged.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Login<'a> {
-    pub(super) identity: &'a Identity,
-    pub(super) user: &'a UserName,
-    pub(super) using_password: bool,
-    /// What is spoken on the backend's connection.
-    pub(super) granted: Capabilities,
-}
 
 /// Which account the server chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,22 +157,6 @@ impl Login<'_> {
             }
             Answer::PasswordExpired => Certainty::PasswordExpired,
         })
-    }
-
-    pub(super) fn denied(self, denial: Denial) -> Failure {
-        Failure::Denied {
-            denial,
-            user: self.user.as_str().to_owned(),
-            using_password: self.using_password,
-        }
-    }
-
-    pub(super) fn not_imported(self, error: NotImported) -> Failure {
-        Failure::NotImported {
-            error,
-            user: self.user.as_str().to_owned(),
-            using_password: self.using_password,
-        }
     }
 
     fn no_account_named(self) -> Failure {

@@ -1,8 +1,9 @@
 //! The data port: one client connection with its backend connection, from accept to close.
 //!
-//! accept → `identify` (greeting, TLS, certificate, login packet) → authorize (the rules make a [`Permit`]) →
-//! connect to the backend → `authenticate` (the backend's own) → `relay`, with `change_user` on the way → close
-//! both, one line in the log. A client that does not pass costs the backend nothing.
+//! accept → `identify` (greeting, TLS, certificate, login packet) → `login`: the rules make a
+//! [`Permit`](crate::rules::Permit), the backend is dialled, it does its part (`authenticate`), and says which account that
+//! is (`confirm`) → `relay`, with `change_user` on the way → close both, one line in the log. Who does not pass (`refuse`)
+//! costs the backend nothing.
 
 mod authenticate;
 mod change_user;
@@ -12,9 +13,11 @@ mod ending;
 pub(crate) mod hello;
 mod identify;
 mod live;
+mod login;
 mod outcome;
 mod password;
 mod password_key;
+mod refuse;
 mod registry;
 mod relay;
 pub(crate) mod repeats;
@@ -26,48 +29,39 @@ use std::time::Duration;
 
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
-use self::authenticate::{Answer, authenticate};
-use self::confirm::Login;
 pub use self::denials::{Refusals, Verdict};
 pub use self::ending::Stop;
 use self::ending::{Asked, Ending};
-use self::identify::{Identified, Wishes};
+use self::identify::Wishes;
 pub use self::live::{Known, Live, Sessions, State, Totals};
 use self::outcome::{End, Record, shutdown_in_progress};
 pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
-use self::repeats::LeftOut;
 use self::rewrite::one_statement;
 pub use self::tls_status::TlsStatus;
-use crate::backend::connect::Connection;
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
 use crate::net::socket::Socket;
-use crate::net::stream::{Stream, StreamError};
+use crate::net::stream::Stream;
 use crate::protocol::Side;
-use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
-use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::response::Form;
 use crate::protocol::tracker::Tracker;
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Identity, InForce, Permit};
-use crate::tls::{Acceptor, Channel, Negotiated};
+use crate::rules::{ClientAddress, Identity, InForce};
+use crate::tls::{Acceptor, Channel};
 
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
 /// see that error; of one that is pushed to an idle client they see only a lost connection.
 const LAST_COMMAND: Duration = Duration::from_secs(1);
 /// A longer one is not read for that.
 const LAST_COMMAND_BYTES: usize = 1024 * 1024;
-
-/// How often the log is told what it does not show.
-const LEFT_OUT_EVERY: Duration = Duration::from_secs(60);
 
 /// `limits`, as far as they concern sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,183 +204,6 @@ impl DataPort {
         })
     }
 
-    /// Everything up to the backend's OK, which the client has been told.
-    async fn login(
-        &self,
-        client: &mut Stream,
-        address: ClientAddress,
-        backend: Arc<Backend>,
-        record: &mut Record,
-    ) -> Result<Authenticated, Failure> {
-        let deadline = Instant::now() + self.handles.limits.login_time;
-        let Identified {
-            identity,
-            user,
-            wishes,
-        } = timeout_at(deadline, self.identify(client, address, &backend, record))
-            .await
-            .unwrap_or(Err(Failure::TooSlow))?;
-        record.show(State::LoggingIn);
-
-        let login = Login {
-            identity: &identity,
-            user: &user,
-            using_password: wishes.using_password,
-            granted: wishes.granted,
-        };
-        let permit = self.authorize(&backend, login, deadline, record).await?;
-        record.account = Some(permit.account().to_owned());
-        if backend.drain().borrow().is_some() {
-            return Err(Failure::Draining);
-        }
-        record.show(State::Connecting);
-
-        let Connection {
-            mut stream,
-            endpoint,
-            server,
-            connection_id,
-            ..
-        } = self
-            .connect(&backend, &user, &wishes, &permit, record)
-            .await?;
-        let answer = authenticate(
-            client,
-            &mut stream,
-            record.route,
-            &self.handles.password_key,
-            deadline,
-        )
-        .await
-        .map_err(|failure| match failure {
-            Failure::Backend {
-                route,
-                error: error @ StreamError::Tls(..),
-            } => Failure::Connect {
-                route,
-                error: endpoint.tls_failed(error),
-            },
-            other => other,
-        })?;
-        endpoint.answered();
-        match answer {
-            Answer::Ok(ok) => {
-                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
-                    Ok(confirmed) => confirmed,
-                    Err(failure) => {
-                        quit(stream).await;
-                        return Err(failure);
-                    }
-                };
-                client.write_packet(&ok).await.map_err(Failure::Client)?;
-                record.logged_in();
-                Ok(Authenticated {
-                    unconfirmed: confirmed.unless_certain(user),
-                    stream,
-                    place: Place {
-                        server,
-                        id: connection_id,
-                    },
-                    session: Session {
-                        backend,
-                        identity,
-                        wishes: Wishes {
-                            attributes: Vec::new(),
-                            database: None,
-                            ..wishes
-                        },
-                    },
-                })
-            }
-            Answer::Err(err) => {
-                client.write_packet(&err).await.map_err(Failure::Client)?;
-                Err(Failure::RefusedByBackend(ErrPacket::decode(&err)?))
-            }
-        }
-    }
-
-    /// Judges by the rules, at login and in `COM_CHANGE_USER`. Where the backend's accounts are judged too, a name that
-    /// the last import does not hold waits for the next.
-    async fn authorize(
-        &self,
-        backend: &Backend,
-        login: Login<'_>,
-        deadline: Instant,
-        record: &Record,
-    ) -> Result<Permit, Failure> {
-        let Login {
-            identity,
-            user,
-            using_password,
-            ..
-        } = login;
-        if backend.gives_away(user.as_str()) {
-            return Err(Failure::OwnOsUser {
-                user: user.as_str().to_owned(),
-                using_password,
-            });
-        }
-        let imported = match backend.import() {
-            None => None,
-            Some(import) => Some(
-                timeout_at(deadline, import.accounts_for(user))
-                    .await
-                    .map_err(|_| Failure::TooSlow)?
-                    .map_err(|error| login.not_imported(error))?,
-            ),
-        };
-        let permit = self
-            .handles
-            .rules
-            .load()
-            .authorize(identity, user, imported.as_deref())
-            .map_err(|denial| login.denied(denial))?;
-        for denial in permit.reported() {
-            record.log_reported(user, permit.account(), denial);
-        }
-        Ok(permit)
-    }
-
-    /// Dials the backend for a client that may pass, and hands its login on.
-    ///
-    /// Not bounded by the login's deadline but by the backend's own (`limits.connect-time`), and not ended by a client
-    /// that leaves: a handshake that is cut counts against us at the server.
-    async fn connect(
-        &self,
-        backend: &Backend,
-        user: &UserName,
-        wishes: &Wishes,
-        _permit: &Permit,
-        record: &mut Record,
-    ) -> Result<Connection, Failure> {
-        let route = backend.role();
-        let head = LoginHead {
-            capabilities: wishes.granted,
-            max_packet_bytes: wishes.max_packet_bytes,
-            collation: wishes.collation,
-        };
-        let mut connection = backend
-            .connect(head)
-            .await
-            .map_err(|error| Failure::Connect { route, error })?;
-        record.backend_id = Some(connection.connection_id);
-        record.backend_tls = connection.stream.tls().and_then(|tls| Negotiated::of(tls));
-        let payload = BackendLogin {
-            head: connection.head,
-            user: &user.encode(u16::from(wishes.collation), wishes.server)?,
-            using_password: wishes.using_password,
-            database: wishes.database.as_deref(),
-            attributes: &wishes.attributes,
-        }
-        .encode();
-        connection
-            .stream
-            .write_packet(&payload)
-            .await
-            .map_err(|error| Failure::Backend { route, error })?;
-        Ok(connection)
-    }
-
     /// From the backend's OK to the close of both connections.
     async fn relay(
         &self,
@@ -453,65 +270,6 @@ impl DataPort {
         record.log_end(&end);
         relay.close(&end).await;
     }
-
-    /// Tells a client why it may not log in, and closes.
-    async fn refuse(&self, mut client: Stream, record: &Record, failure: &Failure) {
-        self.log_failure(record, failure);
-        if let Some(reply) = failure.reply(record.client) {
-            // it is closed next, either way
-            let _ = client.queue_packet(&reply.encode());
-        }
-        client.close().await;
-    }
-
-    /// The same for a client that was not greeted. Nothing of its own can be on the way, so nothing is waited for.
-    async fn refuse_in_place_of_greeting(
-        &self,
-        mut client: Stream,
-        record: &Record,
-        failure: &Failure,
-    ) {
-        self.log_failure(record, failure);
-        if let Some(reply) = failure.reply(record.client) {
-            let _ = client
-                .write_packet(&reply.encode_in_place_of_greeting())
-                .await;
-        }
-    }
-
-    fn log_failure(&self, record: &Record, failure: &Failure) {
-        record.count_failure(failure);
-        // One user's many refusals must not hide another's.
-        let reason = match &record.user {
-            Some(user) => format!("{user}: {failure}"),
-            None => failure.to_string(),
-        };
-        let sessions = &self.handles.sessions;
-        if matches!(failure, Failure::Left) || sessions.shows(Verdict::Refused, &reason) {
-            record.log_failure(failure);
-        }
-    }
-
-    /// Tells the log each minute how many refusals it does not show.
-    ///
-    /// Cancel safe.
-    pub async fn report_left_out(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(LEFT_OUT_EVERY).await;
-            self.log_left_out();
-        }
-    }
-
-    /// Tells the log how many refusals it does not show since it was last told.
-    pub fn log_left_out(&self) {
-        let sessions = &self.handles.sessions;
-        for LeftOut { reason, count } in sessions.take_left_out(Verdict::Refused) {
-            warn!(count, reason, "refused, and not shown one by one");
-        }
-        for LeftOut { reason, count } in sessions.take_left_out(Verdict::Reported) {
-            warn!(count, reason, "would be refused, and not shown one by one");
-        }
-    }
 }
 
 fn unknown_command() -> ErrPacket {
@@ -526,12 +284,4 @@ async fn last_command(relay: &mut Relay) -> End {
         let _ = relay.client.queue_packet(&shutdown_in_progress().encode());
     }
     End::Drained
-}
-
-/// Leaves a backend that has logged us in.
-async fn quit(mut backend: Stream) {
-    backend.set_next_sequence(0);
-    // it is closed next, either way
-    let _ = backend.queue_packet(&[Command::Quit as u8]);
-    backend.close().await;
 }

@@ -1,0 +1,247 @@
+//! The second step: may this client pass? Judged by the rules, dialled for, authenticated by the backend, confirmed.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::authenticate::{Answer, authenticate};
+use super::identify::{Identified, Wishes};
+use super::live::State;
+use super::outcome::{Failure, Record};
+use super::registry::Place;
+use super::{Authenticated, DataPort, Session};
+use crate::backend::connect::Connection;
+use crate::backend::import::NotImported;
+use crate::backend::{Backend, Role};
+use crate::net::stream::{Stream, StreamError};
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::command::Command;
+use crate::protocol::err_packet::ErrPacket;
+use crate::protocol::login::{BackendLogin, LoginHead};
+use crate::protocol::user_name::UserName;
+use crate::rules::{ClientAddress, Denial, Identity, Permit};
+use crate::tls::Negotiated;
+
+/// A login, or a `COM_CHANGE_USER`, to be judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) user: &'a UserName,
+    pub(super) using_password: bool,
+    /// What is spoken on the backend's connection.
+    pub(super) granted: Capabilities,
+}
+
+impl DataPort {
+    /// Everything up to the backend's OK, which the client has been told.
+    pub(super) async fn login(
+        &self,
+        client: &mut Stream,
+        address: ClientAddress,
+        backend: Arc<Backend>,
+        record: &mut Record,
+    ) -> Result<Authenticated, Failure> {
+        let deadline = Instant::now() + self.handles.limits.login_time;
+        let Identified {
+            identity,
+            user,
+            wishes,
+        } = timeout_at(deadline, self.identify(client, address, &backend, record))
+            .await
+            .unwrap_or(Err(Failure::TooSlow))?;
+        record.show(State::LoggingIn);
+
+        let login = Login {
+            identity: &identity,
+            user: &user,
+            using_password: wishes.using_password,
+            granted: wishes.granted,
+        };
+        let permit = self.authorize(&backend, login, deadline, record).await?;
+        record.account = Some(permit.account().to_owned());
+        if backend.drain().borrow().is_some() {
+            return Err(Failure::Draining);
+        }
+        record.show(State::Connecting);
+
+        let mut connection = self
+            .connect(&backend, &user, &wishes, &permit, record)
+            .await?;
+        let answer = self
+            .ask(client, &mut connection, record.route, deadline)
+            .await?;
+        let Connection {
+            mut stream,
+            server,
+            connection_id,
+            ..
+        } = connection;
+        match answer {
+            Answer::Ok(ok) => {
+                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
+                    Ok(confirmed) => confirmed,
+                    Err(failure) => {
+                        quit(stream).await;
+                        return Err(failure);
+                    }
+                };
+                client.write_packet(&ok).await.map_err(Failure::Client)?;
+                record.logged_in();
+                Ok(Authenticated {
+                    unconfirmed: confirmed.unless_certain(user),
+                    stream,
+                    place: Place {
+                        server,
+                        id: connection_id,
+                    },
+                    session: Session {
+                        backend,
+                        identity,
+                        wishes: Wishes {
+                            attributes: Vec::new(),
+                            database: None,
+                            ..wishes
+                        },
+                    },
+                })
+            }
+            Answer::Err(err) => {
+                client.write_packet(&err).await.map_err(Failure::Client)?;
+                Err(Failure::RefusedByBackend(ErrPacket::decode(&err)?))
+            }
+        }
+    }
+
+    /// The backend's answer to the login that it was sent.
+    async fn ask(
+        &self,
+        client: &mut Stream,
+        connection: &mut Connection,
+        route: Role,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let key = &self.handles.password_key;
+        let answer = authenticate(client, &mut connection.stream, route, key, deadline)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Backend {
+                    route,
+                    error: error @ StreamError::Tls(..),
+                } => Failure::Connect {
+                    route,
+                    error: connection.endpoint.tls_failed(error),
+                },
+                other => other,
+            })?;
+        connection.endpoint.answered();
+        Ok(answer)
+    }
+
+    /// Judges by the rules, at login and in `COM_CHANGE_USER`. Where the backend's accounts are judged too, a name that
+    /// the last import does not hold waits for the next.
+    pub(super) async fn authorize(
+        &self,
+        backend: &Backend,
+        login: Login<'_>,
+        deadline: Instant,
+        record: &Record,
+    ) -> Result<Permit, Failure> {
+        let Login {
+            identity,
+            user,
+            using_password,
+            ..
+        } = login;
+        if backend.gives_away(user.as_str()) {
+            return Err(Failure::OwnOsUser {
+                user: user.as_str().to_owned(),
+                using_password,
+            });
+        }
+        let imported = match backend.import() {
+            None => None,
+            Some(import) => Some(
+                timeout_at(deadline, import.accounts_for(user))
+                    .await
+                    .map_err(|_| Failure::TooSlow)?
+                    .map_err(|error| login.not_imported(error))?,
+            ),
+        };
+        let permit = self
+            .handles
+            .rules
+            .load()
+            .authorize(identity, user, imported.as_deref())
+            .map_err(|denial| login.denied(denial))?;
+        for denial in permit.reported() {
+            record.log_reported(user, permit.account(), denial);
+        }
+        Ok(permit)
+    }
+
+    /// Dials the backend for a client that may pass, and hands its login on.
+    ///
+    /// Not bounded by the login's deadline but by the backend's own (`limits.connect-time`), and not ended by a client
+    /// that leaves: a handshake that is cut counts against us at the server.
+    async fn connect(
+        &self,
+        backend: &Backend,
+        user: &UserName,
+        wishes: &Wishes,
+        _permit: &Permit,
+        record: &mut Record,
+    ) -> Result<Connection, Failure> {
+        let route = backend.role();
+        let head = LoginHead {
+            capabilities: wishes.granted,
+            max_packet_bytes: wishes.max_packet_bytes,
+            collation: wishes.collation,
+        };
+        let mut connection = backend
+            .connect(head)
+            .await
+            .map_err(|error| Failure::Connect { route, error })?;
+        record.backend_id = Some(connection.connection_id);
+        record.backend_tls = connection.stream.tls().and_then(|tls| Negotiated::of(tls));
+        let payload = BackendLogin {
+            head: connection.head,
+            user: &user.encode(u16::from(wishes.collation), wishes.server)?,
+            using_password: wishes.using_password,
+            database: wishes.database.as_deref(),
+            attributes: &wishes.attributes,
+        }
+        .encode();
+        connection
+            .stream
+            .write_packet(&payload)
+            .await
+            .map_err(|error| Failure::Backend { route, error })?;
+        Ok(connection)
+    }
+}
+
+impl Login<'_> {
+    pub(super) fn denied(self, denial: Denial) -> Failure {
+        Failure::Denied {
+            denial,
+            user: self.user.as_str().to_owned(),
+            using_password: self.using_password,
+        }
+    }
+
+    pub(super) fn not_imported(self, error: NotImported) -> Failure {
+        Failure::NotImported {
+            error,
+            user: self.user.as_str().to_owned(),
+            using_password: self.using_password,
+        }
+    }
+}
+
+/// Leaves a backend that has logged us in.
+async fn quit(mut backend: Stream) {
+    backend.set_next_sequence(0);
+    // it is closed next, either way
+    let _ = backend.queue_packet(&[Command::Quit as u8]);
+    backend.close().await;
+}
