@@ -159,6 +159,34 @@ fn refuse(acceptor: &Acceptor, leaf: &Leaf) -> CertificateRefusal {
 }
 
 #[test]
+fn a_certificate_of_our_own_making_is_due_at_two_thirds_of_its_life() {
+    let settings = |sources, auto_tls| ServerSettings {
+        sources,
+        auto_tls,
+        policy: Policy::default(),
+    };
+    let in_days = |days: u64| {
+        UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            UnixTime::now().as_secs() + days * 24 * 60 * 60,
+        ))
+    };
+    let load = |settings| {
+        let loaded = Acceptor::load(&settings, None, &[]).expect("loads");
+        loaded.expect("has TLS")
+    };
+    let ours = load(settings(Sources::default(), true));
+    assert!(!ours.is_due(in_days(0)));
+    // of 730 days, the first of them in the past
+    assert!(!ours.is_due(in_days(480)));
+    assert!(ours.is_due(in_days(490)));
+    let given = load(settings(
+        Leaf::self_signed("server", |_| {}).sources(None),
+        false,
+    ));
+    assert!(!given.is_due(year_3000()), "somebody else renews it");
+}
+
+#[test]
 fn of_a_bundle_of_two_hundred_authorities_every_one_counts_and_no_other() {
     let bundle: Vec<_> = (0..200)
         .map(|number| Authority::new(&format!("CA {number}")))
