@@ -167,7 +167,7 @@ fn what_servers_store_of_each_require_is_imported() {
             let (user, host) = name.split_once('@').expect("user@host");
             let (user, host) = (user.trim_matches('`'), host.trim_matches('\''));
             let line = format!(
-                "user=\"{user}\" host=\"{host}\" requirement={imported} peer_credential=false"
+                "user=\"{user}\" host=\"{host}\" requirement={imported:?} peer_credential=false"
             );
             assert!(
                 log.contains(&line),
