@@ -130,7 +130,7 @@ def password_broken_off():
 def conversation():
     """One sitting, step by step; its last statement is what the next sitting begins with."""
     terminal = Terminal("-p").log_in()
-    expect(PASSWORD not in terminal.seen, f"the password is shown: {terminal.seen!r}")
+    check("the password is not shown", lambda: expect(PASSWORD not in terminal.seen, terminal.seen))
     frame = r"\+-----\+\r\n\| one \|\r\n\+-----\+\r\n\|   1 \|\r\n\+-----\+\r"
     check("a statement is answered in a frame", lambda: terminal.answer("SELECT 1 AS one;" + ENTER, frame) and None)
     check("a word is asked as SQL", lambda: terminal.answer("backends" + ENTER, r"\| Route +\| Current \|") and None)
