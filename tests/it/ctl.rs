@@ -4,9 +4,10 @@ use std::fs;
 
 use crate::support::admin::{backend, start};
 use crate::support::backend::{Backend, Server};
-use crate::support::pki::PKI;
+use crate::support::pki::{PKI, replace};
 use crate::support::plugin::PASSWORD;
 use crate::support::proxy::{Config, Proxy, Run, run_with_input, wait_until};
+use crate::support::visit::shown_to_a_client;
 
 /// A port that nobody listens on.
 const NOBODY: &str = "127.0.0.1:1";
@@ -229,6 +230,51 @@ fn a_socket_is_asked_too_whoever_one_is() {
     wait_until("the socket", || socket.exists());
     let run = ask(&as_ops(&proxy, &address), "SELECT CURRENT_USER()");
     assert_eq!(run.stdout, "CURRENT_USER()\nops@localhost\n", "{run:?}");
+}
+
+/// The certificate that a client is shown, and all those of SHOW CERTIFICATES, without the folder of their files.
+fn in_force(proxy: &Proxy) -> (Vec<u8>, String) {
+    let ops = as_ops(proxy, &proxy.admin_address().to_string());
+    let certificates = ask(&format!("{ops} certificates"), "");
+    assert_eq!(certificates.code, Some(0), "{certificates:?}");
+    let folder = proxy.folder().display().to_string();
+    (
+        shown_to_a_client(proxy),
+        certificates.stdout.replace(&folder, ""),
+    )
+}
+
+#[test]
+fn a_reload_does_to_certificates_what_sighup_does() {
+    let backend = backend();
+    let (hung_up, asked) = (start(&backend), start(&backend));
+    let ops = as_ops(&asked, &asked.admin_address().to_string());
+    let at_start = in_force(&hung_up);
+    assert_eq!(in_force(&asked), at_start);
+
+    for proxy in [&hung_up, &asked] {
+        replace(&proxy.path("server.key"), "no key");
+    }
+    let log = hung_up.reload();
+    let refused = ask(&format!("{ops} reload"), "");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for said in [&log, &refused.stderr] {
+        assert!(said.contains("server.key"), "{said}");
+    }
+    assert_eq!(in_force(&hung_up), at_start);
+    assert_eq!(in_force(&asked), at_start);
+
+    for proxy in [&hung_up, &asked] {
+        PKI.other_server.replace(proxy.folder(), "server");
+    }
+    let log = hung_up.reload();
+    assert!(!log.contains("ERROR"), "{log}");
+    let done = ask(&format!("{ops} reload"), "");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let renewed = in_force(&hung_up);
+    assert_eq!(renewed.0, PKI.other_server.certificate.as_ref());
+    assert_ne!(renewed.1, at_start.1);
+    assert_eq!(in_force(&asked), renewed);
 }
 
 #[test]

@@ -85,14 +85,15 @@ SQL
     echo "CREATE USER app_parsec@'%' IDENTIFIED VIA parsec USING PASSWORD('app-pw'); GRANT ALL ON *.* TO app_parsec@'%';"
 }
 
-# start_mytls NAME: starts the release build with the configuration on stdin, in which PORT stands for its port.
+# start_mytls NAME [OPTIONS…]: starts the release build with the configuration on stdin, in which PORT stands for its port.
 start_mytls() {
   local name=$1 port
+  shift
   port=$(free_port)
   sed "s/PORT/$port/" >"$RUN/$name.yaml"
   cp "$(mytls_program)" "$RUN/$name.program" # the servers' account may not reach target/
   "${AS_SERVER[@]}" mkdir -p "$RUN/$name.state"
-  launch "$name" env STATE_DIRECTORY="$RUN/$name.state" "$RUN/$name.program" serve "$RUN/$name.yaml"
+  launch "$name" env STATE_DIRECTORY="$RUN/$name.state" "$RUN/$name.program" serve "$RUN/$name.yaml" "$@"
   echo "$port" >"$RUN/$name.port"
   until_ready "$name" 20 port_open "$port"
 }
@@ -115,13 +116,13 @@ YAML
     echo "  security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/client-dm-rsa.pem, ssl-key: $PKI/client-dm-rsa.key }"
 }
 
-# admin_config BACKEND_PORT: mytls with an admin port, for which PORT stands.
+# admin_config [BACKEND_PORT]: mytls with an admin port, for which PORT stands. Without a backend's port others name the backends.
 admin_config() {
   echo admin-pw >"$RUN/ops.secret"
   cat <<YAML
 listen: 127.0.0.1:0
 security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
-from: { host: 127.0.0.1, port: $1 }
+${1:+from: { host: 127.0.0.1, port: $1 \}}
 admin:
   listen: 127.0.0.1:PORT
   security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }

@@ -41,6 +41,16 @@ lab_cutover() {
   end_suite
 }
 
+# Only `mytls ctl`.
+lab_terminal() {
+  begin_suite
+  SERVERS=(mysql97 mariadb118)
+  start_servers
+  check "build" build_mytls
+  terminal_checks mysql97 mariadb118
+  end_suite
+}
+
 # Only the real clients.
 lab_clients() {
   begin_suite
@@ -141,7 +151,10 @@ real_clients() {
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext
   fi
-  [ ! -e "$RUN/mysql97.port" ] || [ ! -e "$RUN/mariadb118.port" ] || cutover_checks mysql97 mariadb118
+  if [ -e "$RUN/mysql97.port" ] && [ -e "$RUN/mariadb118.port" ]; then
+    terminal_checks mysql97 mariadb118
+    cutover_checks mysql97 mariadb118
+  fi
 }
 
 not_in_log() { # WORD NAME
