@@ -8,6 +8,7 @@
 
 mod access;
 mod admin;
+mod admin_attacks;
 mod admin_statements;
 mod admin_users;
 mod auth_relay;
