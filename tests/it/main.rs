@@ -10,6 +10,7 @@ mod access;
 mod admin;
 mod admin_attacks;
 mod admin_statements;
+mod admin_tables;
 mod admin_users;
 mod auth_relay;
 mod authorize;
