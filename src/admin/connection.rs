@@ -38,6 +38,8 @@ pub(super) struct Connection<'a> {
 enum End {
     /// The client has said goodbye, or is gone.
     Left,
+    /// It does not read its answers.
+    Stalled,
     /// It reads why.
     Told(ErrPacket),
     /// mytls ends.
@@ -80,6 +82,7 @@ impl<'a> Connection<'a> {
         let (id, user) = (self.session.id, &self.session.user);
         match end {
             End::Left => info!(id, user, "admin logged out"),
+            End::Stalled => warn!(id, user, "admin logged out: it does not read its answers"),
             End::Stopped => info!(id, user, "admin logged out: mytls ends"),
             End::Told(error) => {
                 warn!(id, user, error = error.message, "admin logged out");
@@ -222,7 +225,7 @@ impl<'a> Connection<'a> {
         };
         match timeout(WRITE, writing).await {
             Ok(written) => Ok(written?),
-            Err(_) => Err(End::Left),
+            Err(_) => Err(End::Stalled),
         }
     }
 }

@@ -300,8 +300,8 @@ impl AdminPort {
                 show::values(scope, "variables", rows.collect(), like.as_deref())
             }
             Show::Processlist { full } => show::processlist(&parts.sessions.all(), full),
-            Show::Certificates => show::certificates(&parts.channels.views(), now()),
-            Show::Backends => show::backends(&parts.backends, &parts.sessions.all()),
+            Show::Certificates { full } => show::certificates(&parts.channels.views(), now(), full),
+            Show::Backends { full } => show::backends(&parts.backends, &parts.sessions.all(), full),
             Show::Warnings => show::warnings(warnings),
             Show::Databases { like } => show::databases(like.as_deref()),
             Show::Tables {
@@ -322,7 +322,7 @@ impl AdminPort {
                     reason: DOES_NOT_EXIST,
                 })?
             }
-            Show::Denials => show::denials(parts.sessions.denials()),
+            Show::Denials { full } => show::denials(parts.sessions.denials(), full),
         })
     }
 

@@ -14,6 +14,7 @@ mod like;
 mod login;
 mod parser;
 mod password;
+mod places;
 mod refusal;
 mod rule_file;
 mod show;
@@ -40,6 +41,7 @@ pub use self::channels::Channels;
 use self::connection::Connection;
 use self::login::Refused;
 pub use self::password::PasswordError;
+use self::places::{Place, Places};
 pub use self::rule_file::{AccountRules, RuleFile, RuleFileError};
 pub use self::users::{UserSettings, Users, UsersError};
 pub use self::variables::Variables;
@@ -56,8 +58,6 @@ use crate::tls::{ChannelName, OnError, ServerSettings};
 
 /// Connections at once. People and exporters: a few. Each may hold a statement and its result.
 const CONNECTIONS: usize = 100;
-/// Of these, such as have not logged in yet.
-const CONNECTIONS_BEFORE_LOGIN: usize = 20;
 
 /// `admin`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,8 @@ pub struct AdminPort {
     attempts: Attempts,
     minute: Mutex<Minute>,
     slots: Arc<Semaphore>,
-    slots_before_login: Arc<Semaphore>,
+    /// Those that have not logged in yet.
+    places_before_login: Arc<Places>,
     /// Small numbers, which no session of the data port has.
     next_id: AtomicU32,
 }
@@ -159,7 +160,7 @@ impl AdminPort {
                 repeats: Repeats::default(),
             }),
             slots: Arc::new(Semaphore::new(CONNECTIONS)),
-            slots_before_login: Arc::new(Semaphore::new(CONNECTIONS_BEFORE_LOGIN)),
+            places_before_login: Arc::default(),
             next_id: AtomicU32::new(1),
         }
     }
@@ -177,8 +178,8 @@ impl AdminPort {
     /// One connection, from accept to close.
     async fn serve(self: Arc<Self>, socket: Socket, address: ClientAddress) {
         let mut client = Stream::new(Side::Client, socket);
-        let (_slot, before_login) = match self.slots() {
-            Ok(slots) => slots,
+        let (_slot, before_login) = match self.places(address) {
+            Ok(places) => places,
             Err(full) => {
                 let reply = full.reply(address);
                 self.log_refused(&Refused::Early(full), address);
@@ -212,16 +213,13 @@ impl AdminPort {
         }
     }
 
-    fn slots(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), Failure> {
-        let take = |slots: &Arc<Semaphore>, limit| {
-            Arc::clone(slots)
-                .try_acquire_owned()
-                .map_err(|_| Failure::TooManyConnections { limit })
-        };
-        Ok((
-            take(&self.slots, "on the admin port")?,
-            take(&self.slots_before_login, "on the admin port, before login")?,
-        ))
+    fn places(&self, address: ClientAddress) -> Result<(OwnedSemaphorePermit, Place), Failure> {
+        let full = |limit| Failure::TooManyConnections { limit };
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| full("on the admin port"))?;
+        let place = self.places_before_login.take(address);
+        let place = place.ok_or(full("on the admin port, before login"))?;
+        Ok((slot, place))
     }
 
     /// A probe that connects and leaves is nothing to read about; of the others the first ones of a minute are written.

@@ -1,4 +1,7 @@
 //! The tables of `SHOW …`, with MySQL's columns where MySQL has the statement.
+//!
+//! What an operator looks at fits into a terminal of 120 columns; with `FULL` it is all there and nothing is cut, as in
+//! MySQL's own `SHOW FULL PROCESSLIST`.
 
 use std::sync::Arc;
 
@@ -21,6 +24,9 @@ pub(super) const CHANNEL_STATUS: &str = "tls_channel_status";
 /// What MySQL gives names and values room for, in characters.
 const NAME: u32 = 64;
 const VALUE: u32 = 1024;
+
+/// So much of a sentence is shown without `FULL`.
+const SENTENCE_CHARACTERS: usize = 32;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -89,7 +95,7 @@ fn session(live: &Live, full: bool) -> Vec<Value> {
     let known = live.known();
     let (command, state) = match known.state {
         State::LoggingIn => ("Connect", "logging in"),
-        State::Connecting => ("Connect", "connecting to the server"),
+        State::Connecting => ("Connect", "connecting"),
         State::Relaying => ("Relay", ""),
     };
     let version = |tls: Option<Negotiated>| Some(tls.map_or("", |tls| tls.version).to_owned());
@@ -123,34 +129,40 @@ fn session(live: &Live, full: bool) -> Vec<Value> {
     row
 }
 
-/// `SHOW CERTIFICATES`: every certificate in force.
-pub(super) fn certificates(channels: &[View], now: u64) -> ResultSet {
-    let columns = vec![
+/// `SHOW [FULL] CERTIFICATES`: every certificate in force.
+pub(super) fn certificates(channels: &[View], now: u64, full: bool) -> ResultSet {
+    let mut columns = vec![
         Column::text("Channel", 16).not_null(),
         Column::text("What", 32).not_null(),
         Column::number("Days_left", 21).not_null(),
         Column::text("Subject", VALUE).not_null(),
-        Column::text("Issuer", VALUE).not_null(),
-        Column::text("Serial", NAME).not_null(),
-        Column::text("Not_before", 24).not_null(),
         Column::text("Not_after", 24).not_null(),
-        Column::text("File", VALUE).not_null(),
     ];
+    if full {
+        columns.extend([
+            Column::text("Not_before", 24).not_null(),
+            Column::text("Issuer", VALUE).not_null(),
+            Column::text("Serial", NAME).not_null(),
+            Column::text("File", VALUE).not_null(),
+        ]);
+    }
     let row = |view: &View, certificate: &Expiry| {
-        vec![
+        let mut row = vec![
             view.name.to_string(),
             certificate.what.to_owned(),
             days_left(certificate.not_after, now).to_string(),
             certificate.subject.clone(),
-            certificate.issuer.clone(),
-            certificate.serial.clone(),
-            openssl_date(certificate.not_before),
             openssl_date(certificate.not_after),
-            view.source(certificate.what),
-        ]
-        .into_iter()
-        .map(Some)
-        .collect()
+        ];
+        if full {
+            row.extend([
+                openssl_date(certificate.not_before),
+                certificate.issuer.clone(),
+                certificate.serial.clone(),
+                view.source(certificate.what),
+            ]);
+        }
+        row.into_iter().map(Some).collect()
     };
     let rows = channels
         .iter()
@@ -168,17 +180,29 @@ fn days_left(not_after: u64, now: u64) -> i64 {
     }
 }
 
-/// `SHOW BACKENDS`
-pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet {
-    let columns = vec![
+/// A sentence, or without `FULL` as much of it as a table of 120 columns has room for.
+fn sentence(text: String, full: bool) -> String {
+    if full || text.chars().count() <= SENTENCE_CHARACTERS {
+        return text;
+    }
+    let begin = text.chars().take(SENTENCE_CHARACTERS - 1);
+    begin.chain(['…']).collect()
+}
+
+/// `SHOW [FULL] BACKENDS`
+pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>], full: bool) -> ResultSet {
+    let mut columns = vec![
         Column::text("Route", 6).not_null(),
         Column::text("Current", 3).not_null(),
         Column::text("Endpoint", 255).not_null(),
-        Column::text("Version", NAME),
-        Column::text("Tls", 16).not_null(),
+        Column::text("Tls", 3).not_null(),
         Column::number("Sessions", 21).not_null().unsigned(),
         Column::text("State", VALUE).not_null(),
     ];
+    if full {
+        columns.push(Column::text("Version", NAME));
+    }
+    let routes: Vec<_> = sessions.iter().map(|live| live.route()).collect();
     let current = backends.routed().role();
     let mut rows = Vec::new();
     for backend in backends.all() {
@@ -186,10 +210,7 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet
         let version = backend
             .greeting()
             .map(|greeting| String::from_utf8_lossy(&greeting.version).into_owned());
-        let count = sessions
-            .iter()
-            .filter(|live| live.known().route == role)
-            .count();
+        let count = routes.iter().filter(|route| **route == role).count();
         let drain = backend
             .drain()
             .borrow()
@@ -197,18 +218,17 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet
             .map(|end| end.saturating_duration_since(Instant::now()).as_secs());
         for (endpoint, resting) in backend.endpoints() {
             let state = match (&resting, &version, drain) {
-                (Some(reason), ..) => format!("left alone for a while: {reason}"),
+                (Some(reason), ..) => format!("left alone: {reason}"),
                 (None, None, _) => "not seen yet".to_owned(),
                 (None, Some(_), Some(seconds)) => {
-                    format!("draining; what is left in {seconds} s is cut")
+                    format!("draining; cut in {seconds} s")
                 }
                 (None, Some(_), None) => "ready".to_owned(),
             };
-            rows.push(vec![
+            let mut row = vec![
                 Some(role.to_string()),
                 Some(if role == current { "YES" } else { "NO" }.to_owned()),
                 Some(endpoint),
-                version.clone(),
                 Some(
                     if backend.channel().is_some() {
                         "YES"
@@ -218,8 +238,12 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>]) -> ResultSet
                     .to_owned(),
                 ),
                 Some(count.to_string()),
-                Some(state),
-            ]);
+                Some(sentence(state, full)),
+            ];
+            if full {
+                row.push(version.clone());
+            }
+            rows.push(row);
         }
     }
     ResultSet { columns, rows }
@@ -292,34 +316,40 @@ pub(super) fn create_user(rules: &Rules, account: &AccountName) -> Option<Result
     (!rows.is_empty()).then_some(ResultSet { columns, rows })
 }
 
-/// `SHOW DENIALS`
-pub(super) fn denials(refusals: Vec<Refusals>) -> ResultSet {
+/// `SHOW [FULL] DENIALS`
+pub(super) fn denials(refusals: Vec<Refusals>, full: bool) -> ResultSet {
     let time = |time| Some(humantime::format_rfc3339_seconds(time).to_string());
     let row = |refusals: Refusals| {
         let verdict = match refusals.verdict {
             Verdict::Refused => "refused",
             Verdict::Reported => "reported",
         };
-        vec![
+        let mut row = vec![
             refusals.user,
             Some(refusals.client.to_string()),
             Some(verdict.to_owned()),
             Some(refusals.count.to_string()),
-            time(refusals.first),
             time(refusals.last),
-            Some(refusals.reason),
-        ]
+            Some(sentence(refusals.reason, full)),
+        ];
+        if full {
+            row.push(time(refusals.first));
+        }
+        row
     };
+    let mut columns = vec![
+        Column::text("User", 128),
+        Column::text("Host", 255).not_null(),
+        Column::text("Verdict", 8).not_null(),
+        Column::number("Count", 21).not_null().unsigned(),
+        Column::text("Last", 20).not_null(),
+        Column::text("Reason", VALUE).not_null(),
+    ];
+    if full {
+        columns.push(Column::text("First", 20).not_null());
+    }
     ResultSet {
-        columns: vec![
-            Column::text("User", 128),
-            Column::text("Host", 255).not_null(),
-            Column::text("Verdict", 8).not_null(),
-            Column::number("Count", 21).not_null().unsigned(),
-            Column::text("First", 20).not_null(),
-            Column::text("Last", 20).not_null(),
-            Column::text("Reason", VALUE).not_null(),
-        ],
+        columns,
         rows: refusals.into_iter().map(row).collect(),
     }
 }

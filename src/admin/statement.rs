@@ -73,9 +73,15 @@ pub(super) enum Show {
     },
     CreateUser(AccountName),
     Users,
-    Denials,
-    Certificates,
-    Backends,
+    Denials {
+        full: bool,
+    },
+    Certificates {
+        full: bool,
+    },
+    Backends {
+        full: bool,
+    },
     /// `SHOW WARNINGS`, `SHOW ERRORS`
     Warnings,
     Databases {
@@ -342,9 +348,9 @@ impl fmt::Display for Show {
             Self::Processlist { full } => write!(f, "{}PROCESSLIST", when(*full, "FULL ")),
             Self::CreateUser(account) => write!(f, "CREATE USER {account}"),
             Self::Users => f.write_str("USERS"),
-            Self::Denials => f.write_str("DENIALS"),
-            Self::Certificates => f.write_str("CERTIFICATES"),
-            Self::Backends => f.write_str("BACKENDS"),
+            Self::Denials { full } => write!(f, "{}DENIALS", when(*full, "FULL ")),
+            Self::Certificates { full } => write!(f, "{}CERTIFICATES", when(*full, "FULL ")),
+            Self::Backends { full } => write!(f, "{}BACKENDS", when(*full, "FULL ")),
             Self::Warnings => f.write_str("WARNINGS"),
             Self::Databases { like } => write!(f, "DATABASES{}", Like(like)),
             Self::Tables {

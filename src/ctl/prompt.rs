@@ -25,7 +25,7 @@ const FAREWELLS: [&str; 3] = ["exit", "quit", "\\q"];
 const HELP: &str = "help";
 
 /// What may be typed that is longer than a word.
-const STATEMENTS: [&str; 20] = [
+const STATEMENTS: [&str; 23] = [
     "ALTER INSTANCE RELOAD TLS",
     "ALTER INSTANCE RELOAD TLS FOR CHANNEL mysql_main",
     "ALTER USER ",
@@ -41,6 +41,9 @@ const STATEMENTS: [&str; 20] = [
     "SHOW CERTIFICATES",
     "SHOW CREATE USER ",
     "SHOW DENIALS",
+    "SHOW FULL BACKENDS",
+    "SHOW FULL CERTIFICATES",
+    "SHOW FULL DENIALS",
     "SHOW FULL PROCESSLIST",
     "SHOW GLOBAL STATUS LIKE '",
     "SHOW GLOBAL VARIABLES LIKE '",

@@ -270,6 +270,11 @@ impl Live {
         self.lock().clone()
     }
 
+    /// Where it goes.
+    pub fn route(&self) -> Role {
+        self.lock().route
+    }
+
     /// Bytes of commands, in clear.
     pub fn bytes_from_client(&self) -> u64 {
         self.from_client.get()

@@ -144,7 +144,7 @@ fn a_rule_holds_for_the_next_login_and_change_of_user_but_not_for_sessions_that_
     session.command(&ChangeUser::to("dm").payload());
     assert_eq!(session.error().code, 1045);
     expect_passed(&proxy, "other");
-    let reason = rows(&mut client, "SHOW DENIALS");
+    let reason = rows(&mut client, "SHOW FULL DENIALS");
     let reason = reason.column("Reason")[0].expect("a reason").to_owned();
     assert!(reason.contains("(admin port) has REQUIRE X509"), "{reason}");
 

@@ -9,17 +9,25 @@ impl Parser<'_> {
         if let Some(show) = self.show_values()? {
             return Ok(show);
         }
-        for (words, show) in [
-            (&["PROCESSLIST"][..], Show::Processlist { full: false }),
-            (&["FULL", "PROCESSLIST"], Show::Processlist { full: true }),
-            (&["USERS"], Show::Users),
-            (&["DENIALS"], Show::Denials),
-            (&["CERTIFICATES"], Show::Certificates),
-            (&["BACKENDS"], Show::Backends),
+        let full = self.word("FULL");
+        for (word, show) in [
+            ("PROCESSLIST", Show::Processlist { full }),
+            ("DENIALS", Show::Denials { full }),
+            ("CERTIFICATES", Show::Certificates { full }),
+            ("BACKENDS", Show::Backends { full }),
         ] {
-            if self.words(words) {
+            if self.word(word) {
                 return Ok(show);
             }
+        }
+        if self.word("TABLES") {
+            return self.show_tables(full);
+        }
+        if full {
+            return Err(self.unsupported("SHOW FULL"));
+        }
+        if self.word("USERS") {
+            return Ok(Show::Users);
         }
         if self.words(&["CREATE", "USER"]) {
             return self.account().map(Show::CreateUser);
@@ -31,10 +39,6 @@ impl Parser<'_> {
         if self.word("DATABASES") || self.word("SCHEMAS") {
             let like = self.like("DATABASES")?;
             return Ok(Show::Databases { like });
-        }
-        let full = self.words(&["FULL", "TABLES"]);
-        if full || self.word("TABLES") {
-            return self.show_tables(full);
         }
         Err(self.unsupported("SHOW"))
     }

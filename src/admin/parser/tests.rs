@@ -136,6 +136,9 @@ fn statements_are_read_as_mysql_reads_them() {
             "SHOW SESSION VARIABLES LIKE 'ssl%'",
         ),
         ("show full processlist", "SHOW FULL PROCESSLIST"),
+        ("show full certificates", "SHOW FULL CERTIFICATES"),
+        ("show full denials", "SHOW FULL DENIALS"),
+        ("show full backends", "SHOW FULL BACKENDS"),
         ("kill connection 5", "KILL 5"),
         ("KILL 18446744073709551615", "KILL 18446744073709551615"),
         (
@@ -250,13 +253,10 @@ fn show() -> impl Strategy<Value = Show> {
         (scope(), pattern()).prop_map(|(scope, like)| Show::Variables { scope, like }),
         any::<bool>().prop_map(|full| Show::Processlist { full }),
         account().prop_map(Show::CreateUser),
-        prop::sample::select(vec![
-            Show::Users,
-            Show::Denials,
-            Show::Certificates,
-            Show::Backends,
-            Show::Warnings,
-        ]),
+        any::<bool>().prop_map(|full| Show::Denials { full }),
+        any::<bool>().prop_map(|full| Show::Certificates { full }),
+        any::<bool>().prop_map(|full| Show::Backends { full }),
+        prop::sample::select(vec![Show::Users, Show::Warnings]),
         pattern().prop_map(|like| Show::Databases { like }),
         (any::<bool>(), prop::option::of(name()), pattern()).prop_map(|(full, database, like)| {
             Show::Tables {

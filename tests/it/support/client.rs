@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use socket2::{Domain, Type};
 
 use super::handshake::{Greeting, Login};
 use super::packet::{ErrorPacket, Packet, flag, message, packet};
@@ -27,6 +28,16 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("connect to mytls");
         Self::over(Socket::tcp(stream).expect("set socket options"))
+    }
+
+    /// Connected from this address; nothing read.
+    #[track_caller]
+    pub(crate) fn connect_from(from: [u8; 4], to: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let from = SocketAddr::from((from, 0));
+        socket.bind(&from.into()).expect("bind an address");
+        socket.connect(&to.into()).expect("connect to mytls");
+        Self::over(Socket::tcp(socket.into()).expect("set socket options"))
     }
 
     /// Connected, and greeted.
