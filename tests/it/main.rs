@@ -4,8 +4,8 @@
 //! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
 //! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, `import_servers`
 //! and `tls_status_servers`. `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one,
-//! `MYTLS_TEST_STALLED=1` that of a client that reads no answers, `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those
-//! of certificates that change under load.
+//! `MYTLS_TEST_SESSIONS=10000` that of the tables of the admin port, `MYTLS_TEST_STALLED=1` that of a client that reads no
+//! answers, `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
 
 mod access;
 mod admin;
