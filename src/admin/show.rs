@@ -420,6 +420,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_sentence_is_cut_by_characters_unless_all_of_it_is_wanted() {
+        let (room, long) = ("é".repeat(32), "é".repeat(33));
+        assert_eq!(sentence(room.clone(), false), room);
+        assert_eq!(sentence(long.clone(), false), "é".repeat(31) + "…");
+        assert_eq!(sentence(long.clone(), true), long);
+    }
+
+    #[test]
     fn days_are_counted_down_and_on() {
         for (not_after, now, days) in [
             (10 * DAY, 0, 10),
