@@ -232,10 +232,10 @@ fn a_socket_is_asked_too_whoever_one_is() {
     assert_eq!(run.stdout, "CURRENT_USER()\nops@localhost\n", "{run:?}");
 }
 
-/// The certificate that a client is shown, and all those of SHOW CERTIFICATES, without the folder of their files.
+/// The certificate that a client is shown, and all those of SHOW FULL CERTIFICATES, without the folder of their files.
 fn in_force(proxy: &Proxy) -> (Vec<u8>, String) {
     let ops = as_ops(proxy, &proxy.admin_address().to_string());
-    let certificates = ask(&format!("{ops} certificates"), "");
+    let certificates = ask(&ops, "SHOW FULL CERTIFICATES");
     assert_eq!(certificates.code, Some(0), "{certificates:?}");
     let folder = proxy.folder().display().to_string();
     (
