@@ -7,6 +7,7 @@ use crate::support::packet::ErrorPacket;
 use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with};
+use crate::support::visit::login_over_tls;
 
 fn backend() -> Backend {
     Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)))
@@ -23,11 +24,7 @@ fn proxy(backend: &Backend, names: &str, lines: &str) -> Proxy {
 
 /// A login over TLS: its ERR, or none if it came to be.
 fn over_tls(proxy: &Proxy, user: &str, identity: Option<&Identity>) -> Option<ErrorPacket> {
-    let mut client = Client::greeted(proxy.address);
-    let login = Login::of(user);
-    client.start_tls(&login, &PKI.client_tls(identity));
-    client.send_login(&login);
-    client.authenticate(ClientPlugin::with_password()).error()
+    login_over_tls(proxy, user, &PKI.client_tls(identity)).err()
 }
 
 #[track_caller]

@@ -1,13 +1,13 @@
 //! The import from real servers: what MySQL 9.7, MariaDB 10.11 and 11.8 store of each `REQUIRE`, read by an account with no
 //! more than the privileges that docs/rules.md names, which logs in with each plugin and over each kind of side.
 //!
-//! `tests/lab` starts them and says where they are, as for `mysql_async_client`.
+//! `support::lab` says where they are.
 
-use std::env;
 use std::path::Path;
 
 use crate::support::client::Client;
 use crate::support::handshake::Login;
+use crate::support::lab::RealServer;
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with};
 
@@ -20,32 +20,14 @@ const MARIADB_SOCKET_GRANT: &str = "GRANT SELECT (User, Host, Priv) ON mysql.glo
 
 /// A server of the lab, and its root.
 struct Server {
-    name: &'static str,
-    address: String,
-    pki: String,
-    run: String,
+    at: RealServer,
     root: Client,
 }
 
 impl Server {
-    /// None is a loud skip, or in CI a failure.
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     fn find(name: &'static str) -> Option<Self> {
-        let variable = |name: &str| env::var(format!("MYTLS_TEST_{name}")).ok();
-        let (Some(address), Some(pki), Some(run)) = (
-            variable(&name.to_uppercase()),
-            variable("PKI"),
-            variable("RUN"),
-        ) else {
-            assert!(
-                env::var("MYTLS_LAB_REQUIRED").as_deref() != Ok("1"),
-                "MYTLS_TEST_{} and its kin are not set",
-                name.to_uppercase()
-            );
-            eprintln!("skipped: {name} is not known; run tests/lab test");
-            return None;
-        };
-        let mut root = Client::connect_unix(&Path::new(&run).join(format!("{name}.sock")));
+        let at = RealServer::find(name)?;
+        let mut root = Client::connect_unix(&Path::new(&at.run).join(format!("{name}.sock")));
         root.greeting();
         let login = Login {
             charset: 45,
@@ -53,17 +35,11 @@ impl Server {
         };
         root.send_login(&login);
         assert!(root.authenticate(ClientPlugin::default()).is_ok());
-        Some(Self {
-            name,
-            address,
-            pki,
-            run,
-            root,
-        })
+        Some(Self { at, root })
     }
 
     fn is_mysql(&self) -> bool {
-        self.name == "mysql97"
+        self.at.name == "mysql97"
     }
 
     #[track_caller]
@@ -93,20 +69,6 @@ impl Server {
 
     fn drop_own_account(&mut self, name: &str) {
         self.run(&format!("DROP USER {name}@localhost, {name}@'127.0.0.1'"));
-    }
-
-    fn tls(&self) -> String {
-        let pki = &self.pki;
-        format!("{}, security: {{ ssl-ca: {pki}/root-ca.pem }}", self.tcp())
-    }
-
-    fn tcp(&self) -> String {
-        let (host, port) = self.address.rsplit_once(':').expect("host:port");
-        format!("host: {host}, port: {port}")
-    }
-
-    fn socket(&self) -> String {
-        format!("socket: {}/{}.sock", self.run, self.name)
     }
 }
 
@@ -160,7 +122,7 @@ fn what_servers_store_of_each_require_is_imported() {
                 "CREATE USER {name} IDENTIFIED BY 'app-pw' REQUIRE {require}"
             ));
         }
-        let proxy = Proxy::start_cold(importing(&server.tls(), "imp_own"));
+        let proxy = Proxy::start_cold(importing(&server.at.tls(), "imp_own"));
         proxy.wait_for_log("accounts are imported");
         let log = proxy.log();
         for (name, require, imported) in &all {
@@ -172,7 +134,7 @@ fn what_servers_store_of_each_require_is_imported() {
             assert!(
                 log.contains(&line),
                 "{}: {require}: {line}\n{log}",
-                server.name
+                server.at.name
             );
         }
         // a role of MariaDB is no account; one of MySQL is
@@ -197,7 +159,7 @@ fn a_unix_socket_as_an_alternative_of_a_mariadb_account_is_seen() {
         server.run(
             "CREATE USER imp_peer@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('app-pw') OR unix_socket",
         );
-        let proxy = Proxy::start_cold(importing(&server.socket(), "imp_sees"));
+        let proxy = Proxy::start_cold(importing(&server.at.socket(), "imp_sees"));
         let line = proxy.wait_for_log("user=\"imp_peer\"");
         assert!(line.contains("peer_credential=true"), "{line}");
         let own = proxy.wait_for_log("user=\"imp_sees\"");
@@ -211,14 +173,14 @@ fn a_unix_socket_as_an_alternative_of_a_mariadb_account_is_seen() {
 fn mytls_logs_in_with_every_plugin_and_from_every_kind_of_side() {
     for mut server in SERVERS.into_iter().filter_map(Server::find) {
         let by_default = [("imp_default", "BY 'own-pw'")];
-        let others = match server.name {
+        let others = match server.at.name {
             "mysql97" => vec![("imp_sha256", "WITH sha256_password BY 'own-pw'")],
             "mariadb118" => vec![("imp_parsec", "VIA parsec USING PASSWORD('own-pw')")],
             _ => Vec::new(),
         };
         for (name, identified) in by_default.into_iter().chain(others) {
             server.own_account(name, identified);
-            for from in [server.tls(), server.tcp(), server.socket()] {
+            for from in [server.at.tls(), server.at.tcp(), server.at.socket()] {
                 // cold, then warm
                 if server.is_mysql() {
                     server.run("FLUSH PRIVILEGES");
@@ -229,7 +191,7 @@ fn mytls_logs_in_with_every_plugin_and_from_every_kind_of_side() {
                     assert!(run.stdout.contains("accounts are imported"), "{run:?}");
                 }
             }
-            let wrong = Config::to(&format!("{{ {} }}", server.tls())).with(&format!(
+            let wrong = Config::to(&format!("{{ {} }}", server.at.tls())).with(&format!(
                 "import-accounts: {{ user: {name}, password: wrong }}"
             ));
             let refused = run_with("check", &wrong);
@@ -248,7 +210,7 @@ fn mytls_logs_in_with_every_plugin_and_from_every_kind_of_side() {
 fn an_ed25519_account_is_refused_by_the_name_of_its_plugin() {
     for mut server in SERVERS[1..].iter().copied().filter_map(Server::find) {
         server.own_account("imp_ed25519", "VIA ed25519 USING PASSWORD('own-pw')");
-        let run = run_with("check", &importing(&server.tls(), "imp_ed25519"));
+        let run = run_with("check", &importing(&server.at.tls(), "imp_ed25519"));
         assert!(
             run.stdout
                 .contains("the account uses the plugin \"client_ed25519\""),

@@ -1,45 +1,37 @@
 //! `mysql_async`, a client that we did not write, through mytls to real servers, with TLS on both sides.
 //!
-//! `tests/lab` starts the servers and tells where they are: `MYTLS_TEST_MYSQL97` and its kin are `host:port`,
-//! `MYTLS_TEST_PKI` is the folder of their certificates. Without them these tests are skipped, loudly; with
-//! `MYTLS_LAB_REQUIRED=1` that is a failure.
+//! `support::lab` says where they are.
 
-use std::env;
 use std::path::Path;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{ChangeUserOpts, Conn, Error, Opts, OptsBuilder, SslOpts, TxOpts};
 
+use crate::support::lab::RealServer;
 use crate::support::proxy::{Config, Proxy};
 
 #[test]
 fn mysql_async_works_with_mysql_9_7() {
-    works_with("MYTLS_TEST_MYSQL97");
+    works_with("mysql97");
 }
 
 #[test]
 fn mysql_async_works_with_mariadb_10_11() {
-    works_with("MYTLS_TEST_MARIADB1011");
+    works_with("mariadb1011");
 }
 
 #[test]
 fn mysql_async_works_with_mariadb_11_8() {
-    works_with("MYTLS_TEST_MARIADB118");
+    works_with("mariadb118");
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn works_with(variable: &str) {
-    let (Ok(address), Ok(pki)) = (env::var(variable), env::var("MYTLS_TEST_PKI")) else {
-        assert!(
-            env::var("MYTLS_LAB_REQUIRED").as_deref() != Ok("1"),
-            "{variable} and MYTLS_TEST_PKI are not set"
-        );
-        eprintln!("skipped: {variable} and MYTLS_TEST_PKI are not set; run tests/lab test");
+fn works_with(name: &'static str) {
+    let Some(server) = RealServer::find(name) else {
         return;
     };
-    let (host, port) = address.rsplit_once(':').expect("host:port");
+    let (tcp, pki) = (server.tcp(), &server.pki);
     let config = Config::to(&format!(
-        "{{ host: {host}, port: {port}, security: {{ ssl-ca: {pki}/root-ca.pem, \
+        "{{ {tcp}, security: {{ ssl-ca: {pki}/root-ca.pem, \
          ssl-cert: {pki}/client-worker-rsa.pem, ssl-key: {pki}/client-worker-rsa.key }} }}"
     ))
     .with("accounts: [{ user: \"'app_ssl'@'%'\", require: SSL }]");

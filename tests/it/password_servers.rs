@@ -1,11 +1,10 @@
 //! Passwords between all kinds of sides, with a real MySQL 9.7 that has them forgotten before each try.
 //!
-//! `tests/lab` starts it and says where it is, as for `mysql_async_client`.
-
-use std::env;
+//! `support::lab` says where it is.
 
 use crate::support::client::Client;
 use crate::support::handshake::{ChangeUser, Login};
+use crate::support::lab::RealServer;
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy};
@@ -15,16 +14,11 @@ const PASSWORD: &str = "app-pw";
 
 #[test]
 fn mysql_9_7_with_a_cold_cache_takes_passwords_from_all_kinds_of_sides() {
-    let Some((address, pki, run)) = lab() else {
+    let Some(server) = RealServer::find("mysql97") else {
         return;
     };
-    let (host, port) = address.rsplit_once(':').expect("host:port");
-    let tcp = format!("host: {host}, port: {port}");
-    for from in [
-        format!("{{ {tcp}, security: {{ ssl-ca: {pki}/root-ca.pem }} }}"),
-        format!("{{ {tcp} }}"),
-        format!("{{ socket: {run}/mysql97.sock }}"),
-    ] {
+    for from in [server.tls(), server.tcp(), server.socket()] {
+        let from = format!("{{ {from} }}");
         let proxy = Proxy::start(Config::to(&from).unix_socket().never_as_root());
         let mut app = logged_in(&proxy, Transport::Tls, "app");
         for transport in Transport::ALL {
@@ -52,26 +46,6 @@ fn mysql_9_7_with_a_cold_cache_takes_passwords_from_all_kinds_of_sides() {
             }
         }
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn lab() -> Option<(String, String, String)> {
-    let variable = |name| env::var(name).ok();
-    let lab = variable("MYTLS_TEST_MYSQL97").and_then(|address| {
-        Some((
-            address,
-            variable("MYTLS_TEST_PKI")?,
-            variable("MYTLS_TEST_RUN")?,
-        ))
-    });
-    if lab.is_none() {
-        assert!(
-            env::var("MYTLS_LAB_REQUIRED").as_deref() != Ok("1"),
-            "MYTLS_TEST_MYSQL97 and its kin are not set"
-        );
-        eprintln!("skipped: MYTLS_TEST_MYSQL97 and its kin are not set; run tests/lab test");
-    }
-    lab
 }
 
 /// Connected, and the login sent.

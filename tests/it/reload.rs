@@ -94,7 +94,7 @@ fn client_of_a_removed_ca_is_out_and_its_ticket_with_it() {
     assert!(before.authenticate(ClientPlugin::with_password()).is_ok());
     let newcomer = PKI.client_tls(Some(&PKI.wrong_ca));
     assert_eq!(
-        login_over_tls(&proxy, &newcomer).map_err(|error| error.code),
+        login_over_tls(&proxy, "app", &newcomer).map_err(|error| error.code),
         Err(1045)
     );
 
@@ -118,12 +118,15 @@ fn client_of_a_new_ca_comes_in_after_a_reload() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend));
     let newcomer = PKI.client_tls(Some(&PKI.wrong_ca));
-    assert!(login_over_tls(&proxy, &newcomer).is_err());
+    assert!(login_over_tls(&proxy, "app", &newcomer).is_err());
     let both = format!("{}{}", PKI.ca.certificate_pem, PKI.other_ca.certificate_pem);
     replace(&proxy.folder().join("ca.pem"), &both);
-    assert!(login_over_tls(&proxy, &newcomer).is_err(), "not asked for");
+    assert!(
+        login_over_tls(&proxy, "app", &newcomer).is_err(),
+        "not asked for"
+    );
     proxy.reload();
-    assert_eq!(login_over_tls(&proxy, &newcomer), Ok(()));
+    assert_eq!(login_over_tls(&proxy, "app", &newcomer), Ok(()));
 }
 
 /// A client must not be offered what is not there; it comes with the files.
@@ -304,7 +307,7 @@ fn reloads_under_load_let_in_whom_they_should_and_nobody_else() {
             let (over, sessions, proxy) = (&over, &sessions, &proxy);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    assert_eq!(login_over_tls(proxy, &tls), Ok(()));
+                    assert_eq!(login_over_tls(proxy, "app", &tls), Ok(()));
                     sessions.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -338,9 +341,9 @@ fn reloads_under_load_let_in_whom_they_should_and_nobody_else() {
             let log = proxy.reload();
             assert_eq!(log.contains("ERROR"), is_broken, "{log}");
             for _ in 0..2 {
-                let passed = login_over_tls(&proxy, &guest).is_ok();
+                let passed = login_over_tls(&proxy, "app", &guest).is_ok();
                 assert_eq!(passed, guest_may_pass, "the guest in round {round}");
-                let passed = login_over_tls(&proxy, &leaver).is_ok();
+                let passed = login_over_tls(&proxy, "app", &leaver).is_ok();
                 assert_eq!(passed, leaver_may_pass, "the leaver in round {round}");
             }
             for client in &mut long_lived {

@@ -1,47 +1,41 @@
 //! Certificates that change before real servers, whose account `dm` demands one of them.
 //!
-//! `tests/lab` starts the servers and says where they are, as for `mysql_async_client`.
+//! `support::lab` says where they are.
 
-use std::env;
 use std::path::Path;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, OptsBuilder, SslOpts};
 
+use crate::support::lab::RealServer;
 use crate::support::pki::replace;
 use crate::support::proxy::{Config, Proxy};
 
 #[test]
 fn mysql_9_7_sees_the_certificate_that_was_put_in_place() {
-    rotate_before("MYTLS_TEST_MYSQL97");
+    rotate_before("mysql97");
 }
 
 #[test]
 fn mariadb_10_11_sees_the_certificate_that_was_put_in_place() {
-    rotate_before("MYTLS_TEST_MARIADB1011");
+    rotate_before("mariadb1011");
 }
 
 #[test]
 fn mariadb_11_8_sees_the_certificate_that_was_put_in_place() {
-    rotate_before("MYTLS_TEST_MARIADB118");
+    rotate_before("mariadb118");
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn rotate_before(variable: &str) {
-    let (Ok(address), Ok(pki)) = (env::var(variable), env::var("MYTLS_TEST_PKI")) else {
-        assert!(
-            env::var("MYTLS_LAB_REQUIRED").as_deref() != Ok("1"),
-            "{variable} and MYTLS_TEST_PKI are not set"
-        );
-        eprintln!("skipped: {variable} and MYTLS_TEST_PKI are not set; run tests/lab test");
+fn rotate_before(name: &'static str) {
+    let Some(server) = RealServer::find(name) else {
         return;
     };
-    let (host, port) = address.rsplit_once(':').expect("host:port");
+    let (tcp, pki) = (server.tcp(), &server.pki);
     let config = Config::to(&format!(
-        "{{ host: {host}, port: {port}, security: {{ ssl-ca: {pki}/root-ca.pem, ssl-cert: rotated.pem, ssl-key: rotated.key }} }}"
+        "{{ {tcp}, security: {{ ssl-ca: {pki}/root-ca.pem, ssl-cert: rotated.pem, ssl-key: rotated.key }} }}"
     ));
     let folder = config.path(".");
-    let show = |name| show(name, Path::new(&pki), &folder);
+    let show = |name| show(name, Path::new(pki), &folder);
     show("client-worker-rsa");
     let proxy = Proxy::start(config);
     let dm = || log_in(&proxy);

@@ -173,7 +173,7 @@ fn files_made_by_openssl_are_rotated() {
     let trusting = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    assert_eq!(login_over_tls(&proxy, &Arc::new(trusting)), Ok(()));
+    assert_eq!(login_over_tls(&proxy, "app", &Arc::new(trusting)), Ok(()));
 }
 
 /// For how long the next test swaps; the default suits a developer's patience.

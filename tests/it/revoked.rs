@@ -13,6 +13,7 @@ use crate::support::packet::ErrorPacket;
 use crate::support::pki::{Identity, PKI};
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, run_with, run_with_arguments};
+use crate::support::visit::login_over_tls;
 
 pub(crate) const WITH_LIST: &str =
     "{ ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key, ssl-crl: revoked.pem }";
@@ -46,11 +47,7 @@ fn config(backend: &Backend, revoked: &[&Identity], options: &str) -> Config {
 
 /// A login over TLS: its ERR, or none if it came to be.
 fn login(proxy: &Proxy, identity: Option<&Identity>) -> Option<ErrorPacket> {
-    let mut client = Client::greeted(proxy.address);
-    let login = Login::of("app");
-    client.start_tls(&login, &PKI.client_tls(identity));
-    client.send_login(&login);
-    client.authenticate(ClientPlugin::with_password()).error()
+    login_over_tls(proxy, "app", &PKI.client_tls(identity)).err()
 }
 
 #[track_caller]

@@ -1,14 +1,14 @@
 //! What real servers answer about a session's TLS: through mytls the same columns and rows as directly, with the client's
 //! side in them.
 //!
-//! `tests/lab` starts the servers and says where they are, as for `mysql_async_client`.
+//! `support::lab` says where they are.
 
-use std::env;
 use std::path::Path;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Row, SslOpts};
 
+use crate::support::lab::RealServer;
 use crate::support::proxy::{Config, Proxy};
 
 /// Asked as a text, and prepared.
@@ -36,45 +36,33 @@ const DIFFERENT: [&str; 7] = [
 
 #[test]
 fn mysql_9_7_tells_the_clients_side() {
-    tells_the_clients_side("MYTLS_TEST_MYSQL97", "performance_schema");
+    tells_the_clients_side("mysql97", "performance_schema");
 }
 
 #[test]
 fn mariadb_10_11_tells_the_clients_side() {
-    tells_the_clients_side("MYTLS_TEST_MARIADB1011", "information_schema");
+    tells_the_clients_side("mariadb1011", "information_schema");
 }
 
 #[test]
 fn mariadb_11_8_tells_the_clients_side() {
-    tells_the_clients_side("MYTLS_TEST_MARIADB118", "information_schema");
+    tells_the_clients_side("mariadb118", "information_schema");
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn tells_the_clients_side(variable: &str, schema: &str) {
-    let (Ok(address), Ok(pki)) = (env::var(variable), env::var("MYTLS_TEST_PKI")) else {
-        assert!(
-            env::var("MYTLS_LAB_REQUIRED").as_deref() != Ok("1"),
-            "{variable} and MYTLS_TEST_PKI are not set"
-        );
-        eprintln!("skipped: {variable} and MYTLS_TEST_PKI are not set; run tests/lab test");
+fn tells_the_clients_side(name: &'static str, schema: &str) {
+    let Some(server) = RealServer::find(name) else {
         return;
     };
-    let (host, port) = address.rsplit_once(':').expect("host:port");
-    let port: u16 = port.parse().expect("a port");
-    let server = format!("host: {host}, port: {port}");
-    let ca_of_server = format!("{pki}/root-ca.pem");
+    let ca_of_server = format!("{}/root-ca.pem", server.pki);
     // the backend's side is never what the client's is
     for (client_tls, backend) in [
-        (
-            false,
-            format!("{{ {server}, security: {{ ssl-ca: {ca_of_server} }} }}"),
-        ),
-        (true, format!("{{ {server} }}")),
+        (false, format!("{{ {} }}", server.tls())),
+        (true, format!("{{ {} }}", server.tcp())),
     ] {
         let config = Config::to(&backend);
         let ca = config.path("ca.pem");
         let proxy = Proxy::start(config);
-        let direct = options(port, client_tls.then_some(ca_of_server.as_ref()));
+        let direct = options(server.port, client_tls.then_some(ca_of_server.as_ref()));
         let through = options(proxy.address.port(), client_tls.then_some(&*ca));
         tokio::runtime::Runtime::new()
             .expect("a runtime")

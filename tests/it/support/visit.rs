@@ -35,10 +35,15 @@ pub(crate) fn shown_to_a_client(proxy: &Proxy) -> Vec<u8> {
 
 /// The OK or ERR of a login under TLS.
 #[track_caller]
-pub(crate) fn login_over_tls(proxy: &Proxy, tls: &Arc<ClientConfig>) -> Result<(), ErrorPacket> {
+pub(crate) fn login_over_tls(
+    proxy: &Proxy,
+    user: &str,
+    tls: &Arc<ClientConfig>,
+) -> Result<(), ErrorPacket> {
     let mut client = Client::greeted(proxy.address);
-    client.start_tls(&Login::of("app"), tls);
-    client.send_login(&Login::of("app"));
+    let login = Login::of(user);
+    client.start_tls(&login, tls);
+    client.send_login(&login);
     let last = client.authenticate(ClientPlugin::with_password());
     last.error().map_or(Ok(()), Err)
 }
