@@ -1,41 +1,35 @@
 //! Configuration → handles → ports → wait → drain. The only place that wires things.
 
 mod admin;
+mod background;
+mod tls;
+mod try_it;
 
 use std::io;
-use std::net::IpAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{SecureRandom, aws_lc_rs};
 use thiserror::Error;
 use tokio::runtime;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use self::admin::Admin;
+use self::background::Background;
+use self::tls::{PortsTls, judge_start, ports_tls};
+use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
 use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
+use crate::drain::{Phase, Phases, drain};
 use crate::logging::Logging;
-use crate::net::ListenAddress;
 use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::{self, InForce, RulesError};
 use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
-use crate::shell::pasted;
-use crate::signals::{self, Ends};
-use crate::tls::{
-    Acceptor, AcceptorError, AutoError, Channel, ChannelName, Keep, LoadError, Loaded, Reread,
-    ServerSettings,
-};
-
-/// What sessions that are cut get to close their connections.
-const CUT: Duration = Duration::from_secs(2);
+use crate::signals;
+use crate::tls::{Acceptor, Channel, ChannelName, LoadError};
 
 /// Why mytls cannot serve.
 #[derive(Debug, Error)]
@@ -97,16 +91,8 @@ async fn serve_async(
         .map(Listener::bind)
         .collect::<Result<Vec<_>, _>>()?;
 
-    let (background, stop) = (Background::default(), Stop::default());
-    let sessions = TaskTracker::new();
-    for backend in backends.all().iter().map(Arc::clone) {
-        if let Some(import) = backend.import().map(Arc::clone) {
-            let (backend, closing) = (Arc::clone(&backend), background.closing.clone());
-            let keeping = async move { import.keep(&backend, closing).await };
-            background.tasks.spawn(keeping);
-        }
-        background.spawn(async move { backend.learn_greeting().await });
-    }
+    let (background, stop, phases) = (Background::default(), Stop::default(), Phases::default());
+    keep_learning(&backends, &background);
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
     }
@@ -125,30 +111,18 @@ async fn serve_async(
         read,
         expiry: Mutex::default(),
     });
-    let random = aws_lc_rs::default_provider().secure_random;
-    let password_key = PasswordKey::new(config.state_dir.clone());
-    let shared = admin::Shared {
-        tls: Arc::clone(&tls),
-        backends: Arc::clone(&backends),
-        rules: Arc::clone(&rules),
-        rule_file,
-        sessions: live.clone(),
-        password_key: password_key.clone(),
-        random,
+    let shared = Shared {
+        tls,
+        backends,
+        rules,
+        sessions: live,
+        password_key: PasswordKey::new(config.state_dir.clone()),
+        random: aws_lc_rs::default_provider().secure_random,
         reloader: Arc::clone(&reloader),
     };
-    let admin = Admin::start(&config, admin_tls, shared)?;
-    let port = Arc::new(DataPort::new(Handles {
-        tls,
-        rules,
-        backends,
-        limits: config.limits,
-        tls_status: config.tls_status,
-        random,
-        password_key,
-        sessions: live,
-        stop: stop.clone(),
-    }));
+    let admin = Admin::start(&config, admin_tls, rule_file, &shared)?;
+    let port = Arc::new(shared.data_port(&config, stop.clone()));
+    let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
     for listener in listeners {
         background.spawn(Arc::clone(&port).listen(listener, sessions.clone()));
@@ -168,12 +142,52 @@ async fn serve_async(
         () = ends.asked_to_end() => {}
         () = admin.asked_to_end() => {}
     }
+    phases.enter(Phase::Draining);
     background.end().await;
     port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut ends).await;
     admin.end().await;
     info!("ended");
     Ok(())
+}
+
+/// What the ports share.
+struct Shared {
+    tls: Arc<Channel<Acceptor>>,
+    backends: Arc<Backends>,
+    rules: Arc<InForce>,
+    sessions: Sessions,
+    password_key: PasswordKey,
+    random: &'static dyn SecureRandom,
+    reloader: Arc<Reloader>,
+}
+
+impl Shared {
+    fn data_port(self, config: &Config, stop: Stop) -> DataPort {
+        DataPort::new(Handles {
+            tls: self.tls,
+            rules: self.rules,
+            backends: self.backends,
+            limits: config.limits.clone(),
+            tls_status: config.tls_status,
+            random: self.random,
+            password_key: self.password_key,
+            sessions: self.sessions,
+            stop,
+        })
+    }
+}
+
+/// Greetings are learnt before clients come, accounts imported as long as they do.
+fn keep_learning(backends: &Backends, background: &Background) {
+    for backend in backends.all().iter().map(Arc::clone) {
+        if let Some(import) = backend.import().map(Arc::clone) {
+            let (backend, closing) = (Arc::clone(&backend), background.closing.clone());
+            let keeping = async move { import.keep(&backend, closing).await };
+            background.tasks.spawn(keeping);
+        }
+        background.spawn(async move { backend.learn_greeting().await });
+    }
 }
 
 /// The rules of the file, and those that were made at the admin port, whether or not there is one today: a rule that
@@ -196,54 +210,6 @@ fn all_rules(config: &Config, kept: &RuleFile) -> Result<rules::Settings, RuleFi
     })
 }
 
-/// What goes on until the drain begins.
-#[derive(Debug, Default)]
-struct Background {
-    tasks: TaskTracker,
-    closing: CancellationToken,
-}
-
-impl Background {
-    /// Runs a task until the drain begins, if it does not end before. It must be cancel safe.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let closing = self.closing.clone();
-        self.tasks
-            .spawn(async move { closing.run_until_cancelled(task).await });
-    }
-
-    async fn end(&self) {
-        self.closing.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-}
-
-/// Lets sessions end: between transactions until `most` or a second signal, then at once.
-async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ends: &mut Ends) {
-    info!(
-        sessions = sessions.len(),
-        seconds = most.as_secs_f64(),
-        "draining: no new clients"
-    );
-    sessions.close();
-    stop.politely.cancel();
-    tokio::select! {
-        () = sessions.wait() => {}
-        () = tokio::time::sleep(most) => {}
-        () = ends.asked_to_end() => {}
-    }
-    if !sessions.is_empty() {
-        warn!(
-            sessions = sessions.len(),
-            "cutting the sessions that are left"
-        );
-        stop.now.cancel();
-        if timeout(CUT, sessions.wait()).await.is_err() {
-            warn!(sessions = sessions.len(), "sessions did not close in time");
-        }
-    }
-}
-
 /// The backends, those with bad certificates too: their sessions fail until a reload or reread finds good ones.
 fn backends(config: &Config) -> Result<Backends, RunError> {
     let all = config
@@ -257,121 +223,4 @@ fn backends(config: &Config) -> Result<Backends, RunError> {
     let kept = KeptRoute::new(config.state_dir.as_deref());
     Ok(Backends::new(all, config.route, kept)
         .expect("the configuration's route is one of its backends"))
-}
-
-/// TLS towards the clients of both ports.
-struct PortsTls {
-    main: Arc<Channel<Acceptor>>,
-    admin: Option<Arc<Channel<Acceptor>>>,
-}
-
-fn ports_tls(config: &Config) -> Result<PortsTls, RunError> {
-    let mut ports = open_ports(config, Keep::new(config.state_dir.as_deref()));
-    // A state directory that cannot be written must not cost TLS: what is made is then kept in memory.
-    let fault = ports.all().find_map(|channel| channel.fault());
-    if config.state_dir.is_some()
-        && let Some(fault) = &fault
-        && let LoadError::Acceptor(AcceptorError::Auto(error @ AutoError::File(_))) = &**fault
-    {
-        warn!(%error, "auto-tls keeps its certificate in memory: clients must trust a new CA after each start");
-        ports = open_ports(config, Keep::default());
-    }
-    for channel in ports.all() {
-        judge_start(channel, config)?;
-        if channel.current().is_some() {
-            info!(channel = %channel.name(), "secure connection is enabled");
-        } else if channel.fault().is_none() {
-            warn!(channel = %channel.name(), "secure connection is NOT ENABLED: no ssl-cert, and auto-tls is off");
-        }
-    }
-    Ok(ports)
-}
-
-impl PortsTls {
-    fn all(&self) -> impl Iterator<Item = &Arc<Channel<Acceptor>>> {
-        std::iter::once(&self.main).chain(&self.admin)
-    }
-}
-
-/// Where both make their own certificates, it is one and the same: it names the addresses of both.
-fn open_ports(config: &Config, keep: Keep) -> PortsTls {
-    let keep = Arc::new(keep);
-    let admin_listen = config.admin.iter().flat_map(|admin| &admin.listen);
-    let addresses: Vec<IpAddr> =
-        listen_addresses(config.listen.iter().chain(admin_listen)).collect();
-    let open = |name, reread, settings: &ServerSettings| {
-        let (settings, keep, addresses) = (settings.clone(), Arc::clone(&keep), addresses.clone());
-        let sources = settings.sources.clone();
-        Channel::open(name, reread, sources, move |sources| {
-            let settings = ServerSettings {
-                sources,
-                ..settings.clone()
-            };
-            Ok(Acceptor::load_keeping(&settings, &keep, &addresses)?)
-        })
-    };
-    let reread = if config.reread_certificates {
-        Reread::AtConnect
-    } else {
-        Reread::Never
-    };
-    let admin = config.admin.as_ref();
-    PortsTls {
-        main: open(ChannelName::MysqlMain, reread, &config.client_tls),
-        admin: admin.map(|admin| open(ChannelName::MysqlAdmin, Reread::AtConnect, &admin.tls)),
-    }
-}
-
-/// As in TiDB, bad material does not stop the server: it serves without it as far as that goes, and says so.
-fn judge_start<T: Loaded>(channel: &Channel<T>, config: &Config) -> Result<(), RunError> {
-    match channel.fault() {
-        None => Ok(()),
-        Some(error) if config.require_valid_certificates => {
-            Err(RunError::Certificates(channel.name(), error))
-        }
-        Some(error) => {
-            error!(channel = %channel.name(), %error, "secure connection is NOT ENABLED");
-            Ok(())
-        }
-    }
-}
-
-fn listen_addresses<'a>(
-    listen: impl Iterator<Item = &'a ListenAddress>,
-) -> impl Iterator<Item = IpAddr> {
-    listen.filter_map(|address| match address {
-        ListenAddress::Tcp(tcp) => Some(tcp.ip()).filter(|ip| !ip.is_unspecified()),
-        ListenAddress::Unix(_) => None,
-    })
-}
-
-/// Command lines that work when they are pasted: for MySQL's shell, and for MariaDB's, which is `mysql` in Debian.
-fn shell_lines(listener: &Listener, acceptor: &Acceptor) -> [String; 2] {
-    let target = match listener.tcp_address() {
-        Some(address) => {
-            let host = if address.ip().is_unspecified() {
-                "127.0.0.1".to_owned()
-            } else {
-                address.ip().to_string()
-            };
-            format!("--host={host} --port={}", address.port())
-        }
-        None => format!(
-            "--socket={}",
-            pasted(Path::new(listener.to_string().trim_start_matches("unix:")))
-        ),
-    };
-    match acceptor.auto_ca().and_then(|ca| ca.path.as_deref()) {
-        Some(ca) => {
-            let ca = pasted(ca);
-            [
-                format!("mysql {target} --ssl-mode=VERIFY_CA --ssl-ca={ca} --user=USER -p"),
-                format!("mariadb {target} --ssl-verify-server-cert --ssl-ca={ca} --user=USER -p"),
-            ]
-        }
-        None => [
-            format!("mysql {target} --ssl-mode=REQUIRED --user=USER -p"),
-            format!("mariadb {target} --ssl --user=USER -p"),
-        ],
-    }
 }

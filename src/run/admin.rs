@@ -3,33 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::crypto::SecureRandom;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::{CUT, RunError};
+use super::{RunError, Shared};
 use crate::admin::{AdminPort, Channels, NotReloaded, Parts, RuleFile, Settings, Users, Variables};
-use crate::backend::Backends;
 use crate::config::Config;
+use crate::drain::CUT;
 use crate::net::listener::Listener;
-use crate::reload::{ReloadError, Reloader};
-use crate::rules::InForce;
-use crate::session::{PasswordKey, Sessions};
+use crate::reload::ReloadError;
 use crate::tls::{Acceptor, Channel, ChannelName, OnError};
-
-/// What it shares with the data port.
-pub(super) struct Shared {
-    pub(super) tls: Arc<Channel<Acceptor>>,
-    pub(super) backends: Arc<Backends>,
-    pub(super) rules: Arc<InForce>,
-    pub(super) rule_file: RuleFile,
-    pub(super) sessions: Sessions,
-    pub(super) password_key: PasswordKey,
-    pub(super) random: &'static dyn SecureRandom,
-    pub(super) reloader: Arc<Reloader>,
-}
 
 /// The admin port while mytls runs; nothing where there is none.
 #[derive(Debug, Default)]
@@ -44,13 +29,16 @@ impl Admin {
     pub(super) fn start(
         config: &Config,
         tls: Option<Arc<Channel<Acceptor>>>,
-        shared: Shared,
+        rule_file: RuleFile,
+        shared: &Shared,
     ) -> Result<Self, RunError> {
         let admin = Self::default();
         let (Some(settings), Some(tls)) = (&config.admin, tls) else {
             return Ok(admin);
         };
-        let port = Arc::new(AdminPort::new(admin.parts(config, settings, tls, shared)?));
+        let port = Arc::new(AdminPort::new(
+            admin.parts(config, settings, tls, rule_file, shared)?,
+        ));
         for address in &settings.listen {
             let listener = Listener::bind(address)?;
             info!(channel = %ChannelName::MysqlAdmin, address = %listener, "listening");
@@ -68,18 +56,19 @@ impl Admin {
         config: &Config,
         settings: &Settings,
         tls: Arc<Channel<Acceptor>>,
-        shared: Shared,
+        rule_file: RuleFile,
+        shared: &Shared,
     ) -> Result<Parts, RunError> {
         let (users, names) = (settings.users.clone(), settings.client_names.clone());
-        let reload = shared.reloader;
+        let reload = Arc::clone(&shared.reloader);
         let keeps_tls = config.rules.require_secure_transport;
         Ok(Parts {
             users: Users::load(users, names, shared.random)?,
             login_time: config.limits.login_time,
             random: shared.random,
-            password_key: shared.password_key,
+            password_key: shared.password_key.clone(),
             channels: Channels {
-                main: shared.tls,
+                main: Arc::clone(&shared.tls),
                 admin: tls,
                 backends: Arc::clone(&shared.backends),
                 policies: [
@@ -87,11 +76,11 @@ impl Admin {
                     settings.tls.policy.clone(),
                 ],
             },
-            rules: shared.rules,
-            rule_file: Arc::new(shared.rule_file),
-            sessions: shared.sessions,
+            rules: Arc::clone(&shared.rules),
+            rule_file: Arc::new(rule_file),
+            sessions: shared.sessions.clone(),
             variables: Variables::new(config.variables(), Arc::clone(&shared.backends)),
-            backends: shared.backends,
+            backends: Arc::clone(&shared.backends),
             drain_max: config.drain_max,
             reload_tls: Box::new(move |channel, on_error| {
                 let reload = Arc::clone(&reload);

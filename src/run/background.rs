@@ -1,0 +1,27 @@
+//! What goes on beside the sessions.
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What goes on until the drain begins.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    pub(super) tasks: TaskTracker,
+    pub(super) closing: CancellationToken,
+}
+
+impl Background {
+    /// Runs a task until the drain begins, if it does not end before. It must be cancel safe.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.tasks
+            .spawn(async move { closing.run_until_cancelled(task).await });
+    }
+
+    /// Ends it all, and waits for that.
+    pub(super) async fn end(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
