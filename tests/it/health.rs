@@ -73,7 +73,7 @@ fn health_is_bounded_in_time_and_memory() {
     let pouring = thread::spawn(move || {
         // the first is the silent one of before
         for mut stream in listener.incoming().take(2).map_while(Result::ok) {
-            while stream.write_all(&[b'x'; 65_536]).is_ok() {}
+            while stream.write_all(&[b'x'; 8_192]).is_ok() {}
         }
     });
     let (code, _) = said(&["health", "--http-addr", &address]);

@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, DistinguishedName};
 
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
-use crate::support::conversation::Answer as Does;
+use crate::support::conversation::{Answer as Does, Conversation};
 use crate::support::handshake::Login;
 use crate::support::http::{Answer, ask, ask_unix, connect, get};
 use crate::support::packet::ok;
@@ -118,7 +118,7 @@ fn web_page_cannot_read_it_by_a_name_of_its_own() {
 fn long_and_broken_requests_are_refused() {
     let (_backend, _proxy, address) = ready(HTTP);
     let long = format!("X-Long: {}\r\n", "x".repeat(16_000));
-    let many: String = (0..100).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let many: String = "X-Many: 1\r\n".repeat(100);
     for headers in [long, many] {
         let request = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
         assert_eq!(ask(address, &request).status, 431);
@@ -221,7 +221,7 @@ fn database_that_dies_later_changes_nothing() {
 /// Nobody can log in before.
 #[test]
 fn not_ready_before_the_first_import() {
-    let backend = Backend::start(Server::mysql().on_login(|conversation| conversation.refuse()));
+    let backend = Backend::start(Server::mysql().on_login(Conversation::refuse));
     let proxy = Proxy::start(Config::before(&backend).with(&format!(
         "{HTTP}\nimport-accounts: {{ user: mytls, password: secret }}"
     )));
