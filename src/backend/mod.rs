@@ -170,6 +170,8 @@ struct Known {
     back_off: Mutex<BackOff>,
     /// Whether a login has ever been answered there.
     has_answered: AtomicBool,
+    /// Whether the log says that others are used in its place.
+    is_passed_over: AtomicBool,
     /// The certificates that it has shown last.
     shown: Mutex<Vec<CertificateDer<'static>>>,
 }
@@ -285,6 +287,7 @@ impl Backend {
                     endpoint,
                     back_off: Mutex::default(),
                     has_answered: AtomicBool::default(),
+                    is_passed_over: AtomicBool::default(),
                     shown: Mutex::default(),
                 })
             })
