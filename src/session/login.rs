@@ -8,7 +8,7 @@ use super::authenticate::{Answer, authenticate};
 use super::identify::{Identified, Wishes};
 use super::live::State;
 use super::outcome::{Failure, Record};
-use super::registry::Place;
+use super::place::Place;
 use super::{Authenticated, DataPort, Session};
 use crate::backend::connect::Connection;
 use crate::backend::import::NotImported;

@@ -17,8 +17,8 @@ mod login;
 mod outcome;
 mod password;
 mod password_key;
+mod place;
 mod refuse;
-mod registry;
 mod relay;
 pub(crate) mod repeats;
 mod rewrite;
@@ -41,7 +41,7 @@ pub use self::live::{Known, Live, Sessions, State, Totals};
 use self::outcome::{End, Record, shutdown_in_progress};
 pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
-use self::registry::{Place, Registry, SessionId};
+use self::place::{Place, Reachable};
 use self::relay::{Event, Relay};
 use self::rewrite::one_statement;
 pub use self::tls_status::TlsStatus;
@@ -103,7 +103,6 @@ pub struct DataPort {
     handles: Handles,
     slots: Arc<Semaphore>,
     slots_before_login: Arc<Semaphore>,
-    registry: Registry,
 }
 
 /// What a client connection occupies.
@@ -142,7 +141,6 @@ impl DataPort {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
             slots_before_login: Arc::new(Semaphore::new(limits.connections_before_login)),
-            registry: Registry::new(handles.random),
             handles,
         }
     }
@@ -160,13 +158,13 @@ impl DataPort {
     /// One session, from accept to close.
     async fn serve(self: Arc<Self>, socket: Socket, address: ClientAddress) {
         let mut client = Stream::new(Side::Client, socket);
-        let Some(id) = self.registry.enter() else {
-            return error!("the system gives no random bytes; a client was turned away");
-        };
         // from here on the route is fixed, wherever others go
         let backend = self.handles.backends.routed();
         let route = backend.role();
-        let entered = self.handles.sessions.enter(id.get(), address, route);
+        let random = self.handles.random;
+        let Some(entered) = self.handles.sessions.enter(random, address, route) else {
+            return error!("the system gives no random bytes; a client was turned away");
+        };
         let mut record = Record::new(entered, route);
         let Slots {
             _connection,
@@ -183,7 +181,7 @@ impl DataPort {
         let authenticated = Box::pin(self.login(&mut client, address, backend, &mut record)).await;
         drop(before_login);
         match authenticated {
-            Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
+            Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
             Err(failure @ Failure::BackendNotSeen(_)) => {
                 self.refuse_in_place_of_greeting(client, &record, &failure)
                     .await;
@@ -205,20 +203,14 @@ impl DataPort {
     }
 
     /// From the backend's OK to the close of both connections.
-    async fn relay(
-        &self,
-        client: Stream,
-        authenticated: Authenticated,
-        id: &SessionId,
-        record: &mut Record,
-    ) {
+    async fn relay(&self, client: Stream, authenticated: Authenticated, record: &mut Record) {
         let Authenticated {
             session,
             stream,
             place,
             unconfirmed,
         } = authenticated;
-        let reachable = id.reachable_at(place);
+        let reachable = Reachable::at(record.live(), place);
         let tracker = Tracker::new(Form::of(session.wishes.granted));
         let mut relay = Relay::new(client, stream, tracker, unconfirmed, record.live());
         let mut ending = Ending::of(&self.handles.stop, &session.backend);
