@@ -10,6 +10,7 @@ use rustls::crypto::SecureRandom;
 use tokio_util::sync::CancellationToken;
 
 use super::denials::{Denials, Refusals, Verdict};
+use super::limit::Limit;
 use super::place::Place;
 use super::repeats::{LeftOut, Repeats};
 use crate::backend::Role;
@@ -18,7 +19,7 @@ use crate::tls::Negotiated;
 
 /// Set in every id of ours, so that it does not look like a backend's own: a KILL that reaches another replica, or
 /// comes after a restart, finds nothing.
-const OURS: u32 = 0x8000_0000;
+pub(super) const OURS: u32 = 0x8000_0000;
 
 /// All sessions of the data port, and what has been counted since the start.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +45,7 @@ struct Counts {
     logged_in: AtomicU64,
     refused: AtomicU64,
     aborted: AtomicU64,
+    limit_hits: [AtomicU64; Limit::ALL.len()],
 }
 
 /// A number that one task adds to and others read.
@@ -65,6 +67,8 @@ pub struct Totals {
     pub refused: u64,
     /// Logins that came to nothing: clients that left, or broke the protocol.
     pub aborted: u64,
+    /// Clients that ran into a limit, in the order of [`Limit::ALL`].
+    pub limit_hits: [u64; Limit::ALL.len()],
 }
 
 /// One session.
@@ -175,6 +179,7 @@ impl Sessions {
             logged_in: read(&counts.logged_in),
             refused: read(&counts.refused),
             aborted: read(&counts.aborted),
+            limit_hits: counts.limit_hits.each_ref().map(read),
         }
     }
 
@@ -228,6 +233,10 @@ impl Sessions {
 
     pub(super) fn count_abort(&self) {
         self.0.counts.aborted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_limit(&self, limit: Limit) {
+        self.0.counts.limit_hits[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn note_denial(

@@ -51,15 +51,6 @@ fn wrong_value_is_shown_with_its_place() {
     );
 }
 
-/// A key that restricts must never be passed over in silence.
-#[test]
-fn restricting_key_that_is_not_built_yet_is_an_error() {
-    check_wrong(
-        "limits: { connections-per-client: 10 }",
-        &["connections-per-client"],
-    );
-}
-
 #[test]
 fn wrong_usage_is_told_from_failure() {
     for arguments in [
