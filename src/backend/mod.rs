@@ -264,9 +264,9 @@ impl Backend {
         let import =
             import.map(|settings| Arc::new(Import::new(settings, role, is_on_unix_socket)));
         Ok(Self {
+            keep_alive,
             own_os_user,
             import,
-            keep_alive,
             ..Self::without_clients(role, endpoints, security, connect_time)
         })
     }

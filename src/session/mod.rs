@@ -258,10 +258,13 @@ impl DataPort {
                         continue;
                     }
                 },
-                () = idle.is_due() => match idle.is_over(relay.awaits_answer()) {
-                    true => Event::End(End::Idle),
-                    false => continue,
-                },
+                () = idle.is_due() => {
+                    if idle.is_over(relay.awaits_answer()) {
+                        Event::End(End::Idle)
+                    } else {
+                        continue;
+                    }
+                }
             };
             let carried_on = match event {
                 Event::ChangeUser => {
