@@ -235,6 +235,8 @@ impl Backend {
             source,
         };
         let socket = open(endpoint).await.map_err(failed)?;
+        // fails only where the server is gone already
+        socket.keep_alive(self.keep_alive).map_err(failed)?;
         let server = Server::of(self.role, endpoint, &socket).map_err(failed)?;
         let mut stream = Stream::new(Side::Backend, socket);
         let payload = stream

@@ -37,6 +37,7 @@ pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
 pub use self::route::{Backends, Keeping, RouteError};
 pub use self::server::Server;
+use crate::net::socket::KeepAlive;
 use crate::net::stream::StreamError;
 use crate::protocol::greeting::BackendGreeting;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
@@ -126,6 +127,8 @@ pub struct Settings {
     pub security: Security,
     /// One deadline over name resolution, dialling every endpoint, greeting and TLS (`limits.connect-time`).
     pub connect_time: Duration,
+    /// How it is noticed that it is gone without a word (`limits.keep-alive`, `limits.unacknowledged-time`).
+    pub keep_alive: KeepAlive,
     /// Whether accounts are imported out of its grant tables (`import-accounts`).
     pub import: Option<ImportSettings>,
 }
@@ -153,6 +156,7 @@ pub struct Backend {
     /// Whether a server that offers no TLS is an error.
     demands_tls: bool,
     connect_time: Duration,
+    keep_alive: KeepAlive,
     /// What it greeted with when last dialled.
     greeting: Mutex<Option<Arc<BackendGreeting>>>,
     /// mytls' own OS user, if an endpoint is a Unix socket: to its name such a server gives away accounts without a
@@ -233,6 +237,7 @@ impl Backend {
             endpoints,
             security,
             connect_time,
+            keep_alive,
             import,
         } = settings;
         let is_on_unix_socket = endpoints
@@ -261,6 +266,7 @@ impl Backend {
         let import =
             import.map(|settings| Arc::new(Import::new(settings, role, is_on_unix_socket)));
         Ok(Self {
+            keep_alive,
             own_os_user,
             import,
             ..Self::without_clients(role, endpoints, security, connect_time)
@@ -298,6 +304,7 @@ impl Backend {
             tls: wanted.map(|settings| channel(role, settings)),
             demands_tls,
             connect_time,
+            keep_alive: KeepAlive::default(),
             greeting: Mutex::default(),
             own_os_user: None,
             import: None,

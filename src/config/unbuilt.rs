@@ -3,12 +3,9 @@
 //! One that *restricts* (who may pass, or how much a client may take) is an error: who writes it relies on it. One that
 //! only *adds* is a warning.
 
-use std::time::Duration;
-
 use super::address::parse_listen;
 use super::file::{File, Key, OneOrMany};
 use super::problem::{Fault, Wrong};
-use super::value::{Zero, duration};
 use super::warning::{Notice, Remark};
 
 /// Refuses a key that restricts; `why` says what would happen without the restriction.
@@ -26,10 +23,6 @@ pub(super) fn check(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
 }
 
 fn refuse_restrictions(file: &File) -> Result<(), Fault> {
-    let per_client = &file.limits.or_empty().connections_per_client;
-    if per_client.or(0) > 0 {
-        refuse(per_client, "one client could take every connection")?;
-    }
     refuse(
         &file.proxy_protocol.or_empty().accept_from,
         "rules would be judged on the address of the balancer, not of the client",
@@ -43,12 +36,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
 
     for key in [&file.compression, &file.proxy_protocol.or_empty().send] {
         if key.or(false) {
-            remark(key.location());
-        }
-    }
-    let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
-    for key in [&limits.idle_time, &limits.life_time, &drain.min] {
-        if !duration(key, Duration::ZERO, Zero::Allowed)?.is_zero() {
             remark(key.location());
         }
     }

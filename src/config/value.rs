@@ -107,15 +107,24 @@ const MOST_CONNECTIONS: u32 = 524_288;
 
 /// A number of connections.
 pub(super) fn connections(key: &Key<u32>, default: u32) -> Result<usize, Fault> {
+    number(key, default, 1)
+}
+
+/// The same, where 0 and nothing written are no limit.
+pub(super) fn limit(key: &Key<u32>) -> Result<Option<usize>, Fault> {
+    let number = number(key, 0, 0)?;
+    Ok((number > 0).then_some(number))
+}
+
+fn number(key: &Key<u32>, default: u32, lowest: u32) -> Result<usize, Fault> {
     if let Some(written) = key.written()
-        && !(1..=MOST_CONNECTIONS).contains(&written.value)
+        && !(lowest..=MOST_CONNECTIONS).contains(&written.value)
     {
-        let highest = MOST_CONNECTIONS.to_string();
         return Err(Fault::value(
             written,
             Wrong::Range {
-                lowest: "1".to_owned(),
-                highest,
+                lowest: lowest.to_string(),
+                highest: MOST_CONNECTIONS.to_string(),
             },
         ));
     }

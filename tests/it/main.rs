@@ -23,6 +23,7 @@ mod ciphers;
 mod common_names;
 mod confirm;
 mod ctl;
+mod drain;
 mod greeting;
 mod handed_on;
 mod import;

@@ -359,6 +359,21 @@ impl Proxy {
         self.signal(Signal::SIGHUP);
     }
 
+    /// Stops the process where it is, until [`resume`](Self::resume).
+    pub(crate) fn suspend(&self) {
+        self.signal(Signal::SIGSTOP);
+        wait_until("a stopped process", || {
+            let stat = std::fs::read_to_string(self.proc().join("stat")).expect("read /proc");
+            stat.rsplit_once(')')
+                .is_some_and(|(_, behind_name)| behind_name.starts_with(" T"))
+        });
+    }
+
+    /// Lets a process go on that was stopped.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
         kill(Pid::from_raw(id), signal).expect("signal mytls");
