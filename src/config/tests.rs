@@ -318,9 +318,8 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
     }
 }
 
-#[test]
-fn every_setting_that_is_built_is_read() {
-    let text = r#"
+/// Nothing in it is a default.
+const EVERY_SETTING: &str = r#"
 listen: [127.0.0.1:0, "unix:mysql.sock"]
 security: { auto-tls: false, tls-version: TLSv1.3, ssl-ca: ca.pem, cert-allowed-cn: [dm, app] }
 require-secure-transport: true
@@ -347,7 +346,10 @@ limits:
   keep-alive: 0s
   unacknowledged-time: 30s
 "#;
-    let config = right(text);
+
+#[test]
+fn every_setting_that_is_built_is_read() {
+    let config = right(EVERY_SETTING);
     let address = |text: &str| address::parse_listen(text, Path::new("")).expect("a right address");
     let tcp = |host: &str, port| Endpoint::Tcp {
         host: host.to_owned(),
@@ -405,11 +407,18 @@ limits:
     );
     assert_eq!(config.drain_max, Duration::from_secs(90));
     assert_eq!(config.tls_status, TlsStatus::Backend);
+}
+
+#[test]
+fn every_limit_is_read() {
+    let config = right(EVERY_SETTING);
     let keep_alive = KeepAlive {
         after: None,
         unacknowledged: Some(Duration::from_secs(30)),
     };
-    assert_eq!(target.keep_alive, keep_alive);
+    for backend in &config.backends {
+        assert_eq!(backend.keep_alive, keep_alive);
+    }
     let limits = session::Limits {
         connections: 7,
         connections_per_client: Some(2),
