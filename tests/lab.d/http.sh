@@ -5,13 +5,15 @@
 # http_checks SERVER
 http_checks() {
   command -v curl >/dev/null || need_packages curl || return 1
-  local http program=$RUN/mytls-http.program sleeper
+  # a name of its own, by which `mytls shutdown` finds this one
+  local name=mytls-http-$$ http program sleeper
+  program=$RUN/$name.program
   http=127.0.0.1:$(free_port)
-  start_mytls mytls-http < <(mytls_config "$(port_of "$1")" && echo "http: { listen: $http }" && echo 'drain: { max: 1s }')
+  start_mytls "$name" < <(mytls_config "$(port_of "$1")" && echo "http: { listen: $http }" && echo 'drain: { max: 1s }')
   check "HTTP: mytls wait" "$program" wait --http-addr "$http" --timeout 20s
-  check "HTTP: mytls health, by the file" "$program" health "$RUN/mytls-http.yaml"
-  grep -v '^http:' "$RUN/mytls-http.yaml" >"$RUN/mytls-http-less.yaml"
-  check "HTTP: mytls health, by the greeting" "$program" health "$RUN/mytls-http-less.yaml"
+  check "HTTP: mytls health, by the file" "$program" health "$RUN/$name.yaml"
+  grep -v '^http:' "$RUN/$name.yaml" >"$RUN/$name-less.yaml"
+  check "HTTP: mytls health, by the greeting" "$program" health "$RUN/$name-less.yaml"
   http_shell -uapp --ssl-mode=REQUIRED -e 'SELECT SLEEP(600)' >"$RUN/http-sleeper.log" 2>&1 &
   sleeper=$!
   check "HTTP: a session is on the page" until_on_page "$http" '<td>logged in</td><td class="number">1</td>'
@@ -22,18 +24,18 @@ http_checks() {
     check "HTTP: the page's picture, $LAB/status-page.png" picture "http://$http/" "$LAB/status-page.png"
   fi
   check "HTTP: mytls shutdown" timeout 60 "$program" shutdown
-  if wait "$(cat "$RUN/mytls-http.pid")"; then result ok "HTTP: it has ended"; else result FAIL "HTTP: it has ended" "status $?"; fi
-  rm "$RUN/mytls-http.pid"
+  if wait "$(cat "$RUN/$name.pid")"; then result ok "HTTP: it has ended"; else result FAIL "HTTP: it has ended" "status $?"; fi
+  rm "$RUN/$name.pid"
   check "HTTP: nobody is healthy then" fails "$program" health --http-addr "$http"
   wait "$sleeper" || true
-  check "HTTP: mytls never panicked" not_in_log panicked mytls-http
+  check "HTTP: mytls never panicked" not_in_log panicked "$name"
 }
 
 fails() { ! "$@"; }
 
 # MySQL's own shell, as a client of that mytls.
 http_shell() {
-  "$LAB/mysql97/bin/mysql" --no-defaults -h127.0.0.1 -P"$(port_of mytls-http)" -papp-pw "$@"
+  "$LAB/mysql97/bin/mysql" --no-defaults -h127.0.0.1 -P"$(port_of "mytls-http-$$")" -papp-pw "$@"
 }
 
 # Two who may not pass, for the table of refusals.
