@@ -326,13 +326,8 @@ limits:
         host: host.to_owned(),
         port,
     };
-    assert_eq!(
-        config.listen,
-        [
-            address("127.0.0.1:0"),
-            address("unix:/etc/mytls/mysql.sock")
-        ]
-    );
+    let listen = ["127.0.0.1:0", "unix:/etc/mytls/mysql.sock"].map(address);
+    assert_eq!(config.listen, listen);
     assert_eq!(
         (
             config.client_tls.auto_tls,
