@@ -170,6 +170,7 @@ mod tests {
             security: Security::Plaintext,
             connect_time: Duration::from_secs(1),
             import: None,
+            sends_proxy_header: false,
         };
         let backend = Arc::new(Backend::new(settings).expect("a backend"));
         let backends = Backends::new(vec![backend], Role::Target, KeptRoute::default());

@@ -37,8 +37,9 @@ pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
 pub use self::route::{Backends, Keeping, RouteError};
 pub use self::server::Server;
-use crate::net::stream::StreamError;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::greeting::BackendGreeting;
+use crate::rules::SeenAddress;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
 
 /// Which of the two backends of a configuration.
@@ -128,6 +129,8 @@ pub struct Settings {
     pub connect_time: Duration,
     /// Whether accounts are imported out of its grant tables (`import-accounts`).
     pub import: Option<ImportSettings>,
+    /// Whether it is told the client's address (`proxy-protocol.send`).
+    pub sends_proxy_header: bool,
 }
 
 /// A backend cannot be used at all.
@@ -159,6 +162,8 @@ pub struct Backend {
     /// password.
     own_os_user: Option<String>,
     import: Option<Arc<Import>>,
+    /// Whether each connection begins with one.
+    sends_proxy_header: bool,
     /// While its sessions are asked to end: when those that are left are cut.
     drain: watch::Sender<Option<Instant>>,
 }
@@ -197,6 +202,7 @@ impl Known {
 pub struct Dialled {
     known: Arc<Known>,
     generation: u64,
+    sent_proxy_header: bool,
 }
 
 impl Dialled {
@@ -212,6 +218,27 @@ impl Dialled {
         let error = Arc::new(ConnectError::Tls(error));
         self.rest_for(&error);
         error
+    }
+
+    /// The server ended a login before its first word in it. It may be no server for our PROXY header, which every client
+    /// would be told in vain then; one that ever answered is.
+    pub fn cut(
+        &self,
+        stream: &Stream,
+        error: StreamError,
+    ) -> Result<Arc<ConnectError>, StreamError> {
+        if !self.may_not_take_the_header() {
+            return Err(error);
+        }
+        let error = Arc::new(ConnectError::behind_proxy_header(stream, error));
+        if error.may_be_counted(SeenAddress::Mytls) {
+            self.rest_for(&error);
+        }
+        Ok(error)
+    }
+
+    fn may_not_take_the_header(&self) -> bool {
+        self.sent_proxy_header && !self.known.has_answered.load(Ordering::Relaxed)
     }
 
     /// Leaves the endpoint alone for a while.
@@ -232,6 +259,7 @@ impl Backend {
             security,
             connect_time,
             import,
+            sends_proxy_header,
         } = settings;
         let is_on_unix_socket = endpoints
             .iter()
@@ -261,6 +289,7 @@ impl Backend {
         Ok(Self {
             own_os_user,
             import,
+            sends_proxy_header,
             ..Self::without_clients(role, endpoints, security, connect_time)
         })
     }
@@ -298,6 +327,7 @@ impl Backend {
             greeting: Mutex::default(),
             own_os_user: None,
             import: None,
+            sends_proxy_header: false,
             drain: watch::Sender::default(),
         }
     }

@@ -217,6 +217,7 @@ mod tests {
                 security: Security::Plaintext,
                 connect_time: Duration::from_secs(1),
                 import: None,
+                sends_proxy_header: false,
             };
             Arc::new(Backend::new(settings).expect("a backend"))
         };

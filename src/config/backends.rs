@@ -10,6 +10,7 @@ use super::dm::DmFiles;
 use super::file::{Backend, File, Key, OneOrMany};
 use super::import::{self, Import};
 use super::problem::{Fault, Wrong};
+use super::proxy_protocol;
 use super::security;
 use super::value::{choice, file_path};
 use super::warning::Remark;
@@ -59,6 +60,7 @@ pub(super) fn settings(
         settings.push(read.map_err(|fault| fault.in_dm(file.role))?);
     }
     settings.sort_by_key(|settings| settings.role != Role::Source);
+    proxy_protocol::send(&file.proxy_protocol, &mut settings)?;
     Ok(settings)
 }
 
@@ -92,6 +94,7 @@ impl Reader<'_> {
             security: tls.map_or(Security::Plaintext, Security::Tls),
             connect_time: self.connect_time,
             import: import.transpose()?,
+            sends_proxy_header: false,
         })
     }
 }

@@ -28,6 +28,7 @@ mod file;
 mod import;
 mod place;
 mod problem;
+mod proxy_protocol;
 mod security;
 mod unbuilt;
 mod value;
@@ -39,6 +40,7 @@ pub use dm::Files;
 pub use environment::Environment;
 pub use place::Place;
 pub use problem::{Problem, Wrong};
+pub use proxy_protocol::BalancerError;
 pub use warning::{Notice, Warning};
 
 use dm::DmFiles;
@@ -74,6 +76,8 @@ pub struct Config {
     pub route: Role,
     /// Whose TLS the status variables of a session tell of.
     pub tls_status: TlsStatus,
+    /// Whose connections to the data port begin with a PROXY header.
+    pub balancers: session::Balancers,
     /// The admin port, if there is to be one.
     pub admin: Option<crate::admin::Settings>,
     /// Limits of sessions.
@@ -229,6 +233,7 @@ impl Config {
             rules,
             route: backends::route(&file.route, &backends)?,
             backends,
+            balancers: proxy_protocol::balancers(&file.proxy_protocol, remarks)?,
             tls_status: choice(
                 &file.tls_status,
                 &[
@@ -277,6 +282,7 @@ impl Config {
             security,
             connect_time: CONNECT_TIME,
             import: None,
+            sends_proxy_header: false,
         };
         let warnings = remarks
             .into_iter()
@@ -305,6 +311,7 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         security: Security::AsOffered(unverified()),
         connect_time: CONNECT_TIME,
         import: None,
+        sends_proxy_header: false,
     })
 }
 

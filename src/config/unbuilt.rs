@@ -30,10 +30,7 @@ fn refuse_restrictions(file: &File) -> Result<(), Fault> {
     if per_client.or(0) > 0 {
         refuse(per_client, "one client could take every connection")?;
     }
-    refuse(
-        &file.proxy_protocol.or_empty().accept_from,
-        "rules would be judged on the address of the balancer, not of the client",
-    )
+    Ok(())
 }
 
 fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault> {
@@ -41,10 +38,8 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
         remarks.extend(location.map(|at| Remark::key_at(at, Notice::NotBuilt)));
     };
 
-    for key in [&file.compression, &file.proxy_protocol.or_empty().send] {
-        if key.or(false) {
-            remark(key.location());
-        }
+    if file.compression.or(false) {
+        remark(file.compression.location());
     }
     let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
     for key in [&limits.idle_time, &limits.life_time, &drain.min] {

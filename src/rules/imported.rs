@@ -40,6 +40,15 @@ pub struct ImportPolicy {
     pub refuse_peer_credentials: bool,
 }
 
+/// Whose address a server sees, and chooses the account by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeenAddress {
+    /// That of mytls, whose connection it is.
+    Mytls,
+    /// The client's, which a PROXY header has told the server.
+    Client,
+}
+
 /// The accounts of a server's grant tables, of one import.
 #[derive(Debug)]
 pub struct ImportedAccounts {
@@ -144,8 +153,8 @@ impl ImportedAccounts {
         &self,
         identity: &Identity,
         login: &UserName,
-        user: &str,
-        host: &str,
+        (user, host): (&str, &str),
+        seen: SeenAddress,
     ) -> Result<Confirmed, Denial> {
         let confirmed = self.confirm(identity, user, host)?;
         if self.policy.ignore_hosts {
@@ -157,8 +166,9 @@ impl ImportedAccounts {
         let (own, mut all) = counting(accounts.clone(), &client);
         let account = &confirmed.account;
         let counts = all.any(|judgement| judgement.account() == account);
-        // A host name that the server sees is that of mytls, so it is the client's only on the same machine.
-        let fits = identity.address.is_this_machine()
+        // A host name that the server finds for mytls is the client's only on the same machine.
+        let fits = seen == SeenAddress::Client
+            || identity.address.is_this_machine()
             || accounts
                 .filter(|other| other.fit(&client) == Fit::Certain)
                 .any(|other| other.judgement.account() == account);

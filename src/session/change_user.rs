@@ -46,6 +46,7 @@ impl DataPort {
             backend,
             identity,
             wishes,
+            seen,
         }: &Session,
         record: &mut Record,
         deadline: Instant,
@@ -96,7 +97,7 @@ impl DataPort {
                 record.user = Some(user.as_str().to_owned());
                 record.account = Some(permit.account().to_owned());
                 let confirmed = login
-                    .confirm(backend, &mut relay.backend, deadline, record)
+                    .confirm(backend, (&mut relay.backend, *seen), deadline, record)
                     .await?;
                 relay.user_changed(status_of_ok(ok)?);
                 relay.set_unconfirmed(confirmed.unless_certain(user));

@@ -4,9 +4,10 @@ use super::DataPort;
 use super::hello::{Hello, salt};
 use super::outcome::{Failure, Record};
 use crate::backend::Backend;
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::{BackendGreeting, ClientGreeting};
+use crate::protocol::proxy_header::ProxyHeader;
 use crate::protocol::server_kind::ServerKind;
 use crate::protocol::user_name::UserName;
 use crate::rules::{ClientAddress, Identity};
@@ -58,7 +59,14 @@ impl DataPort {
         if let Some(tls) = client.tls().and_then(|tls| Negotiated::of(tls)) {
             record.over_tls(tls);
         }
-        let hello = hello?;
+        let hello = hello.map_err(|failure| match failure {
+            Failure::Client(StreamError::Sequence { .. })
+                if record.via.is_none() && ProxyHeader::is_begun_by(client.received()) =>
+            {
+                Failure::UnlistedBalancer(address)
+            }
+            other => other,
+        })?;
         let login = hello.packet.login()?;
         let server = greeting.server_kind();
         let user = UserName::from_login(login.user, login.head.collation, server)?;

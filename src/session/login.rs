@@ -18,6 +18,7 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
+use crate::protocol::proxy_header::Ends;
 use crate::protocol::user_name::UserName;
 use crate::rules::{ClientAddress, Denial, Identity, Permit};
 use crate::tls::Negotiated;
@@ -42,6 +43,11 @@ impl DataPort {
         record: &mut Record,
     ) -> Result<Authenticated, Failure> {
         let deadline = Instant::now() + self.handles.limits.login_time;
+        let origin = timeout_at(deadline, self.origin(client, address))
+            .await
+            .unwrap_or(Err(Failure::NoProxyHeader))?;
+        let address = origin.address;
+        (record.client, record.via) = (address, origin.via);
         let Identified {
             identity,
             user,
@@ -65,7 +71,7 @@ impl DataPort {
         record.show(State::Connecting);
 
         let mut connection = self
-            .connect(&backend, &user, &wishes, &permit, record)
+            .connect(&backend, (&user, &permit), &wishes, origin.ends, record)
             .await?;
         let answer = self
             .ask(client, &mut connection, record.route, deadline)
@@ -74,11 +80,15 @@ impl DataPort {
             mut stream,
             server,
             connection_id,
+            seen,
             ..
         } = connection;
         match answer {
             Answer::Ok(ok) => {
-                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
+                let confirmed = login
+                    .confirm(&backend, (&mut stream, seen), deadline, record)
+                    .await;
+                let confirmed = match confirmed {
                     Ok(confirmed) => confirmed,
                     Err(failure) => {
                         quit(stream).await;
@@ -102,6 +112,7 @@ impl DataPort {
                             database: None,
                             ..wishes
                         },
+                        seen,
                     },
                 })
             }
@@ -131,6 +142,12 @@ impl DataPort {
                     route,
                     error: connection.endpoint.tls_failed(error),
                 },
+                Failure::Backend { route, error } => {
+                    match connection.endpoint.cut(&connection.stream, error) {
+                        Ok(error) => Failure::Connect { route, error },
+                        Err(error) => Failure::Backend { route, error },
+                    }
+                }
                 other => other,
             })?;
         connection.endpoint.answered();
@@ -186,9 +203,9 @@ impl DataPort {
     async fn connect(
         &self,
         backend: &Backend,
-        user: &UserName,
+        (user, _permit): (&UserName, &Permit),
         wishes: &Wishes,
-        _permit: &Permit,
+        ends: Option<Ends>,
         record: &mut Record,
     ) -> Result<Connection, Failure> {
         let route = backend.role();
@@ -198,7 +215,7 @@ impl DataPort {
             collation: wishes.collation,
         };
         let mut connection = backend
-            .connect(head)
+            .connect(head, ends)
             .await
             .map_err(|error| Failure::Connect { route, error })?;
         record.backend_id = Some(connection.connection_id);

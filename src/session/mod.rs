@@ -1,6 +1,6 @@
 //! The data port: one client connection with its backend connection, from accept to close.
 //!
-//! accept → `identify` (greeting, TLS, certificate, login packet) → `login`: the rules make a
+//! accept → `origin` (a PROXY header, if a balancer hands the connection on) → `identify` (greeting, TLS, certificate, login packet) → `login`: the rules make a
 //! [`Permit`](crate::rules::Permit), the backend is dialled, it does its part (`authenticate`), and says which account that
 //! is (`confirm`) → `relay`, with `change_user` on the way → close both, one line in the log. Who does not pass (`refuse`)
 //! costs the backend nothing.
@@ -14,6 +14,7 @@ pub(crate) mod hello;
 mod identify;
 mod live;
 mod login;
+mod origin;
 mod outcome;
 mod password;
 mod password_key;
@@ -38,6 +39,7 @@ pub use self::ending::Stop;
 use self::ending::{Asked, Ending};
 use self::identify::Wishes;
 pub use self::live::{Known, Live, Sessions, State, Totals};
+pub use self::origin::Balancers;
 use self::outcome::{End, Record, shutdown_in_progress};
 pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
@@ -54,7 +56,7 @@ use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::response::Form;
 use crate::protocol::tracker::Tracker;
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Identity, InForce};
+use crate::rules::{ClientAddress, Identity, InForce, SeenAddress};
 use crate::tls::{Acceptor, Channel};
 
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
@@ -83,6 +85,8 @@ pub struct Handles {
     pub rules: Arc<InForce>,
     /// Where to.
     pub backends: Arc<Backends>,
+    /// Who tells whose connections it hands on.
+    pub balancers: Balancers,
     /// How many, how long.
     pub limits: Limits,
     /// Whose TLS the status variables of a session tell of.
@@ -123,6 +127,8 @@ struct Session {
     identity: Identity,
     /// Without database and attributes: a change of user brings its own.
     wishes: Wishes,
+    /// Whose address the backend sees.
+    seen: SeenAddress,
 }
 
 /// A session whose client the backend has authenticated.
@@ -184,7 +190,7 @@ impl DataPort {
         drop(before_login);
         match authenticated {
             Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
-            Err(failure @ Failure::BackendNotSeen(_)) => {
+            Err(failure) if failure.is_before_the_greeting() => {
                 self.refuse_in_place_of_greeting(client, &record, &failure)
                     .await;
             }

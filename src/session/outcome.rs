@@ -16,6 +16,7 @@ use crate::net::stream::StreamError;
 use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
+use crate::protocol::proxy_header::BadHeader;
 use crate::protocol::tracker::Violation;
 use crate::protocol::user_name::{UserName, UserNameError};
 use crate::rules::{ClientAddress, Denial};
@@ -28,6 +29,18 @@ pub(crate) enum Failure {
     Left,
     #[error("too many connections: {limit}")]
     TooManyConnections { limit: &'static str },
+    #[error(
+        "proxy-protocol.accept-from lists this address, and no PROXY header came within limits.login-time"
+    )]
+    NoProxyHeader,
+    #[error(
+        "proxy-protocol.accept-from lists this address, and its PROXY header is not accepted: {0}"
+    )]
+    ProxyHeader(#[from] BadHeader),
+    #[error("the connection ended within its PROXY header")]
+    ProxyHeaderCut,
+    #[error("a PROXY header from {0}, which proxy-protocol.accept-from does not list")]
+    UnlistedBalancer(ClientAddress),
     #[error("no greeting of the {0} was ever seen")]
     BackendNotSeen(Role),
     #[error("{}", .0.in_words())]
@@ -119,6 +132,17 @@ impl Failure {
         )
     }
 
+    /// Whether the client was not even greeted.
+    pub(super) fn is_before_the_greeting(&self) -> bool {
+        matches!(
+            self,
+            Self::BackendNotSeen(_)
+                | Self::NoProxyHeader
+                | Self::ProxyHeader(_)
+                | Self::ProxyHeaderCut
+        )
+    }
+
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
     pub(crate) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
@@ -130,9 +154,15 @@ impl Failure {
             Self::Client(StreamError::Sequence { .. })
             | Self::Malformed(_)
             | Self::ClientBreaks(_)
+            | Self::ProxyHeader(_)
+            | Self::UnlistedBalancer(_)
             | Self::NotAsked => bad_handshake(),
             // nobody is left to read it, TLS never came to be, or the backend's own word was handed on
-            Self::Client(_) | Self::Left | Self::NoRandom | Self::RefusedByBackend(_) => {
+            Self::Client(_)
+            | Self::Left
+            | Self::ProxyHeaderCut
+            | Self::NoRandom
+            | Self::RefusedByBackend(_) => {
                 return None;
             }
             Self::TooManyConnections { .. } => {
@@ -144,7 +174,7 @@ impl Failure {
                 "08004",
                 "Client does not support authentication protocol requested by server; consider upgrading MySQL client",
             ),
-            Self::TooSlow => {
+            Self::TooSlow | Self::NoProxyHeader => {
                 ErrPacket::new(1159, "08S01", "Got timeout reading communication packets")
             }
             Self::UserName(_) => {
@@ -220,6 +250,8 @@ fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
         ConnectError::Dial { .. }
         | ConnectError::TooSlow { .. }
         | ConnectError::Refused(_)
+        | ConnectError::ProxyHeaderRefused(_)
+        | ConnectError::ProxyHeader(_)
         | ConnectError::Greeting(_)
         | ConnectError::Stream(_) => cannot_connect(route),
     }
@@ -282,6 +314,7 @@ macro_rules! session_line {
             user = $record.user,
             account = $record.account,
             client = %$record.client,
+            via = $record.via.map(tracing::field::display),
             client_tls = $record.client_tls.map(|tls| tls.version),
             client_cipher = $record.client_tls.map(|tls| tls.cipher),
             client_subject = $record.subject,
@@ -302,6 +335,8 @@ macro_rules! session_line {
 pub(super) struct Record {
     pub(super) id: u32,
     pub(super) client: ClientAddress,
+    /// The balancer that handed the connection on, if it told whose it is.
+    pub(super) via: Option<ClientAddress>,
     pub(super) route: Role,
     pub(super) user: Option<String>,
     pub(super) account: Option<String>,
@@ -321,7 +356,8 @@ impl Record {
         let live = entered.live();
         Self {
             id: live.id,
-            client: live.client,
+            client: live.known().client,
+            via: None,
             route,
             user: None,
             account: None,
@@ -339,6 +375,7 @@ impl Record {
     pub(super) fn show(&self, state: State) {
         self.entered.show(Known {
             state,
+            client: self.client,
             route: self.route,
             user: self.user.clone(),
             account: self.account.clone(),
@@ -385,6 +422,7 @@ impl Record {
             ?user,
             account,
             client = %self.client,
+            via = self.via.map(tracing::field::display),
             client_tls = self.client_tls.map(|tls| tls.version),
             client_subject = self.subject,
             reason,

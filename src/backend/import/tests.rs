@@ -138,6 +138,7 @@ async fn whoever_waits_when_imports_end_is_refused() {
         security: Security::Plaintext,
         connect_time: Duration::ZERO,
         import: None,
+        sends_proxy_header: false,
     })
     .expect("nothing to load");
     let closing = CancellationToken::new();

@@ -418,7 +418,12 @@ fn the_account_that_the_server_chose_must_be_the_one_for_the_clients_address() {
     let confirm = |policy, address: &str, user_part: &str, host: &str| {
         let imported = ImportedAccounts::new(accounts(&texts), MySql, policy);
         imported
-            .confirm_login(&from(address, TLS), &user("app"), user_part, host)
+            .confirm_login(
+                &from(address, TLS),
+                &user("app"),
+                (user_part, host),
+                SeenAddress::Mytls,
+            )
             .map(|confirmed| confirmed.reported().cloned())
     };
     let other = |account: &str, own: &str| Denial::OtherAccount {

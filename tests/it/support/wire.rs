@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,6 +144,17 @@ impl Wire {
         })
     }
 
+    /// A PROXY header of version 2: 16 bytes, of which the last two say how many follow.
+    pub(crate) fn read_proxy_header(&mut self) -> io::Result<Vec<u8>> {
+        let mut header = vec![0; 16];
+        self.read_exact(&mut header)?;
+        let length = u16::from_be_bytes([header[14], header[15]]);
+        let mut rest = vec![0; length.into()];
+        self.read_exact(&mut rest)?;
+        header.extend(rest);
+        Ok(header)
+    }
+
     /// Reads a message of any length; the sequence number is its first packet's.
     pub(crate) fn read_message(&mut self) -> io::Result<Packet> {
         let mut whole = self.read_packet()?;
@@ -271,6 +282,15 @@ impl Wire {
     /// Whether the TLS session was resumed.
     pub(crate) fn tls_resumed(&self) -> bool {
         matches!(&self.0, Stream::TlsClient(stream) if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
+    }
+
+    /// This end of a TCP connection.
+    #[track_caller]
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        match self.socket().expect("a socket") {
+            Socket::Tcp(stream) => stream.local_addr().expect("an address"),
+            Socket::Unix(_) => panic!("a Unix socket"),
+        }
     }
 
     /// How long a write may take from now on; it is not meant to succeed.
