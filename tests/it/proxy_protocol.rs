@@ -222,7 +222,10 @@ fn a_health_check_is_nothing_to_read_about() {
     proxy.wait_for_log("client=10.1.2.4");
     let log = proxy.log();
     let told = |client| log.lines().any(|line| line.contains(client));
-    assert!(!told("client=127.0.0.5") && !told("client=10.1.2.3"), "{log}");
+    assert!(
+        !told("client=127.0.0.5") && !told("client=10.1.2.3"),
+        "{log}"
+    );
 }
 
 #[test]
