@@ -135,7 +135,7 @@ impl Client {
                 return Err(LoginError::Connect(endpoint.tls_failed(error)));
             }
             Err(LoginError::Stream(error)) => {
-                return Err(match endpoint.cut(&stream, error) {
+                return Err(match endpoint.cut(&mut stream, error).await {
                     Ok(error) => LoginError::Connect(error),
                     Err(error) => LoginError::Stream(error),
                 });

@@ -126,8 +126,8 @@ fn cure(error: &ErrPacket) -> &'static str {
 
 impl ConnectError {
     /// Of a connection that ended behind our PROXY header before a server took it.
-    pub(super) fn behind_proxy_header(stream: &Stream, error: StreamError) -> Self {
-        match ErrPacket::find(stream.received()) {
+    pub(super) fn behind_proxy_header(said: Option<ErrPacket>, error: StreamError) -> Self {
+        match said {
             Some(refused) => Self::ProxyHeaderRefused(refused),
             None => Self::ProxyHeader(error),
         }
@@ -298,7 +298,9 @@ impl Backend {
         if let Some(connector) = connector {
             head.capabilities = head.capabilities | Capabilities::SSL;
             let asked = stream.write_packet(&head.encode()).await;
-            asked.map_err(|error| dialled.no_tls(&stream, error))?;
+            if let Err(error) = asked {
+                return Err(dialled.no_tls(&mut stream, error).await);
+            }
             let name = tls::server_name(match endpoint {
                 Endpoint::Tcp { host, .. } | Endpoint::Resolved { host, .. } => host,
                 Endpoint::Unix(_) => "localhost",
@@ -306,7 +308,9 @@ impl Backend {
             let begun = stream
                 .connect_tls(connector.config().clone(), name.clone())
                 .await;
-            begun.map_err(|error| dialled.no_tls(&stream, error))?;
+            if let Err(error) = begun {
+                return Err(dialled.no_tls(&mut stream, error).await);
+            }
             if let Some(session) = stream.tls() {
                 let shown = session.peer_certificates();
                 // rustls does not verify the certificate of a resumed session again
@@ -332,18 +336,31 @@ impl Backend {
 
 impl Dialled {
     /// Why there is no TLS: a server that refuses us behind its greeting says so in plaintext.
-    fn no_tls(&self, stream: &Stream, error: StreamError) -> ConnectError {
-        let refused = ErrPacket::find(stream.received());
-        match (refused, &error) {
-            (Some(_), _) | (None, StreamError::Closed(_) | StreamError::Io(..))
-                if self.may_not_take_the_header() =>
+    async fn no_tls(&self, stream: &mut Stream, error: StreamError) -> ConnectError {
+        let refused = last_word(stream, &error).await;
+        let may_be_the_header = self.may_not_take_the_header();
+        match (refused, error) {
+            (refused, error @ (StreamError::Closed(_) | StreamError::Io(..)))
+                if may_be_the_header =>
             {
-                ConnectError::behind_proxy_header(stream, error)
+                ConnectError::behind_proxy_header(refused, error)
+            }
+            (Some(refused), error) if may_be_the_header => {
+                ConnectError::behind_proxy_header(Some(refused), error)
             }
             (Some(refused), _) if self.sent_proxy_header => ConnectError::Refused(refused),
-            (Some(_) | None, _) => ConnectError::Tls(error),
+            (Some(_) | None, error) => ConnectError::Tls(error),
         }
     }
+}
+
+/// The ERR packet that a server sent before it ended a connection, which a reset may have overtaken.
+pub(super) async fn last_word(stream: &mut Stream, error: &StreamError) -> Option<ErrPacket> {
+    if let StreamError::Io(..) = error {
+        // the connection is dead, so this does not wait: there is something to read or there is not
+        let _ = stream.fill().await;
+    }
+    ErrPacket::find(stream.received())
 }
 
 /// What a server is told of a client. If it has no address that means the same machine there as here, the server is told

@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::back_off::BackOff;
-use self::connect::ConnectError;
+use self::connect::{ConnectError, last_word};
 use self::import::{Import, ImportSettings};
 pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
@@ -220,23 +220,27 @@ impl Dialled {
         error
     }
 
-    /// The server ended a login before its first word in it. It may be no server for our PROXY header, which every client
-    /// would be told in vain then; one that ever answered is.
-    pub fn cut(
+    /// The connection broke in a login. The server may be none for our PROXY header; one that ever answered a login is, and
+    /// the error is given back.
+    pub async fn cut(
         &self,
-        stream: &Stream,
+        stream: &mut Stream,
         error: StreamError,
     ) -> Result<Arc<ConnectError>, StreamError> {
         if !self.may_not_take_the_header() {
             return Err(error);
         }
-        let error = Arc::new(ConnectError::behind_proxy_header(stream, error));
+        let error = Arc::new(ConnectError::behind_proxy_header(
+            last_word(stream, &error).await,
+            error,
+        ));
         if error.may_be_counted(SeenAddress::Mytls) {
             self.rest_for(&error);
         }
         Ok(error)
     }
 
+    /// Whether it may be the PROXY header that a server ended the connection for.
     fn may_not_take_the_header(&self) -> bool {
         self.sent_proxy_header && !self.known.has_answered.load(Ordering::Relaxed)
     }

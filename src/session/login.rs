@@ -47,7 +47,10 @@ impl DataPort {
             .await
             .unwrap_or(Err(Failure::NoProxyHeader))?;
         let address = origin.address;
-        (record.client, record.via) = (address, origin.via);
+        if origin.via.is_some() {
+            (record.client, record.via) = (address, origin.via);
+            record.show(State::LoggingIn);
+        }
         let Identified {
             identity,
             user,
@@ -132,24 +135,11 @@ impl DataPort {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let key = &self.handles.password_key;
-        let answer = authenticate(client, &mut connection.stream, route, key, deadline)
-            .await
-            .map_err(|failure| match failure {
-                Failure::Backend {
-                    route,
-                    error: error @ StreamError::Tls(..),
-                } => Failure::Connect {
-                    route,
-                    error: connection.endpoint.tls_failed(error),
-                },
-                Failure::Backend { route, error } => {
-                    match connection.endpoint.cut(&connection.stream, error) {
-                        Ok(error) => Failure::Connect { route, error },
-                        Err(error) => Failure::Backend { route, error },
-                    }
-                }
-                other => other,
-            })?;
+        let answer = authenticate(client, &mut connection.stream, route, key, deadline).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) => return Err(explained(failure, connection).await),
+        };
         connection.endpoint.answered();
         Ok(answer)
     }
@@ -228,12 +218,31 @@ impl DataPort {
             attributes: &wishes.attributes,
         }
         .encode();
-        connection
-            .stream
-            .write_packet(&payload)
-            .await
-            .map_err(|error| Failure::Backend { route, error })?;
-        Ok(connection)
+        match connection.stream.write_packet(&payload).await {
+            Ok(()) => Ok(connection),
+            Err(error) => Err(explained(Failure::Backend { route, error }, &mut connection).await),
+        }
+    }
+}
+
+/// Why a backend's part of a login failed, where more is known: it may be our certificate, or our PROXY header, that it
+/// does not take.
+async fn explained(failure: Failure, connection: &mut Connection) -> Failure {
+    match failure {
+        Failure::Backend {
+            route,
+            error: error @ StreamError::Tls(..),
+        } => Failure::Connect {
+            route,
+            error: connection.endpoint.tls_failed(error),
+        },
+        Failure::Backend { route, error } => {
+            match connection.endpoint.cut(&mut connection.stream, error).await {
+                Ok(error) => Failure::Connect { route, error },
+                Err(error) => Failure::Backend { route, error },
+            }
+        }
+        other => other,
     }
 }
 
