@@ -104,7 +104,7 @@ fn headers_that_are_none_are_refused_in_place_of_the_greeting() {
             "its line is not what",
         ),
         (
-            vec![b"PROXY UNKNOWN "[..].to_vec(), vec![b'x'; 200]].concat(),
+            [&b"PROXY UNKNOWN "[..], &[b'x'; 200]].concat(),
             "longer than 107 bytes",
         ),
         (binary(b"\x11\x11\0\0"), "its version is 1"),

@@ -1,5 +1,5 @@
 //! The bytes named after `HAPROXY` are what HAProxy 2.6.12 sent (`send-proxy`, `send-proxy-v2`, `proxy-v2-options
-//! crc32c,unique-id`, `send-proxy-v2-ssl`) for a client at 127.0.0.7, at ::1, and on a Unix socket.
+//! crc32c,unique-id`, `send-proxy-v2-ssl`) for a client at 127.0.0.7, at `::1`, and on a Unix socket.
 
 use proptest::prelude::*;
 
