@@ -1,38 +1,13 @@
 //! Keys that are known but whose feature is not built yet.
 //!
-//! One that *restricts* (who may pass, or how much a client may take) is an error: who writes it relies on it. One that
-//! only *adds* is a warning.
+//! One that *restricts* (who may pass, or how much a client may take) would be an error: who writes it relies on it. There is
+//! none any more. One that only *adds* is a warning.
 
-use std::time::Duration;
-
-use super::file::{File, Key};
-use super::problem::{Fault, Wrong};
-use super::value::{Zero, duration};
+use super::file::File;
 use super::warning::{Notice, Remark};
 
-/// Refuses a key that restricts; `why` says what would happen without the restriction.
-fn refuse<T>(key: &Key<T>, why: &'static str) -> Result<(), Fault> {
-    match key.written() {
-        Some(written) => Err(Fault::key(written, Wrong::NotBuilt(why))),
-        None => Ok(()),
-    }
-}
-
-/// Goes through the keys that are not built: refuses those that restrict, remarks on those that add.
-pub(super) fn check(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault> {
-    refuse_restrictions(file)?;
-    remark_additions(file, remarks)
-}
-
-fn refuse_restrictions(file: &File) -> Result<(), Fault> {
-    let per_client = &file.limits.or_empty().connections_per_client;
-    if per_client.or(0) > 0 {
-        refuse(per_client, "one client could take every connection")?;
-    }
-    Ok(())
-}
-
-fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault> {
+/// Remarks on the keys that are not built.
+pub(super) fn check(file: &File, remarks: &mut Vec<Remark>) {
     let mut remark = |location: Option<_>| {
         remarks.extend(location.map(|at| Remark::key_at(at, Notice::NotBuilt)));
     };
@@ -40,11 +15,4 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
     if file.compression.or(false) {
         remark(file.compression.location());
     }
-    let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
-    for key in [&limits.idle_time, &limits.life_time, &drain.min] {
-        if !duration(key, Duration::ZERO, Zero::Allowed)?.is_zero() {
-            remark(key.location());
-        }
-    }
-    Ok(())
 }

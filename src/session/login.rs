@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::authenticate::{Answer, authenticate};
 use super::identify::{Identified, Wishes};
 use super::live::State;
 use super::outcome::{Failure, Record};
-use super::registry::Place;
-use super::{Authenticated, DataPort, Session};
+use super::place::Place;
+use super::slots::{Patience, Slot};
+use super::{Authenticated, DataPort, LAST_COMMAND, Session};
 use crate::backend::connect::Connection;
 use crate::backend::import::NotImported;
 use crate::backend::{Backend, Role};
@@ -20,7 +21,7 @@ use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::proxy_header::Ends;
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Denial, Identity, Permit};
+use crate::rules::{Denial, Identity, Permit};
 use crate::tls::Negotiated;
 
 /// A login, or a `COM_CHANGE_USER`, to be judged.
@@ -38,26 +39,30 @@ impl DataPort {
     pub(super) async fn login(
         &self,
         client: &mut Stream,
-        address: ClientAddress,
+        slot: &Slot,
         backend: Arc<Backend>,
         record: &mut Record,
     ) -> Result<Authenticated, Failure> {
         let deadline = Instant::now() + self.handles.limits.login_time;
-        let origin = timeout_at(deadline, self.origin(client, address))
-            .await
-            .unwrap_or(Err(Failure::NoProxyHeader))?;
-        let address = origin.address;
-        if origin.via.is_some() {
-            (record.client, record.via) = (address, origin.via);
-            record.show(State::LoggingIn);
+        let (origin, identified) = {
+            let told_and_identified = async {
+                let origin = self.origin(client, slot, record).await?;
+                let identified = self.identify(client, slot, &backend, record).await?;
+                Ok((origin, identified))
+            };
+            let waited = slot.wait_for_client(told_and_identified);
+            tokio::select! {
+                biased;
+                told_and_identified = timeout_at(deadline, waited) => told_and_identified,
+                () = self.last_login() => return Err(Failure::Draining),
+            }
         }
+        .unwrap_or_else(|_| Err(self.too_slow(record)))?;
         let Identified {
             identity,
             user,
             wishes,
-        } = timeout_at(deadline, self.identify(client, address, &backend, record))
-            .await
-            .unwrap_or(Err(Failure::TooSlow))?;
+        } = identified;
         record.show(State::LoggingIn);
 
         let login = Login {
@@ -68,7 +73,7 @@ impl DataPort {
         };
         let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
-        if backend.drain().borrow().is_some() {
+        if backend.drain().borrow().is_some() || self.handles.stop.politely.is_cancelled() {
             return Err(Failure::Draining);
         }
         record.show(State::Connecting);
@@ -76,8 +81,12 @@ impl DataPort {
         let mut connection = self
             .connect(&backend, (&user, &permit), &wishes, origin.ends, record)
             .await?;
+        let patience = Patience {
+            deadline,
+            slot: Some(slot),
+        };
         let answer = self
-            .ask(client, &mut connection, record.route, deadline)
+            .ask(client, &mut connection, record.route, patience)
             .await?;
         let Connection {
             mut stream,
@@ -126,16 +135,22 @@ impl DataPort {
         }
     }
 
+    /// Waits until whoever has not sent its login would only hold up the end. Cancel safe.
+    async fn last_login(&self) {
+        self.handles.stop.politely.cancelled().await;
+        sleep(LAST_COMMAND).await;
+    }
+
     /// The backend's answer to the login that it was sent.
     async fn ask(
         &self,
         client: &mut Stream,
         connection: &mut Connection,
         route: Role,
-        deadline: Instant,
+        patience: Patience<'_>,
     ) -> Result<Answer, Failure> {
         let key = &self.handles.password_key;
-        let answer = authenticate(client, &mut connection.stream, route, key, deadline).await;
+        let answer = authenticate(client, &mut connection.stream, route, key, patience).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(failure) => return Err(explained(failure, connection).await),

@@ -8,7 +8,9 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::DataPort;
-use super::outcome::Failure;
+use super::live::State;
+use super::outcome::{Failure, Record};
+use super::slots::Slot;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::proxy_header::{Ends, ProxyHeader};
 use crate::rules::ClientAddress;
@@ -23,7 +25,7 @@ pub struct Balancers {
 }
 
 impl Balancers {
-    fn lists(&self, address: ClientAddress) -> bool {
+    pub(super) fn lists(&self, address: ClientAddress) -> bool {
         match address {
             ClientAddress::Ip(ip) => self.networks.iter().any(|network| network.contains(&ip)),
             ClientAddress::UnixSocket => self.unix_socket,
@@ -74,27 +76,43 @@ impl fmt::Display for Balancers {
 }
 
 impl DataPort {
-    /// Reads the PROXY header of a connection that must begin with one. What follows it is the client's.
+    /// Reads the PROXY header of a connection that must begin with one, and counts the connection among those of its client.
+    /// What follows the header is the client's.
     ///
     /// Not bounded: the caller has a deadline. Cancel safe.
     pub(super) async fn origin(
         &self,
         client: &mut Stream,
-        address: ClientAddress,
+        slot: &Slot,
+        record: &mut Record,
     ) -> Result<Origin, Failure> {
         let peer = Origin {
-            address,
+            address: record.client,
             ends: client.ends(),
             via: None,
         };
-        if !self.handles.balancers.lists(address) {
+        if !self.handles.balancers.lists(peer.address) {
             return Ok(peer);
         }
         let header = read_header(client).await?;
         if let ProxyHeader::Client(_) = header {
             client.set_handed_on();
         }
-        Ok(Origin::told(header, peer))
+        let origin = Origin::told(header, peer);
+        (record.client, record.via) = (origin.address, origin.via);
+        record.show(State::LoggingIn);
+        slot.count_client(origin.address)
+            .map_err(|limit| Failure::NoSlot { limit })?;
+        Ok(origin)
+    }
+
+    /// What a client that was not identified in time is told.
+    pub(super) fn too_slow(&self, record: &Record) -> Failure {
+        if !record.greeted && self.handles.balancers.lists(record.client) {
+            Failure::NoProxyHeader
+        } else {
+            Failure::TooSlow
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 use tracing::{debug, info, warn};
 
 use super::denials::Verdict;
+use super::limit::Limit;
 use super::live::{Entered, Known, Live, State};
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
@@ -41,6 +42,11 @@ pub(crate) enum Failure {
     ProxyHeaderCut,
     #[error("a PROXY header from {0}, which proxy-protocol.accept-from does not list")]
     UnlistedBalancer(ClientAddress),
+    #[error("too many connections: {limit}")]
+    NoSlot { limit: Limit },
+    /// It has not logged in, and is to speak.
+    #[error("the client gave way to another: {limit}")]
+    GaveWay { limit: Limit },
     #[error("no greeting of the {0} was ever seen")]
     BackendNotSeen(Role),
     #[error("{}", .0.in_words())]
@@ -73,7 +79,7 @@ pub(crate) enum Failure {
     },
     #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
     OwnOsUser { user: String, using_password: bool },
-    #[error("new sessions go to the other backend, and those of this one are asked to end")]
+    #[error("no new sessions: mytls ends, or they go to the other backend")]
     Draining,
     #[error("{error}")]
     Connect {
@@ -132,15 +138,18 @@ impl Failure {
         )
     }
 
-    /// Whether the client was not even greeted.
-    pub(super) fn is_before_the_greeting(&self) -> bool {
-        matches!(
-            self,
-            Self::BackendNotSeen(_)
-                | Self::NoProxyHeader
-                | Self::ProxyHeader(_)
-                | Self::ProxyHeaderCut
-        )
+    /// The limit that the client ran into, if it was one.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::NoSlot { limit } | Self::GaveWay { limit } => Some(*limit),
+            Self::TooSlow | Self::NoProxyHeader => Some(Limit::LoginTime),
+            Self::Client(StreamError::TooLarge { .. }) => Some(Limit::LoginPacket),
+            Self::Connect { error, .. } => match **error {
+                ConnectError::TooSlow { .. } => Some(Limit::ConnectTime),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
@@ -165,7 +174,7 @@ impl Failure {
             | Self::RefusedByBackend(_) => {
                 return None;
             }
-            Self::TooManyConnections { .. } => {
+            Self::TooManyConnections { .. } | Self::NoSlot { .. } | Self::GaveWay { .. } => {
                 ErrPacket::new(1040, "08004", "Too many connections")
             }
             Self::BackendNotSeen(route) => cannot_connect(*route),
@@ -302,8 +311,52 @@ pub(super) enum End {
     Drained,
     #[error("cut by the drain")]
     Cut,
+    #[error("idle for longer than {}", Limit::IdleTime)]
+    Idle,
+    #[error("older than {}, ended between transactions", Limit::LifeTime)]
+    Old,
     #[error("ended by KILL on the admin port")]
     Killed,
+}
+
+impl End {
+    /// The limit that the session ran into, if it was one.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Idle => Some(Limit::IdleTime),
+            Self::Old => Some(Limit::LifeTime),
+            Self::ChangeUser(failure) | Self::NotConfirmed(failure) => failure.limit(),
+            _ => None,
+        }
+    }
+
+    /// What the client is told, with which sequence number, where that cannot be taken for part of a response.
+    pub(super) fn last_word(&self) -> Option<(u8, ErrPacket)> {
+        match self {
+            Self::Violation {
+                violation,
+                error_sequence,
+            } => {
+                let error = if violation.is_out_of_order() {
+                    ErrPacket::new(1156, "08S01", "Got packets out of order")
+                } else {
+                    ErrPacket::new(1835, "HY000", "Malformed communication packet.")
+                };
+                error_sequence.map(|sequence| (sequence, error))
+            }
+            // as MySQL says it, unasked
+            Self::Idle => Some((
+                0,
+                ErrPacket::new(
+                    4031,
+                    "HY000",
+                    "The client was disconnected by the server because of inactivity. See wait_timeout and \
+                     interactive_timeout for configuring this behavior.",
+                ),
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// One line for each session. Fields that are not known are left out.
@@ -335,6 +388,8 @@ macro_rules! session_line {
 pub(super) struct Record {
     pub(super) id: u32,
     pub(super) client: ClientAddress,
+    /// Until then an error is told in place of the greeting.
+    pub(super) greeted: bool,
     /// The balancer that handed the connection on, if it told whose it is.
     pub(super) via: Option<ClientAddress>,
     pub(super) route: Role,
@@ -357,6 +412,7 @@ impl Record {
         Self {
             id: live.id,
             client: live.known().client,
+            greeted: false,
             via: None,
             route,
             user: None,
@@ -452,12 +508,15 @@ impl Record {
         {
             self.note(failure);
         }
+        self.count_limit(end.limit());
         match end {
             End::Quit
             | End::ClientClosed
             | End::BackendClosed
             | End::BackendEnded(_)
             | End::Drained
+            | End::Idle
+            | End::Old
             | End::Killed => {
                 session_line!(info, self, end);
             }
@@ -473,11 +532,18 @@ impl Record {
 
     /// Counts a login that failed, whether or not its line is written.
     pub(super) fn count_failure(&self, failure: &Failure) {
+        self.count_limit(failure.limit());
         if failure.is_refusal() {
             self.entered.sessions().count_refusal();
             self.note(failure);
         } else {
             self.entered.sessions().count_abort();
+        }
+    }
+
+    fn count_limit(&self, hit: Option<Limit>) {
+        if let Some(limit) = hit {
+            self.entered.sessions().count_limit(limit);
         }
     }
 

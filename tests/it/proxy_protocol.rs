@@ -169,6 +169,18 @@ fn rules_log_and_backend_go_by_the_address_in_the_header() {
 }
 
 #[test]
+fn clients_of_one_balancer_are_counted_by_their_own_addresses() {
+    let (_backend, proxy) = start("limits: {connections-per-client: 1}");
+    let mut first = handed_on(&proxy, FROM_10_1_2_3);
+    assert!(log_in(&mut first).is_ok());
+    let mut other = handed_on(&proxy, b"PROXY TCP6 2001:db8::3 ::1 1 2\r\n");
+    assert!(log_in(&mut other).is_ok(), "another client");
+    let mut second = handed_on(&proxy, FROM_10_1_2_3);
+    assert_eq!(second.error().code, 1040);
+    proxy.wait_for_log("too many connections: limits.connections-per-client");
+}
+
+#[test]
 fn addresses_of_ipv6_count_too_and_ipv4_in_them_is_ipv4() {
     let (_backend, proxy) = start("");
     for address in ["2001:db8::3", "::ffff:10.1.2.3"] {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -284,12 +284,11 @@ impl Wire {
         matches!(&self.0, Stream::TlsClient(stream) if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
-    /// This end of a TCP connection.
-    #[track_caller]
-    pub(crate) fn local_address(&self) -> SocketAddr {
-        match self.socket().expect("a socket") {
-            Socket::Tcp(stream) => stream.local_addr().expect("an address"),
-            Socket::Unix(_) => panic!("a Unix socket"),
+    /// Our own port, of a TCP connection.
+    pub(crate) fn local_port(&self) -> u16 {
+        match self.socket().expect("a connection") {
+            Socket::Tcp(stream) => stream.local_addr().expect("an address").port(),
+            Socket::Unix(_) => panic!("a Unix socket has no port"),
         }
     }
 
