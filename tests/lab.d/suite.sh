@@ -53,6 +53,16 @@ lab_replication() {
   end_suite
 }
 
+# Only the PROXY protocol.
+lab_proxy() {
+  begin_suite
+  SERVERS=(mariadb118)
+  start_servers
+  check "build" build_mytls
+  proxy_checks mariadb118
+  end_suite
+}
+
 # Only `mytls ctl`.
 lab_terminal() {
   begin_suite
@@ -180,6 +190,7 @@ real_clients() {
     replication_checks mysql97 mysql97
     replication_checks mariadb118 mariadb118
   fi
+  [ ! -e "$RUN/mariadb118.port" ] || proxy_checks mariadb118
 }
 
 not_in_log() { # WORD NAME
