@@ -20,6 +20,7 @@ lab_test() {
   real_clients
   differential_checks
   maker_checks
+  container_checks
   end_suite
 }
 
@@ -28,6 +29,16 @@ lab_makers() {
   begin_suite
   check "release build" build_mytls
   maker_checks
+  end_suite
+}
+
+# Only the containers.
+lab_containers() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "release build" build_mytls
+  container_checks
   end_suite
 }
 
