@@ -15,6 +15,7 @@ container_checks() {
   flock "$DOCKER_LOCK" # one at a time on this machine
   start_docker
   check "image: built from the release build" build_image
+  check "image: its stage that compiles has all sources" has_all_sources
   check "image: nothing but mytls in it, and nobody is root" image_is_bare
   check "image: mysql stands for MySQL's own" build_mysql_image
   check "pod: a MySQL server with TLS is set up" start_pod_server
@@ -22,7 +23,7 @@ container_checks() {
   manifest_checks
   pod_checks
   host_network_check
-  in_docker rm --force pod server host >/dev/null
+  in_docker rm --force pod sidecar server host >/dev/null
   in_docker network rm pods >/dev/null
   stop docker
   as_root umount "$RUN"/docker.exec/netns/* || true
@@ -53,13 +54,14 @@ install_kubernetes() {
   rm -rf "$LAB/kubernetes"
   mkdir -p "$LAB/kubernetes/crds"
   find_go || return 1
+  say "compiling Helm, and collecting the schemas of Kubernetes"
   {
     python3 -m venv "$LAB/kubernetes/python" && "$LAB/kubernetes/python/bin/pip" install -q "$packages" &&
       from_go_module github.com/cert-manager/cert-manager@v1.21.2 deploy/crds/cert-manager.io_certificates.yaml &&
       from_go_module github.com/prometheus-operator/prometheus-operator@v0.85.0 \
         example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml &&
       go_install compose "github.com/compose-spec/compose-go/v2/cmd@$compose" cmd &&
-      say "compiling Helm" && go_install helm "helm.sh/helm/v4/cmd/helm@$helm" helm
+      go_install helm "helm.sh/helm/v4/cmd/helm@$helm" helm
   } >"$log" 2>&1 </dev/null || { tail -n 5 "$log" >&2; return 1; }
   now_installed kubernetes "$packages $helm $compose"
 }
@@ -98,6 +100,18 @@ build() { # NAME FOLDER OPTIONS…
 build_image() {
   mkdir "$RUN/image" && strip --strip-debug -o "$RUN/image/mytls" "$(mytls_program)" &&
     build mytls "$RUN/image" --file "$ROOT/docker/Dockerfile" --build-arg BINARY=prebuilt --build-arg DEBIAN=lab-debian
+}
+
+# That stage itself needs a registry and minutes. What it copies must be what the release build was made of, by cargo's own
+# list of files, and cargo must find every target's files in it.
+has_all_sources() {
+  local list others
+  list=$(mytls_program).d
+  if [ -e "$list" ]; then
+    others=$(tr ' ' '\n' <"$list" | grep "^$ROOT/" | grep -vE "^$ROOT/(src/|target/)") && echo "$others" && return 1
+  fi
+  mkdir "$RUN/sources" && cd "$ROOT" && cp -r Cargo.toml Cargo.lock src benches "$RUN/sources" && cd "$RUN/sources" &&
+    cargo metadata --locked --no-deps --format-version 1
 }
 
 build_mysql_image() { build lab-mysql "$CONTAINERS/mysql" --build-arg BASE=lab-debian; }
@@ -238,7 +252,7 @@ run_pod() {
 # The Deployment of kubernetes/, as it is, before a real server: names are those of the files.
 pod_checks() {
   local pod=$RUN/pods/deployment
-  check "pod: the server answers" within 60 in_docker exec server mysqladmin --no-defaults --host=127.0.0.1 ping
+  check "pod: the server answers, and wants certificates" server_wants_certificates
   check "pod: starts" run_pod "$pod" --detach --network=pods --network-alias=mysql --name=pod mytls serve /etc/mytls/mytls.yaml
   check_probe "pod: mytls wait" in_docker exec pod /mytls wait --timeout 30s
   check_probe "pod: mytls health" in_docker exec pod /mytls health
@@ -247,6 +261,9 @@ pod_checks() {
   check "pod: a client without one is refused" refused 1045 pod_client
   check "pod: a Secret that changes is served" secret_changes "$pod/server"
   check_probe "pod: mytls shutdown ends it well" ends_well pod shutdown
+  check "sidecar: starts" run_pod "$RUN/pods/sidecar-app" --detach --network=pods --name=sidecar mytls serve /etc/mytls/mytls.yaml
+  check "sidecar: its application needs no certificate" within 10 sidecar_client
+  check "sidecar: docker stop ends it well" ends_well sidecar stop
 }
 
 # It takes some seconds until it answers.
@@ -259,6 +276,17 @@ start_pod_server() {
     in_docker run --detach --name=server --network=pods --network-alias=mysql.internal.example "${options[@]}" \
       --volume="$RUN/pod-certs:/certs:ro" lab-mysql --mysqlx=OFF --require-secure-transport=ON \
       --ssl-ca=/certs/ca.pem --ssl-cert=/certs/server-cert.pem --ssl-key=/certs/server-key.pem
+}
+
+server_wants_certificates() {
+  within 60 in_docker exec server mysqladmin --no-defaults --host=127.0.0.1 ping &&
+    in_docker exec server mysql --no-defaults --socket=/tmp/mysql.sock --user=root --password=root-pw \
+      --execute="ALTER USER app@'%' REQUIRE X509"
+}
+
+# In the network of the sidecar, as the containers of one pod are.
+sidecar_client() {
+  client container:sidecar 127.0.0.1 "$RUN/pod-certs:/certs:ro" --port=3306 --ssl-mode=DISABLED --get-server-public-key
 }
 
 pod_client() { client pods mysql "$RUN/pod-certs:/certs:ro" "$@"; }

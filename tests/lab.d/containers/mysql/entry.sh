@@ -11,4 +11,5 @@ SQL
   mysqld --no-defaults --basedir="$MYSQL_ROOT/usr" --datadir=/var/lib/mysql --secure-file-priv=NULL --initialize-insecure \
     --init-file=/tmp/first.sql
 fi
-exec mysqld --no-defaults --basedir="$MYSQL_ROOT/usr" --datadir=/var/lib/mysql --secure-file-priv=NULL "$@"
+# a later --socket counts
+exec mysqld --no-defaults --socket=/tmp/mysql.sock --basedir="$MYSQL_ROOT/usr" --datadir=/var/lib/mysql --secure-file-priv=NULL "$@"
