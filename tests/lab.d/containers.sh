@@ -36,9 +36,6 @@ container_checks() {
   exec {DOCKER_LOCK}>&-
 }
 
-# Until these commands are built.
-check_probe() { if "$(mytls_program)" help health >/dev/null 2>&1; then check "$@"; else result skip "$1 (not built yet)"; fi; }
-
 install_docker() {
   need_packages docker.io docker-compose mmdebstrap openssl binutils || return 1
   local base=$LAB/containers/debian.tar log=$LAB/log/containers.log
@@ -155,8 +152,8 @@ services:
 YAML
   check "compose: the file keeps to the specification" "$LAB/kubernetes/compose" "$ROOT/docker/compose.yaml"
   check "compose: comes up" in_compose up -d
-  check_probe "compose: HEALTHCHECK says healthy" within 30 is_healthy mytls_mytls_1
-  check_probe "compose: the client" in_compose run --rm -T client
+  check "compose: HEALTHCHECK says healthy" within 30 is_healthy mytls_mytls_1
+  check "compose: the client" in_compose run --rm -T client
   check "compose: a client with its certificate" compose_client --ssl-cert=/certs/client-cert.pem --ssl-key=/certs/client-key.pem
   check "compose: a client without one is refused" refused 1045 compose_client
   check "compose: nobody goes around mytls" refused 2003 compose_client --host=mysql --port=3306
@@ -258,13 +255,13 @@ pod_checks() {
   local pod=$RUN/pods/deployment
   check "pod: the server answers, and wants certificates" server_wants_certificates
   check "pod: starts" run_pod "$pod" --detach --network=pods --network-alias=mysql --name=pod mytls serve /etc/mytls/mytls.yaml
-  check_probe "pod: mytls wait" in_docker exec pod /mytls wait --timeout 30s
-  check_probe "pod: mytls health" in_docker exec pod /mytls health
+  check "pod: mytls wait" in_docker exec pod /mytls wait --timeout 30s
+  check "pod: mytls health" in_docker exec pod /mytls health
   check "pod: mytls check dials the server" in_docker exec pod /mytls check /etc/mytls/mytls.yaml
   check "pod: a client with its certificate" pod_client --ssl-cert=/certs/client-cert.pem --ssl-key=/certs/client-key.pem
   check "pod: a client without one is refused" refused 1045 pod_client
   check "pod: a Secret that changes is served" secret_changes "$pod/server"
-  check_probe "pod: mytls shutdown ends it well" ends_well pod shutdown
+  check "pod: mytls shutdown ends it well" ends_well pod shutdown
   check "sidecar: starts" run_pod "$RUN/pods/sidecar-app" --detach --network=pods --name=sidecar mytls serve /etc/mytls/mytls.yaml
   check "sidecar: its application needs no certificate" within 10 sidecar_client
   check "sidecar: docker stop ends it well" ends_well sidecar stop
