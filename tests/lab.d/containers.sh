@@ -158,7 +158,7 @@ YAML
   check "compose: a client without one is refused" refused 1045 compose_client
   check "compose: nobody goes around mytls" refused 2003 compose_client --host=mysql --port=3306
   check "compose: comes up again" in_compose up -d
-  check "compose: docker stop ends mytls well" ends_well mytls_mytls_1 stop
+  check "compose: docker stop ends mytls well" stops_well mytls_mytls_1
   check "compose: goes away" in_compose down --volumes
 }
 
@@ -191,16 +191,12 @@ refused() {
   ! said=$("${@:2}" 2>&1) && echo "$said" && grep -q "ERROR $1 " <<<"$said"
 }
 
-# ends_well CONTAINER stop|shutdown: exit status 0 within the time of a drain, and no panic.
+# ends_well CONTAINER: exit status 0 within the time of a drain, and no panic.
 ends_well() {
-  local start=$SECONDS
-  case $2 in
-    stop) in_docker stop --time 40 "$1" || return 1 ;;
-    shutdown) in_docker exec "$1" /mytls shutdown --no-wait || return 1 ;; # its end is the end of all in the container
-  esac
-  within 10 has_ended "$1" && in_docker logs "$1" && [ $((SECONDS - start)) -lt 30 ] || return 1
-  ! in_docker logs "$1" 2>&1 | grep panicked
+  within 30 has_ended "$1" && in_docker logs "$1" && ! in_docker logs "$1" 2>&1 | grep panicked
 }
+
+stops_well() { in_docker stop --time 40 "$1" && ends_well "$1"; }
 
 has_ended() { [ "$(in_docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$1")" = "exited 0" ]; }
 
@@ -257,14 +253,16 @@ pod_checks() {
   check "pod: starts" run_pod "$pod" --detach --network=pods --network-alias=mysql --name=pod mytls serve /etc/mytls/mytls.yaml
   check "pod: mytls wait" in_docker exec pod /mytls wait --timeout 30s
   check "pod: mytls health" in_docker exec pod /mytls health
+  check "pod: kubelet's probes" probes_answer
   check "pod: mytls check dials the server" in_docker exec pod /mytls check /etc/mytls/mytls.yaml
   check "pod: a client with its certificate" pod_client --ssl-cert=/certs/client-cert.pem --ssl-key=/certs/client-key.pem
   check "pod: a client without one is refused" refused 1045 pod_client
   check "pod: a Secret that changes is served" secret_changes "$pod/server"
-  check "pod: mytls shutdown ends it well" ends_well pod shutdown
+  check "pod: mytls shutdown makes it unready, and clients still come for drain.min" unready_and_open
+  check "pod: it ends well" ends_well pod
   check "sidecar: starts" run_pod "$RUN/pods/sidecar-app" --detach --network=pods --name=sidecar mytls serve /etc/mytls/mytls.yaml
   check "sidecar: its application needs no certificate" within 10 sidecar_client
-  check "sidecar: docker stop ends it well" ends_well sidecar stop
+  check "sidecar: docker stop ends it well" stops_well sidecar
 }
 
 # It takes some seconds until it answers.
@@ -306,10 +304,22 @@ secret_changes() { # FOLDER
 
 # The fingerprint of what the pod shows to a new client.
 certificate_of_pod() {
-  local address
-  address=$(in_docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' pod) &&
-    openssl s_client -starttls mysql -connect "$address:3307" </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256
+  openssl s_client -starttls mysql -connect "$(address_of_pod):3307" </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256
 }
+
+address_of_pod() { in_docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' pod; }
+
+probes_answer() { probe livez && probe readyz && probe startupz; }
+
+probe() { python3 -c 'import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read())' "http://$(address_of_pod):9307/$1"; }
+
+# Its end would be the end of a `mytls shutdown` that waits, too.
+unready_and_open() {
+  in_docker exec pod /mytls shutdown --no-wait && within 5 is_unready && probe livez &&
+    pod_client --ssl-cert=/certs/client-cert.pem --ssl-key=/certs/client-key.pem
+}
+
+is_unready() { ! probe readyz 2>"$RUN/unready" && grep 'HTTP Error 503' "$RUN/unready"; }
 
 # On the network of the machine, before a server that is no container.
 host_network_check() {
@@ -320,5 +330,5 @@ host_network_check() {
     --security-opt=no-new-privileges --volume="$PKI:$PKI:ro" --volume="$RUN/host.yaml:/etc/mytls/mytls.yaml:ro" mytls
   check "host network: a client logs in" within 20 "$LAB/mysql97/bin/mysql" --no-defaults -h127.0.0.1 -P"$port" -uapp_x509 -papp-pw \
     --ssl-mode=VERIFY_CA --ssl-ca="$PKI/root-ca.pem" --ssl-cert="$PKI/client-dm-rsa.pem" --ssl-key="$PKI/client-dm-rsa.key" -e 'SELECT 1'
-  check "host network: docker stop ends it well" ends_well host stop
+  check "host network: docker stop ends it well" stops_well host
 }
