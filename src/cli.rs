@@ -18,8 +18,10 @@ use crate::rules::ClientAddress;
 use crate::tls::{CIPHERS, HostName, NewKey, TlsVersion};
 
 mod ctl;
+mod pages;
 
 pub use ctl::{Ctl, CtlUsage};
+pub use pages::{Completions, Man};
 
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
 pub const EXIT_USAGE: u8 = 64;
@@ -57,6 +59,10 @@ pub enum Command {
     Certs(Certs),
     /// Ask a running mytls, or many, at the admin port.
     Ctl(Ctl),
+    /// Print what makes a shell complete the words and options of mytls.
+    Completions(Completions),
+    /// Write the manual pages into a folder.
+    Man(Man),
 }
 
 /// `mytls serve`.
@@ -363,14 +369,14 @@ mod tests {
     fn serve(line: &str) -> Option<Serve> {
         match parse(line).ok()?.command {
             Command::Serve(serve) => Some(serve),
-            Command::Check(_) | Command::Authorize(_) | Command::Certs(_) | Command::Ctl(_) => None,
+            _ => None,
         }
     }
 
     fn client(line: &str) -> Option<Result<Client, OtherVersion>> {
         match parse(line).ok()?.command {
             Command::Authorize(authorize) => Some(authorize.client()),
-            Command::Check(_) | Command::Serve(_) | Command::Certs(_) | Command::Ctl(_) => None,
+            _ => None,
         }
     }
 
@@ -388,6 +394,9 @@ mod tests {
             "mytls serve --source",
             "mytls serve --backend db --listen 3307",
             "mytls serve --backend db --listn 127.0.0.1:3307",
+            "mytls completions",
+            "mytls completions cmd",
+            "mytls man",
             "mytls check",
             "mytls check a.yaml --backend db",
             "mytls certs",

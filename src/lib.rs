@@ -45,8 +45,8 @@
 //!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts, and [`ctl`] at admin ports.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | admin | config | certs | ctl | authorize, check, cli, drain, reload,
-//!   run, main (and the small process, logging, shell, signals).
+//!   protocol, rules | net, tls | backend | session | admin | config | certs | ctl | authorize, check, cli, drain, systemd,
+//!   sandbox, reload, run, main (and the small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]
 
@@ -66,7 +66,9 @@ pub mod protocol;
 pub mod reload;
 pub mod rules;
 pub mod run;
+pub mod sandbox;
 pub mod session;
 pub mod shell;
 pub mod signals;
+pub mod systemd;
 pub mod tls;

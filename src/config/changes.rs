@@ -28,7 +28,10 @@ impl Config {
             limits,
             drain_max,
             state_dir,
+            sandbox,
             log: Log { format, level: _ },
+            // named on the command line
+            files: _,
             warnings: _,
         } = self;
         let own = [
@@ -47,6 +50,7 @@ impl Config {
             ("admin", *admin != other.admin),
             ("drain.max", *drain_max != other.drain_max),
             ("state-dir", *state_dir != other.state_dir),
+            ("sandbox", *sandbox != other.sandbox),
             ("log.format", *format != other.log.format),
         ];
         let all = own
