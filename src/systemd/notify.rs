@@ -1,4 +1,4 @@
-//! What the service manager is told (sd_notify(3)): ready, reloading, stopping, still alive. Nothing where nobody listens.
+//! What the service manager is told (`sd_notify(3)`): ready, reloading, stopping, still alive. Nothing where nobody listens.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Ports that systemd has opened (sd_listen_fds(3)): they take the place of `listen`, each by the name that its socket unit
+//! Ports that systemd has opened (`sd_listen_fds(3)`): they take the place of `listen`, each by the name that its socket unit
 //! gives it (`FileDescriptorName=`).
 
 use std::{env, fmt, io};
