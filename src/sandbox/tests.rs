@@ -170,7 +170,7 @@ fn the_kernel_refuses_the_rest() {
     let mut allowed = Allowed::default();
     allowed.open(&at.join("certs"), |rights| rights.read = true);
     allowed.open(&at.join("state"), |rights| {
-        (rights.read, rights.write) = (true, true)
+        (rights.read, rights.write) = (true, true);
     });
     allowed.open(&at.join("run"), |rights| rights.sockets = true);
     allowed.dial.insert(backend.port());

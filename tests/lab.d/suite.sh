@@ -10,7 +10,7 @@ lab_test() {
   check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
   check "one TLS library, one crypto library" one_tls_library
   ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level error --config .deny.toml check bans licenses sources
-  check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
+  check "scripts" shellcheck .ci/run packaging/deb tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
   start_servers
   eval "$(test_environment)"
   have pki_tools || true
@@ -20,6 +20,7 @@ lab_test() {
   real_clients
   differential_checks
   maker_checks
+  [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
 
@@ -28,6 +29,16 @@ lab_makers() {
   begin_suite
   check "release build" build_mytls
   maker_checks
+  end_suite
+}
+
+# Only the Debian package and its units.
+lab_packages() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "release build" build_mytls
+  [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
 
