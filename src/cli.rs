@@ -18,9 +18,11 @@ use crate::rules::ClientAddress;
 use crate::tls::{CIPHERS, HostName, NewKey, TlsVersion};
 
 mod ctl;
+mod health;
 mod pages;
 
 pub use ctl::{Ctl, CtlUsage};
+pub use health::{Asked, Health, Shutdown, Wait};
 pub use pages::{Completions, Man};
 
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
@@ -63,6 +65,19 @@ pub enum Command {
     Completions(Completions),
     /// Write the manual pages into a folder.
     Man(Man),
+    /// Say whether the mytls that runs here is ready for clients.
+    ///
+    /// Prints a line. Exits with 0 if it is, with 1 if not or if nobody answers, and with 64 for wrong usage.
+    Health(Health),
+    /// Wait until the mytls that runs here is ready for clients.
+    ///
+    /// Prints a line. Exits with 0 when it is, with 1 if it is not in time, and with 64 for wrong usage.
+    Wait(Wait),
+    /// Ask the mytls that runs here to end, and wait until it has.
+    ///
+    /// As SIGTERM does: no new clients, and those that are connected have `drain.max` to finish. Exits with 0 when it has
+    /// ended, with 1 if none runs, or several do and none is named, and with 64 for wrong usage.
+    Shutdown(Shutdown),
 }
 
 /// `mytls serve`.
@@ -105,6 +120,10 @@ pub struct Serve {
     /// Where to listen for clients, in place of what the file says: IP:PORT or unix:PATH. May be repeated.
     #[arg(long, value_name = "IP:PORT", value_parser = config::parse_listen)]
     pub listen: Vec<ListenAddress>,
+
+    /// Where to listen for metrics and probes, in place of what the file says: IP:PORT or unix:PATH. May be repeated.
+    #[arg(long, value_name = "IP:PORT", value_parser = config::parse_listen)]
+    pub http_listen: Vec<ListenAddress>,
 }
 
 /// `mytls check`.
@@ -350,6 +369,13 @@ impl Serve {
         };
         if !self.listen.is_empty() {
             configuration.listen.clone_from(&self.listen);
+        }
+        if !self.http_listen.is_empty() {
+            let hosts = configuration.http.map(|http| http.hosts);
+            configuration.http = Some(crate::http::Settings {
+                listen: self.http_listen.clone(),
+                hosts: hosts.unwrap_or_default(),
+            });
         }
         Ok(configuration)
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod background;
+mod http;
 mod tls;
 mod try_it;
 
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 
 use self::admin::Admin;
 use self::background::Background;
+use self::http::Http;
 use self::tls::{PortsTls, judge_start, ports_tls};
 use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
@@ -158,6 +160,7 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
         reloader: Arc::clone(&reloader),
     };
     let admin = Admin::start(&config, admin_tls, rule_file, &shared, &mut start.sockets)?;
+    let http = Http::start(&config, &shared, &phases, &mut start.sockets)?;
     let port = Arc::new(shared.data_port(&config, stop.clone()));
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
@@ -189,6 +192,7 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
     port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut ends).await;
     admin.end().await;
+    http.end().await;
     info!("ended");
     Ok(())
 }

@@ -138,6 +138,7 @@ impl Allowed {
             listen,
             backends,
             admin,
+            http,
             state_dir,
             // among `files`, or neither file nor port
             client_tls: _,
@@ -165,7 +166,9 @@ impl Allowed {
             });
         }
         allowed.open_system();
-        for address in listen.iter().chain(admin.iter().flat_map(|it| &it.listen)) {
+        let admin = admin.iter().flat_map(|admin| &admin.listen);
+        let http = http.iter().flat_map(|http| &http.listen);
+        for address in listen.iter().chain(admin).chain(http) {
             allowed.open_listener(address);
         }
         let endpoints = || backends.iter().flat_map(|backend| &backend.endpoints);

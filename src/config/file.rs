@@ -340,6 +340,7 @@ section! {
     /// `http`.
     Http {
         listen: OneOrMany,
+        hosts: Vec<Spanned<String>>,
     }
 }
 

@@ -124,7 +124,7 @@ fn listen_of(port: Port, config: &mut Config) -> Option<&mut Vec<ListenAddress>>
     match port {
         Port::Mysql => Some(&mut config.listen),
         Port::Admin => config.admin.as_mut().map(|admin| &mut admin.listen),
-        Port::Http => None,
+        Port::Http => config.http.as_mut().map(|http| &mut http.listen),
     }
 }
 
