@@ -133,6 +133,7 @@ impl Reloader {
         }
     }
 
+    /// What was reread or reloaded may have failed for that. Cancel safe.
     async fn tell_of_closed_files(&self) {
         let sandbox = Arc::clone(&self.sandbox);
         // fails only where the process is ending
@@ -207,6 +208,7 @@ impl Reloader {
         for channel in self.backends.iter().filter_map(|backend| backend.channel()) {
             channel.poll().await;
         }
+        self.tell_of_closed_files().await;
         self.tell_of_expiry();
     }
 

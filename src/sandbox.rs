@@ -56,12 +56,12 @@ pub struct Sandbox {
     told: Mutex<BTreeSet<PathBuf>>,
 }
 
-/// How far the kernel goes along.
+/// Who sees to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Enforced {
-    /// By this version of its interface.
+    /// The kernel, by this version of its interface.
     Abi(String),
-    /// It knows no such thing.
+    /// Nobody: it knows no such thing.
     Unsupported,
 }
 
@@ -89,7 +89,7 @@ impl Sandbox {
                 }
             }
             Ok(Enforced::Unsupported) => {
-                info!("there is no sandbox: this system has no Landlock");
+                info!("there is no sandbox: no Landlock here");
                 Self::default()
             }
             Err(error) => {
@@ -99,8 +99,8 @@ impl Sandbox {
         }
     }
 
-    /// Logs which files of the configuration the sandbox has closed, each once: a reload that has just failed may have failed
-    /// for that. Blocks: on the disk.
+    /// Logs which files of the configuration the sandbox keeps closed, each once: nobody can tell that from "permission
+    /// denied". Blocks: on the disk.
     pub fn tell_of_closed_files(&self) {
         let Some((files, allowed)) = &self.inside else {
             return;

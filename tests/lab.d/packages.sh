@@ -8,7 +8,7 @@ install_cargo_deb() {
     cargo install --quiet --locked cargo-deb --version 3.8.0 --root "$LAB/tools" >"$LAB/log/cargo-deb.log" 2>&1
 }
 
-install_systemd() { need_packages systemd systemd-sysv systemd-container dbus mandoc man-db; }
+install_systemd() { need_packages systemd systemd-sysv systemd-container dbus mandoc; }
 
 # package_checks SERVER: one of the lab.
 package_checks() {
@@ -33,7 +33,7 @@ pages_are_well_formed() {
   local page
   bash -n "$ROOT/target/packaging/completions/mytls.bash" || return
   for page in "$ROOT"/target/packaging/man/*.1; do
-    mandoc -T lint -W error "$page" && [ -z "$(man --warnings -l "$page" 2>&1 >/dev/null)" ] || return
+    mandoc -T lint -W error "$page" || return
   done
 }
 
@@ -119,7 +119,7 @@ clients_wait_for_a_restart() {
   wait "$clients" && return $status
 }
 
-is_not_root() { test "$(ps -o user= -p "$(systemctl show -P MainPID mytls)")" = _mytls; }
+is_not_root() { test "$(stat -c %U "/proc/$(systemctl show -P MainPID mytls)")" = _mytls; }
 
 stops_with_success() {
   systemctl stop mytls.service
