@@ -9,7 +9,9 @@ use crate::support::client::Client;
 use crate::support::handshake::Login;
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
-use crate::support::proxy::{Config, Proxy, Run, run, run_with, wait_until};
+use crate::support::proxy::{
+    Config, Proxy, Run, number_from_environment, run, run_with, wait_until,
+};
 
 /// Runs `serve` and `check` with a wrong line and expects both to point at it.
 #[track_caller]
@@ -182,10 +184,7 @@ fn log_is_text_or_json_as_asked_for() {
 
 /// The number of sessions of the next test; the default suits a developer's patience.
 fn connects() -> usize {
-    std::env::var("MYTLS_TEST_CONNECTS")
-        .ok()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(1000)
+    number_from_environment("MYTLS_TEST_CONNECTS").unwrap_or(1000)
 }
 
 /// One connection that breaks off in one of several places.

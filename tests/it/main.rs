@@ -24,6 +24,7 @@ mod common_names;
 mod confirm;
 mod ctl;
 mod drain;
+mod flood;
 mod greeting;
 mod handed_on;
 mod import;

@@ -552,6 +552,11 @@ fn mytls(binary: &Path, open_files: Option<u32>) -> Command {
     command
 }
 
+/// A number that makes a test longer, or shorter, than suits a developer's patience.
+pub(crate) fn number_from_environment(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// Polls a condition that nobody announces.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
