@@ -26,6 +26,8 @@ pub(crate) struct Server {
     /// The first packet; without one the connection is closed.
     pub(super) greeting: Option<Vec<u8>>,
     pub(super) tls: Option<Arc<ServerConfig>>,
+    /// So many bytes of the greeting are sent, and then a TCP reset.
+    pub(super) resets_after: Option<usize>,
     pub(super) login: Arc<Script>,
     pub(super) command: Arc<CommandScript>,
 }
@@ -57,6 +59,7 @@ impl Server {
         Self {
             greeting: Some(payload),
             tls: None,
+            resets_after: None,
             login: Arc::new(|conversation| Plugin::Native.serve(conversation)),
             command: Arc::new(|_, _| Ok(Answer::Ordinary)),
         }
@@ -73,6 +76,14 @@ impl Server {
         }
         self.tls = Some(config);
         self
+    }
+
+    /// A server that sends so many bytes of its greeting, and then a TCP reset.
+    pub(crate) fn resetting_after(bytes: usize) -> Self {
+        Self {
+            resets_after: Some(bytes),
+            ..Self::mysql()
+        }
     }
 
     /// What follows the login packet, up to and with OK or ERR.
