@@ -3,9 +3,10 @@
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
 //! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
 //! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, `import_servers`
-//! and `tls_status_servers`. `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one,
+//! and `tls_status_servers`. `MYTLS_TEST_SOAK=100000` makes the test of what sessions leave behind a long one,
 //! `MYTLS_TEST_SESSIONS=10000` that of the tables of the admin port, `MYTLS_TEST_STALLED=1` that of a client that reads no
-//! answers, `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
+//! answers, `MYTLS_TEST_FLOOD_LOGINS` those of floods, `MYTLS_TEST_HANG_UPS` that of a storm of SIGHUP, and
+//! `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
 
 mod access;
 mod admin;
@@ -51,6 +52,7 @@ mod revoked;
 mod route;
 mod scripted;
 mod secrets;
+mod soak;
 mod storms;
 mod support;
 mod tls_status;

@@ -17,16 +17,23 @@ use crate::support::visit::tls_backend;
 const SOON: Duration = Duration::from_secs(5);
 
 /// Ends a client's connection with a reset.
-fn reset(client: Client) {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is closed at the end of this"
+)]
+pub(crate) fn reset(client: Client) {
     client.wire.reset_on_close();
 }
 
 /// What has been done before the reset.
-type Steps = fn(&Proxy) -> Client;
+pub(crate) type Steps = fn(&Proxy) -> Client;
+
+/// The same of a client that is logged in.
+type MoreSteps = fn(&mut Client);
 
 /// Whoever has not said who they are, and whether the log tells of it: one that stops in TLS, or behind it, may not like
 /// what mytls shows.
-const BEFORE_LOGIN: [(&str, bool, Steps); 6] = [
+pub(crate) const BEFORE_LOGIN: [(&str, bool, Steps); 6] = [
     ("connected", false, |proxy| Client::connect(proxy.address)),
     ("greeted", false, |proxy| Client::greeted(proxy.address)),
     ("within SSLRequest", false, |proxy| {
@@ -95,13 +102,13 @@ fn client_that_resets_in_the_auth_relay_is_a_refused_login_to_the_backend() {
 #[test]
 fn clients_that_reset_when_they_are_logged_in_close_the_backend() {
     let row = length_encoded_bytes(&vec![b'x'; 1 << 20]);
-    let states: [(&str, fn(&mut Client)); 4] = [
+    let states: [(&str, MoreSteps); 4] = [
         ("idle", |_| {}),
         ("within a command", |client| {
             client.send_raw(b"\x64\0\0\0\x03SELECT");
         }),
         ("while it waits", |client| {
-            client.query("SELECT SLEEP(1000)")
+            client.query("SELECT SLEEP(1000)");
         }),
         ("within a result", |client| {
             client.query("SELECT * FROM large");

@@ -1,6 +1,6 @@
 //! A raw client: every step by itself, so that a test can stop, split or garble any of them.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -244,7 +244,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn expect_clean_end(&mut self) {
         let mut byte = [0];
-        let read = std::io::Read::read(&mut self.wire, &mut byte).expect("an end and not a break");
+        let read = self.wire.read(&mut byte).expect("an end and not a break");
         assert_eq!(read, 0, "a byte where the end was due: {byte:?}");
     }
 
