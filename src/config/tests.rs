@@ -138,6 +138,7 @@ fn defaults_are_what_the_design_says() {
             policy: Policy::default(),
         },
         admin: None,
+        http: None,
         require_valid_certificates: false,
         reread_certificates: false,
         rules: rules::Settings {
@@ -265,12 +266,38 @@ fn the_example_mentions_every_key_and_no_other() {
 }
 
 #[test]
+fn an_http_port_is_on_this_machine_alone_unless_it_is_written() {
+    let http = |text: &str| right(&format!("{LEAST}{text}\n")).http;
+    assert_eq!(http(""), None);
+    let usual = crate::http::Settings {
+        listen: vec![ListenAddress::Tcp(HTTP_LISTEN)],
+        hosts: Vec::new(),
+    };
+    for text in ["http:", "http: {}", "http: {listen: 127.0.0.1:9307}"] {
+        assert_eq!(http(text).as_ref(), Some(&usual), "{text}");
+    }
+    let quiet = ["http: {listen: unix:/h}", "http: {listen: \"[::1]:1\"}"];
+    let open = [
+        "http: {listen: 0.0.0.0:1}",
+        "http: {listen: [127.0.0.1:1, 10.0.0.1:1]}",
+    ];
+    let says = |text: &str| warnings(&format!("{LEAST}{text}\n"));
+    assert!(quiet.iter().all(|text| says(text).is_empty()));
+    for text in open {
+        let said = says(text);
+        assert!(
+            said[0].starts_with("2: http.listen: without TLS and login"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn what_only_adds_and_is_not_built_is_a_warning() {
     let not_built = "mytls cannot do this yet: the key has no effect";
     let cases = [
         ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
-        ("http: {listen: 127.0.0.1:9307}", "http"),
     ];
     for (text, key) in cases {
         assert_eq!(
@@ -291,9 +318,8 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
     }
 }
 
-#[test]
-fn every_setting_that_is_built_is_read() {
-    let text = r#"
+/// Nothing in it is a default.
+const EVERY_SETTING: &str = r#"
 listen: [127.0.0.1:0, "unix:mysql.sock"]
 security: { auto-tls: false, tls-version: TLSv1.3, ssl-ca: ca.pem, cert-allowed-cn: [dm, app] }
 require-secure-transport: true
@@ -320,7 +346,10 @@ limits:
   keep-alive: 0s
   unacknowledged-time: 30s
 "#;
-    let config = right(text);
+
+#[test]
+fn every_setting_that_is_built_is_read() {
+    let config = right(EVERY_SETTING);
     let address = |text: &str| address::parse_listen(text, Path::new("")).expect("a right address");
     let tcp = |host: &str, port| Endpoint::Tcp {
         host: host.to_owned(),
@@ -378,11 +407,18 @@ limits:
     );
     assert_eq!(config.drain_max, Duration::from_secs(90));
     assert_eq!(config.tls_status, TlsStatus::Backend);
+}
+
+#[test]
+fn every_limit_is_read() {
+    let config = right(EVERY_SETTING);
     let keep_alive = KeepAlive {
         after: None,
         unacknowledged: Some(Duration::from_secs(30)),
     };
-    assert_eq!(target.keep_alive, keep_alive);
+    for backend in &config.backends {
+        assert_eq!(backend.keep_alive, keep_alive);
+    }
     let limits = session::Limits {
         connections: 7,
         connections_per_client: Some(2),

@@ -29,6 +29,8 @@ mod flapping;
 mod flood;
 mod greeting;
 mod handed_on;
+mod health;
+mod http;
 mod import;
 mod import_servers;
 mod kill;
