@@ -21,6 +21,7 @@ mod bypass;
 mod certs;
 mod change_user;
 mod ciphers;
+mod client_hello;
 mod common_names;
 mod confirm;
 mod ctl;
