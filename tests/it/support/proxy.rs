@@ -37,6 +37,7 @@ pub(crate) struct Config {
     open_files: Option<u32>,
     /// The server, for `serve --backend` and no file.
     backend_alone: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// The mytls that was built with these tests.
@@ -74,6 +75,7 @@ impl Config {
             os_user: None,
             open_files: None,
             backend_alone: None,
+            environment: Vec::new(),
         }
     }
 
@@ -149,6 +151,12 @@ impl Config {
         self
     }
 
+    /// A variable of mytls' environment, which has no other.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// `listen`, in place of a port on 127.0.0.1.
     pub(crate) fn listen(mut self, value: &str) -> Self {
         value.clone_into(&mut self.listen);
@@ -165,10 +173,11 @@ impl Config {
         self.os_user.map_or_else(geteuid, Uid::from_raw)
     }
 
-    /// mytls with this configuration, its environment empty.
+    /// mytls with this configuration.
     fn command(&self, subcommand: &str) -> Command {
         let mut command = mytls(&self.binary, self.open_files);
         command.arg(subcommand);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(backend) = &self.backend_alone {
             command.args(["--backend", backend, "--listen", &self.listen]);
         } else {
