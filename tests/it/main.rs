@@ -22,6 +22,7 @@ mod certs;
 mod change_user;
 mod ciphers;
 mod client_hello;
+mod clock;
 mod common_names;
 mod confirm;
 mod ctl;
