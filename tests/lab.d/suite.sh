@@ -4,7 +4,7 @@
 lab_test() {
   cd "$ROOT" || exit
   begin_suite
-  need_packages gcc libc6-dev shellcheck || true
+  need_packages gcc libc6-dev libfaketime shellcheck || true
   check "format" cargo fmt --check
   check "lints" cargo clippy --all-targets --locked -- -D warnings
   check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
