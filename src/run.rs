@@ -170,6 +170,7 @@ impl Shared {
             backends: self.backends,
             limits: config.limits.clone(),
             tls_status: config.tls_status,
+            compression: config.compression,
             random: self.random,
             password_key: self.password_key,
             sessions: self.sessions,

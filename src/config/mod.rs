@@ -74,6 +74,8 @@ pub struct Config {
     pub route: Role,
     /// Whose TLS the status variables of a session tell of.
     pub tls_status: TlsStatus,
+    /// Whether clients are offered compression.
+    pub compression: bool,
     /// The admin port, if there is to be one.
     pub admin: Option<crate::admin::Settings>,
     /// Limits of sessions.
@@ -237,6 +239,7 @@ impl Config {
                 ],
                 TlsStatus::Client,
             )?,
+            compression: file.compression.or(false),
             limits: session::Limits {
                 connections: connections(&limits.connections, CONNECTIONS)?,
                 connections_before_login: connections(

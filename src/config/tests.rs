@@ -176,6 +176,7 @@ fn every_key_that_a_reload_leaves_alone_is_named_when_it_changes() {
         ("limits: {login-time: 7s}", &["limits.login-time"]),
         ("limits: {connect-time: 7s}", &["limits.connect-time"]),
         ("tls-status: backend", &["tls-status"]),
+        ("compression: true", &["compression"]),
         ("drain: {max: 7s}", &["drain.max"]),
         ("state-dir: elsewhere", &["state-dir"]),
         ("log: {format: json}", &["log.format"]),
@@ -224,6 +225,7 @@ fn defaults_are_what_the_design_says() {
         }],
         route: Role::Source,
         tls_status: TlsStatus::Client,
+        compression: false,
         limits: session::Limits {
             connections: 10_000,
             connections_before_login: 500,
@@ -322,7 +324,6 @@ fn the_example_mentions_every_key_and_no_other() {
 fn what_only_adds_and_is_not_built_is_a_warning() {
     let not_built = "mytls cannot do this yet: the key has no effect";
     let cases = [
-        ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
         ("limits: {idle-time: 1h}", "limits.idle-time"),
         ("limits: {life-time: 1h}", "limits.life-time"),
@@ -337,7 +338,7 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
         );
     }
     for text in [
-        "reread-certificates: true\ncompression: false\nproxy-protocol: {send: false}",
+        "reread-certificates: true\nproxy-protocol: {send: false}",
         "limits: {idle-time: 0s, life-time: 0s, connections-per-client: 0}",
         "drain: {min: 0s}",
         "enforcement: enforce",
@@ -577,6 +578,7 @@ state-dir: state
 log: { format: json, level: debug }
 drain: { max: 1m 30s }
 tls-status: backend
+compression: true
 limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-time: 250ms }
 "#;
     let config = right(text);
@@ -637,6 +639,7 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
     );
     assert_eq!(config.drain_max, Duration::from_secs(90));
     assert_eq!(config.tls_status, TlsStatus::Backend);
+    assert!(config.compression);
     let limits = session::Limits {
         connections: 7,
         connections_before_login: 3,

@@ -41,10 +41,9 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
         remarks.extend(location.map(|at| Remark::key_at(at, Notice::NotBuilt)));
     };
 
-    for key in [&file.compression, &file.proxy_protocol.or_empty().send] {
-        if key.or(false) {
-            remark(key.location());
-        }
+    let send = &file.proxy_protocol.or_empty().send;
+    if send.or(false) {
+        remark(send.location());
     }
     let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
     for key in [&limits.idle_time, &limits.life_time, &drain.min] {

@@ -14,6 +14,7 @@ use crate::backend::import::NotImported;
 use crate::backend::query::QueryError;
 use crate::net::stream::StreamError;
 use crate::protocol::Side;
+use crate::protocol::compression::{FrameError, WrongLevel};
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
 use crate::protocol::tracker::Violation;
@@ -36,6 +37,8 @@ pub(crate) enum Failure {
     Malformed(#[from] Malformed),
     #[error("{0}")]
     ClientBreaks(&'static str),
+    #[error("{0}")]
+    WrongLevel(#[from] WrongLevel),
     #[error("the system gives no random bytes")]
     NoRandom,
     #[error("the client speaks a protocol without authentication plugins")]
@@ -126,6 +129,12 @@ impl Failure {
                 1153,
                 "08S01",
                 "Got a packet bigger than 'max_allowed_packet' bytes",
+            ),
+            Self::Client(StreamError::Frame(_, error)) => broken_frame(*error),
+            Self::WrongLevel(_) => ErrPacket::new(
+                3923,
+                "HY000",
+                "Invalid zstd compression level for algorithm 'zstd'.",
             ),
             Self::Client(StreamError::Sequence { .. })
             | Self::Malformed(_)
@@ -228,6 +237,21 @@ fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
 /// What a client reads that is to come again: it finds another route, or another mytls.
 pub(super) fn shutdown_in_progress() -> ErrPacket {
     ErrPacket::new(1053, "08S01", "Server shutdown in progress")
+}
+
+/// What a client reads whose packets do not follow one another.
+pub(super) fn out_of_order() -> ErrPacket {
+    ErrPacket::new(1156, "08S01", "Got packets out of order")
+}
+
+/// What a client reads whose compressed frames are wrong.
+pub(super) fn broken_frame(error: FrameError) -> ErrPacket {
+    match error {
+        FrameError::Sequence { .. } => out_of_order(),
+        FrameError::Corrupt | FrameError::Length { .. } | FrameError::NoMemory => {
+            ErrPacket::new(1157, "08S01", "Couldn't uncompress communication packet")
+        }
+    }
 }
 
 fn bad_handshake() -> ErrPacket {

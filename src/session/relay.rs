@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::live::Live;
-use super::outcome::End;
+use super::outcome::{End, broken_frame, out_of_order};
 use crate::net::buffers::{Buffers, with_buffers};
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::{HEADER_BYTES, Header};
 use crate::protocol::tracker::{BackendThen, ClientThen, Leave, Tracker, Violation};
@@ -153,21 +153,33 @@ impl Relay {
     /// Closes both sides; each gets what was sent to it. Of a broken protocol the client is told, where that cannot be
     /// taken for part of a response.
     pub(super) async fn close(mut self, end: &End) {
-        if let End::Violation {
-            violation,
-            error_sequence: Some(sequence),
-        } = end
-        {
-            let error = if violation.is_out_of_order() {
-                ErrPacket::new(1156, "08S01", "Got packets out of order")
-            } else {
-                ErrPacket::new(1835, "HY000", "Malformed communication packet.")
-            };
-            self.client.set_next_sequence(*sequence);
+        if let Some((sequence, error)) = self.last_word(end) {
+            self.client.set_next_sequence(sequence);
             // it is closed next, either way
             let _ = self.client.queue_packet(&error.encode());
         }
         tokio::join!(self.client.close(), self.backend.close());
+    }
+
+    /// What the client is told, and with which sequence number.
+    fn last_word(&self, end: &End) -> Option<(u8, ErrPacket)> {
+        match end {
+            End::Violation {
+                violation,
+                error_sequence,
+            } => {
+                let error = if violation.is_out_of_order() {
+                    out_of_order()
+                } else {
+                    ErrPacket::new(1835, "HY000", "Malformed communication packet.")
+                };
+                error_sequence.map(|sequence| (sequence, error))
+            }
+            End::Stream(StreamError::Frame(_, error)) if self.tracker.outstanding() == 0 => {
+                Some((1, broken_frame(*error)))
+            }
+            _ => None,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Event> {
@@ -241,6 +253,9 @@ impl Relay {
                 return Poll::Ready(Err(End::ClientClosed));
             }
             if self.held.is_empty() {
+                if self.client.is_compressed() {
+                    self.tracker.number_file(bytes);
+                }
                 let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
                 self.live.from_client.add(consumed as u64);
                 self.held.extend_from_slice(&bytes[consumed..]);
@@ -248,6 +263,9 @@ impl Relay {
                 return Poll::Ready(Ok(()));
             }
             self.held.extend_from_slice(bytes);
+        }
+        if self.client.is_compressed() {
+            self.tracker.number_file(&mut self.held);
         }
         let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, &self.held)?;
         self.live.from_client.add(consumed as u64);
