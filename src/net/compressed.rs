@@ -72,22 +72,25 @@ impl Compressed {
     }
 
     fn decompress(&mut self, came: &[u8], plain: &mut [u8]) -> Result<Read, FrameError> {
-        let read = SHARED
-            .with_borrow_mut(|shared| self.frames.read(came, plain, &mut shared.codecs))?;
+        let read =
+            SHARED.with_borrow_mut(|shared| self.frames.read(came, plain, &mut shared.codecs))?;
         self.has_more = read.is_full;
         self.worked_bytes += read.given;
         Ok(read)
     }
 
-    /// Has `send` send frames with these bytes of packets.
-    pub(super) fn write<R>(&mut self, plain: &[u8], send: impl FnOnce(&[u8]) -> R) -> R {
+    /// Has `send` send frames with these bytes of packets. The beginning of a packet may wait for the rest of it.
+    pub(super) fn write<R>(
+        &mut self,
+        plain: &[u8],
+        send: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, FrameError> {
         self.worked_bytes += plain.len();
         SHARED.with_borrow_mut(|Shared { codecs, frames }| {
-            self.frames.write(plain, frames, codecs);
-            let sent = send(frames);
             frames.clear();
             frames.shrink_to(KEPT_BYTES);
-            sent
+            self.frames.write(plain, frames, codecs)?;
+            Ok(send(frames))
         })
     }
 

@@ -45,7 +45,7 @@ pub enum StreamError {
     #[error("TLS with the {0} failed: {1}")]
     Tls(Side, #[source] rustls::Error),
     /// Compression failed.
-    #[error("the {0} sent {1}")]
+    #[error("compression with the {0}: {1}")]
     Frame(Side, #[source] FrameError),
     /// A packet out of order.
     #[error("the {side} sent a packet with sequence number {got} in place of {expected}")]
@@ -321,7 +321,7 @@ impl Stream {
             Some(mut compressed) => {
                 let sent = compressed.write(bytes, |frames| self.poll_send_wire(cx, frames));
                 self.compressed = Some(compressed);
-                sent
+                sent.map_err(|error| StreamError::Frame(self.side, error))?
             }
         }
     }
@@ -390,7 +390,7 @@ impl Stream {
             Some(mut compressed) => {
                 let queued = compressed.write(bytes, |frames| self.queue_wire(frames));
                 self.compressed = Some(compressed);
-                queued
+                queued.map_err(|error| StreamError::Frame(self.side, error))?
             }
         }
     }

@@ -21,6 +21,8 @@ mod certs;
 mod change_user;
 mod ciphers;
 mod common_names;
+mod compression;
+mod compression_attacks;
 mod confirm;
 mod ctl;
 mod greeting;
