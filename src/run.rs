@@ -2,11 +2,13 @@
 
 mod admin;
 mod background;
+mod http;
 mod tls;
 mod try_it;
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustls::crypto::{SecureRandom, aws_lc_rs};
 use thiserror::Error;
@@ -16,12 +18,13 @@ use tracing::{info, warn};
 
 use self::admin::Admin;
 use self::background::Background;
+use self::http::Http;
 use self::tls::{PortsTls, judge_start, ports_tls};
 use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
 use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
-use crate::drain::{Phase, Phases, drain};
+use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
 use crate::net::listener::{ListenError, Listener};
 use crate::process;
@@ -91,7 +94,8 @@ async fn serve_async(
         .map(Listener::bind)
         .collect::<Result<Vec<_>, _>>()?;
 
-    let (background, stop, phases) = (Background::default(), Stop::default(), Phases::default());
+    let (background, ports) = (Background::default(), Background::default());
+    let (stop, phases) = (Stop::default(), Phases::default());
     keep_learning(&backends, &background);
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -121,11 +125,14 @@ async fn serve_async(
         reloader: Arc::clone(&reloader),
     };
     let admin = Admin::start(&config, admin_tls, rule_file, &shared)?;
+    let http = Http::start(&config, &shared, &phases)?;
     let port = Arc::new(shared.data_port(&config, stop.clone()));
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
     for listener in listeners {
-        background.spawn(Arc::clone(&port).listen(listener, sessions.clone()));
+        let (port, closing) = (Arc::clone(&port), ports.closing.clone());
+        let accepting = port.listen(listener, sessions.clone(), closing);
+        ports.tasks.spawn(accepting);
     }
     background.spawn({
         let reloader = Arc::clone(&reloader);
@@ -142,11 +149,19 @@ async fn serve_async(
         () = ends.asked_to_end() => {}
         () = admin.asked_to_end() => {}
     }
+    let at_once = serve_on(&phases, config.drain_min, &mut ends).await;
     phases.enter(Phase::Draining);
-    background.end().await;
+    ports.end().await;
+    let most = if at_once {
+        Duration::ZERO
+    } else {
+        config.drain_max
+    };
+    drain(&sessions, &stop, most, &mut ends).await;
     port.log_left_out();
-    drain(&sessions, &stop, config.drain_max, &mut ends).await;
+    background.end().await;
     admin.end().await;
+    http.end().await;
     info!("ended");
     Ok(())
 }

@@ -13,6 +13,7 @@ use tracing::Level;
 
 use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
+use crate::net::socket::KeepAlive;
 use crate::rules;
 use crate::session::{self, TlsStatus};
 use crate::tls::{self, Policy, SslMode};
@@ -25,7 +26,9 @@ mod changes;
 mod dm;
 mod environment;
 mod file;
+mod http;
 mod import;
+mod limits;
 mod place;
 mod problem;
 mod security;
@@ -43,17 +46,15 @@ pub use warning::{Notice, Warning};
 
 use dm::DmFiles;
 use file::{File, Key, OneOrMany};
+use limits::CONNECT_TIME;
 use problem::Fault;
-use value::{Zero, choice, connections, duration, file_path};
+use value::{choice, file_path};
 use warning::Remark;
 
 /// Beside MySQL's own port, and reached from this machine alone until somebody says otherwise.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);
-const CONNECTIONS: u32 = 10_000;
-const CONNECTIONS_BEFORE_LOGIN: u32 = 500;
-const LOGIN_TIME: Duration = Duration::from_secs(10);
-const CONNECT_TIME: Duration = Duration::from_secs(5);
-const DRAIN_MAX: Duration = Duration::from_secs(30);
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);
+/// Where the HTTP port listens if nothing else is said: this machine alone.
+pub const HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9307);
 
 /// Everything that `mytls serve` needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +79,13 @@ pub struct Config {
     pub compression: bool,
     /// The admin port, if there is to be one.
     pub admin: Option<crate::admin::Settings>,
+    /// The HTTP port, if there is to be one.
+    pub http: Option<crate::http::Settings>,
     /// Limits of sessions.
     pub limits: session::Limits,
-    /// How long sessions may go on after SIGTERM.
+    /// How long clients are still served as before after SIGTERM, while whoever sends them here is told to stop.
+    pub drain_min: Duration,
+    /// How long sessions may go on after that.
     pub drain_max: Duration,
     /// Where files that mytls makes itself are kept; `None` keeps them in memory.
     pub state_dir: Option<PathBuf>,
@@ -208,12 +213,11 @@ impl Config {
         remarks: &mut Vec<Remark>,
     ) -> Result<Self, Fault> {
         unbuilt::check(file, remarks)?;
-        let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
-        let connect_time = duration(&limits.connect_time, CONNECT_TIME, Zero::Refused)?;
+        let (drain_min, drain_max) = limits::drain(file)?;
         let listen = listen(&file.listen, LISTEN, folder)?;
         let client_tls = security::server(&file.security, "security", folder)?;
         let rules = accounts::settings(file, &client_tls, &listen, remarks)?;
-        let backends = backends::settings(file, dm, folder, connect_time, remarks)?;
+        let backends = backends::settings(file, dm, folder, remarks)?;
         let state_dir = match file.state_dir.written() {
             Some(path) => Some(file_path(path, folder)?),
             None => environment.state_dir(),
@@ -222,10 +226,12 @@ impl Config {
             remarks.push(Remark::general(Notice::NoStateDirectory));
         }
         let admin = admin::settings(&file.admin, folder, remarks)?;
+        let http = http::settings(&file.http, folder, remarks)?;
         Ok(Self {
             listen,
             client_tls,
             admin,
+            http,
             require_valid_certificates: file.require_valid_certificates.or(false),
             reread_certificates: file.reread_certificates.or(false),
             rules,
@@ -240,15 +246,9 @@ impl Config {
                 TlsStatus::Client,
             )?,
             compression: file.compression.or(false),
-            limits: session::Limits {
-                connections: connections(&limits.connections, CONNECTIONS)?,
-                connections_before_login: connections(
-                    &limits.connections_before_login,
-                    CONNECTIONS_BEFORE_LOGIN,
-                )?,
-                login_time: duration(&limits.login_time, LOGIN_TIME, Zero::Refused)?,
-            },
-            drain_max: duration(&drain.max, DRAIN_MAX, Zero::Allowed)?,
+            limits: limits::of_sessions(file)?,
+            drain_min,
+            drain_max,
             state_dir,
             log: log(&file.log)?,
             warnings: Vec::new(),
@@ -279,6 +279,7 @@ impl Config {
             endpoints: vec![endpoint],
             security,
             connect_time: CONNECT_TIME,
+            keep_alive: KeepAlive::default(),
             import: None,
         };
         let warnings = remarks
@@ -307,6 +308,7 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
         security: Security::AsOffered(unverified()),
         connect_time: CONNECT_TIME,
+        keep_alive: KeepAlive::default(),
         import: None,
     })
 }
@@ -329,6 +331,11 @@ pub fn parse_listen(text: &str) -> Result<ListenAddress, AddressError> {
 /// Reads an address of an admin port.
 pub fn parse_admin_address(text: &str) -> Result<Endpoint, AddressError> {
     address::parse_endpoint_at(text, Path::new(""), admin::LISTEN.port())
+}
+
+/// Reads an address of an HTTP port.
+pub fn parse_http_address(text: &str) -> Result<Endpoint, AddressError> {
+    address::parse_endpoint_at(text, Path::new(""), HTTP_LISTEN.port())
 }
 
 /// Whether the way to this endpoint stays on this machine.

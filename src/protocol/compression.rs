@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod codecs;
+mod frame_header;
 mod reader;
 mod writer;
 
@@ -15,9 +16,6 @@ pub use self::codecs::Codecs;
 pub use self::reader::Read;
 use self::reader::Reader;
 use self::writer::Writer;
-
-/// A packet's header, here of what follows, and behind it the length before compression in three bytes.
-const FRAME_HEADER_BYTES: usize = 7;
 
 /// What is wrong with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

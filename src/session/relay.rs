@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::live::Live;
-use super::outcome::{End, broken_frame, out_of_order};
+use super::outcome::{End, broken_frame};
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::err_packet::ErrPacket;
@@ -101,6 +101,11 @@ impl Relay {
         self.unconfirmed = user;
     }
 
+    /// Whether a command is under way.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.tracker.outstanding() > 0
+    }
+
     /// Relays until something happens. Cancel safe.
     pub(super) async fn run(&mut self) -> Event {
         poll_fn(|cx| with_buffers(|buffers| self.poll(cx, buffers))).await
@@ -150,36 +155,20 @@ impl Relay {
         Ok(self.client.queue_packet(&error.encode())?)
     }
 
-    /// Closes both sides; each gets what was sent to it. Of a broken protocol the client is told, where that cannot be
-    /// taken for part of a response.
+    /// Closes both sides; each gets what was sent to it, and the client a last word.
     pub(super) async fn close(mut self, end: &End) {
-        if let Some((sequence, error)) = self.last_word(end) {
+        let last_word = match end {
+            End::Stream(StreamError::Frame(_, error)) if self.tracker.outstanding() == 0 => {
+                Some((1, broken_frame(*error)))
+            }
+            _ => end.last_word(),
+        };
+        if let Some((sequence, error)) = last_word {
             self.client.set_next_sequence(sequence);
             // it is closed next, either way
             let _ = self.client.queue_packet(&error.encode());
         }
         tokio::join!(self.client.close(), self.backend.close());
-    }
-
-    /// What the client is told, and with which sequence number.
-    fn last_word(&self, end: &End) -> Option<(u8, ErrPacket)> {
-        match end {
-            End::Violation {
-                violation,
-                error_sequence,
-            } => {
-                let error = if violation.is_out_of_order() {
-                    out_of_order()
-                } else {
-                    ErrPacket::new(1835, "HY000", "Malformed communication packet.")
-                };
-                error_sequence.map(|sequence| (sequence, error))
-            }
-            End::Stream(StreamError::Frame(_, error)) if self.tracker.outstanding() == 0 => {
-                Some((1, broken_frame(*error)))
-            }
-            _ => None,
-        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Event> {

@@ -152,7 +152,7 @@ fn packets_of_16_mib_pass_in_as_few_frames_as_they_can() {
     let row = [
         &[0xfe][..],
         &17_000_000_u64.to_le_bytes(),
-        &[b'r'; 17_000_000],
+        &vec![b'r'; 17_000_000],
     ]
     .concat();
     let row_bytes = row.len();

@@ -99,15 +99,12 @@ impl Codecs {
                     .take()
                     .unwrap_or_else(|| Decompressor::Zlib(Decompress::new(true))),
             ),
-            Algorithm::Zstd { .. } => match self.zstd_decompressor.take() {
-                Some(kept) => Some(kept),
-                None => {
-                    let mut zstd = DCtx::try_create()?;
-                    zstd.set_parameter(DParameter::WindowLogMax(LONGEST_WINDOW_LOG))
-                        .ok()?;
-                    Some(Decompressor::Zstd(zstd))
-                }
-            },
+            Algorithm::Zstd { .. } => self.zstd_decompressor.take().or_else(|| {
+                let mut zstd = DCtx::try_create()?;
+                zstd.set_parameter(DParameter::WindowLogMax(LONGEST_WINDOW_LOG))
+                    .ok()?;
+                Some(Decompressor::Zstd(zstd))
+            }),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Frames as they come, in whatever pieces, and the packets in them.
 
-use super::super::packet::Header;
+use super::FrameError;
 use super::algorithm::Algorithm;
 use super::codecs::{Codecs, Corrupt, Decompressor};
-use super::{FRAME_HEADER_BYTES, FrameError};
+use super::frame_header::FrameHeader;
 
 /// What [`Frames::read`](super::Frames::read) has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,18 +30,18 @@ pub(super) struct Reader {
 enum Place {
     /// In a header, behind so many bytes.
     Header {
-        bytes: [u8; FRAME_HEADER_BYTES],
+        bytes: [u8; FrameHeader::BYTES],
         filled: usize,
     },
     /// In a frame that is not compressed; so many bytes are left.
     Stored { left: usize },
     /// In a compressed frame.
-    Packed(Packed),
+    Packed(Unpacking),
 }
 
 /// A compressed frame of which some is to come, or to be given.
 #[derive(Debug)]
-struct Packed {
+struct Unpacking {
     /// By the header.
     plain_bytes: usize,
     packed_left: usize,
@@ -53,7 +53,7 @@ struct Packed {
 
 /// Between two frames.
 const BETWEEN: Place = Place::Header {
-    bytes: [0; FRAME_HEADER_BYTES],
+    bytes: [0; FrameHeader::BYTES],
     filled: 0,
 };
 
@@ -80,11 +80,11 @@ impl Reader {
             let room = &mut plain[read.given..];
             match &mut self.place {
                 Place::Header { bytes, filled } => {
-                    let more = came.len().min(FRAME_HEADER_BYTES - *filled);
+                    let more = came.len().min(FrameHeader::BYTES - *filled);
                     bytes[*filled..][..more].copy_from_slice(&came[..more]);
                     *filled += more;
                     read.taken += more;
-                    if *filled < FRAME_HEADER_BYTES {
+                    if *filled < FrameHeader::BYTES {
                         return Ok(read);
                     }
                     let bytes = *bytes;
@@ -117,15 +117,15 @@ impl Reader {
     /// Begins a frame.
     fn enter(
         &mut self,
-        header: [u8; FRAME_HEADER_BYTES],
+        header: [u8; FrameHeader::BYTES],
         codecs: &mut Codecs,
         answer_sequence: &mut u8,
     ) -> Result<Place, FrameError> {
-        let [a, b, c, sequence, d, e, f] = header;
-        let Header {
+        let FrameHeader {
             payload_bytes,
             sequence,
-        } = Header::decode([a, b, c, sequence]);
+            plain_bytes,
+        } = FrameHeader::decode(header);
         // a command may come before the last one is answered
         let continues = [0, self.sequence, *answer_sequence].contains(&sequence);
         self.sequence = sequence.wrapping_add(1);
@@ -133,14 +133,13 @@ impl Reader {
         if !continues {
             return Err(FrameError::Sequence { got: sequence });
         }
-        let plain_bytes = Header::decode([d, e, f, 0]).payload_bytes;
         if plain_bytes == 0 {
             return Ok(Place::Stored {
                 left: payload_bytes,
             });
         }
         let decompressor = codecs.decompressor(self.algorithm);
-        Ok(Place::Packed(Packed {
+        Ok(Place::Packed(Unpacking {
             plain_bytes,
             packed_left: payload_bytes,
             plain_left: plain_bytes,
@@ -150,7 +149,7 @@ impl Reader {
     }
 }
 
-impl Packed {
+impl Unpacking {
     /// Goes on decompressing; true when the frame has ended as it must.
     fn go_on(
         &mut self,

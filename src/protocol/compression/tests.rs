@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::io::Write as _;
 
 use super::super::packet::Header;
+use super::frame_header::FrameHeader;
 use super::*;
 
 /// `select repeat('x',300), 'compressed …'`, from the shell.
@@ -85,9 +86,11 @@ fn zlib(plain: &[u8]) -> Vec<u8> {
 fn split(algorithm: Algorithm, mut wire: &[u8]) -> Vec<(u8, Vec<u8>, bool)> {
     let mut frames = Vec::new();
     while let Some((header, rest)) = wire.split_first_chunk::<7>() {
-        let [a, b, c, sequence, d, e, f] = *header;
-        let payload_bytes = Header::decode([a, b, c, 0]).payload_bytes;
-        let plain_bytes = Header::decode([d, e, f, 0]).payload_bytes;
+        let FrameHeader {
+            payload_bytes,
+            sequence,
+            plain_bytes,
+        } = FrameHeader::decode(*header);
         let (payload, rest) = rest.split_at(payload_bytes);
         wire = rest;
         let plain = match algorithm {
@@ -141,7 +144,7 @@ fn noise(bytes: usize) -> Vec<u8> {
         state ^= state << 17;
         state.to_le_bytes()
     };
-    let mut noise: Vec<u8> = (0..bytes / 8 + 1).flat_map(|_| next()).collect();
+    let mut noise: Vec<u8> = (0..=bytes / 8).flat_map(|_| next()).collect();
     noise.truncate(bytes);
     noise
 }

@@ -1,9 +1,10 @@
 //! Packets as they come, in whatever pieces, and the frames that they leave in.
 
 use super::super::packet::{HEADER_BYTES, Header, MAX_PAYLOAD_BYTES};
+use super::FrameError;
 use super::algorithm::Algorithm;
 use super::codecs::{Codecs, Compressor};
-use super::{FRAME_HEADER_BYTES, FrameError};
+use super::frame_header::FrameHeader;
 
 /// Shorter frames travel as they are (`MIN_COMPRESS_LENGTH` in MySQL).
 const SHORTEST_COMPRESSED_BYTES: usize = 50;
@@ -169,7 +170,12 @@ impl Writer {
             codecs.keep_compressor(compressor);
             let packed_bytes = wire.len() - body;
             if packed_bytes < plain.len() {
-                wire[start..body].copy_from_slice(&header(sequence, packed_bytes, plain.len()));
+                let header = FrameHeader {
+                    payload_bytes: packed_bytes,
+                    sequence,
+                    plain_bytes: plain.len(),
+                };
+                wire[start..body].copy_from_slice(&header.encode());
                 return Ok(());
             }
         }
@@ -180,7 +186,12 @@ impl Writer {
 
     /// Begins a frame; `plain_bytes` is 0 where it is not compressed.
     fn put_header(&mut self, wire: &mut Vec<u8>, payload_bytes: usize, plain_bytes: usize) {
-        wire.extend_from_slice(&header(self.sequence, payload_bytes, plain_bytes));
+        let header = FrameHeader {
+            payload_bytes,
+            sequence: self.sequence,
+            plain_bytes,
+        };
+        wire.extend_from_slice(&header.encode());
         self.sequence = self.sequence.wrapping_add(1);
     }
 }
@@ -192,14 +203,4 @@ impl Open {
         self.compressor
             .step(plain, self.left == 0, &mut self.packed)
     }
-}
-
-fn header(sequence: u8, payload_bytes: usize, plain_bytes: usize) -> [u8; FRAME_HEADER_BYTES] {
-    let [a, b, c, sequence] = Header {
-        payload_bytes,
-        sequence,
-    }
-    .encode();
-    let [d, e, f, ..] = plain_bytes.to_le_bytes();
-    [a, b, c, sequence, d, e, f]
 }

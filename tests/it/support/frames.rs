@@ -98,10 +98,11 @@ impl Frames {
             return Ok(());
         }
         wire.read_exact(&mut header[1..])?;
-        let [a, b, c, sequence, d, e, f] = header;
-        let length = |low, middle, high| {
-            usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16
+        let length = |at: usize| {
+            let [low, middle, high] = [header[at], header[at + 1], header[at + 2]].map(usize::from);
+            low | middle << 8 | high << 16
         };
+        let (packed_bytes, sequence, plain_bytes) = (length(0), header[3], length(4));
         if sequence != self.sequence {
             return Err(io::Error::other(format!(
                 "frame {sequence} where {} was due",
@@ -109,9 +110,8 @@ impl Frames {
             )));
         }
         self.sequence = sequence.wrapping_add(1);
-        let mut payload = vec![0; length(a, b, c)];
+        let mut payload = vec![0; packed_bytes];
         wire.read_exact(&mut payload)?;
-        let plain_bytes = length(d, e, f);
         self.unread = match plain_bytes {
             0 => payload,
             _ => self.method.decompress(&payload, plain_bytes)?,
