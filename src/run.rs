@@ -227,6 +227,7 @@ impl Shared {
             balancers: config.balancers.clone(),
             limits: config.limits.clone(),
             tls_status: config.tls_status,
+            compression: config.compression,
             random: self.random,
             password_key: self.password_key,
             sessions: self.sessions,

@@ -150,6 +150,7 @@ impl Allowed {
             tls_status: _,
             limits: _,
             balancers: _,
+            compression: _,
             drain_min: _,
             drain_max: _,
             sandbox: _,

@@ -1,5 +1,7 @@
 //! The properties of the fuzz targets (`fuzz/`), on generated input that is near to what clients send.
 
+#[path = "../fuzz/properties/framing.rs"]
+mod framing;
 #[path = "../fuzz/properties/parsing.rs"]
 mod parsing;
 #[path = "../fuzz/properties/passing.rs"]
@@ -105,6 +107,16 @@ fn commands() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What clients of either algorithm have sent (MySQL's shell), behind how it is to be read: see `framing`.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let recorded = prop::sample::select(vec![
+        &include_bytes!("../fuzz/seeds/frame/zlib")[3..],
+        &include_bytes!("../fuzz/seeds/frame/zstd")[3..],
+    ]);
+    (any::<[u8; 3]>(), prop::collection::vec(recorded, 1..4))
+        .prop_map(|(choice, frames)| [&choice[..], &frames.concat()].concat())
+}
+
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let clause = "(REQUIRE )?(SUBJECT|ISSUER|CIPHER|SAN|AND|SSL|X509|NONE| |'(/[A-Z]{1,2}=[a-z\\\\/+'é]{0,4}){0,3}'|'(DNS|URI|IP):[0-9a-f:.]{0,4}'){0,6}";
     let account = "['\"`]?[a-zé\\\\']{0,4}['\"`]?@?['\"`]?[0-9a-z.%_/:\\\\]{0,12}['\"`]?";
@@ -125,6 +137,11 @@ proptest! {
     #[test]
     fn no_change_of_user_is_forwarded(piece in 0_u8..20, stream in mutated(commands())) {
         tracking::no_change_of_user_is_forwarded(&[&[piece], &stream[..]].concat());
+    }
+
+    #[test]
+    fn pieces_of_frames_do_not_matter(data in mutated(frames())) {
+        framing::pieces_do_not_matter(&data);
     }
 
     #[test]

@@ -57,7 +57,11 @@ impl From<StreamError> for End {
             StreamError::Sequence { .. } => {
                 Self::Told(ErrPacket::new(1156, "08S01", "Got packets out of order"))
             }
-            StreamError::Closed(_) | StreamError::Io(..) | StreamError::Tls(..) => Self::Left,
+            StreamError::Closed(_)
+            | StreamError::Io(..)
+            | StreamError::Tls(..)
+            // it offers no compression
+            | StreamError::Frame(..) => Self::Left,
         }
     }
 }

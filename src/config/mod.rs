@@ -33,7 +33,6 @@ mod place;
 mod problem;
 mod proxy_protocol;
 mod security;
-mod unbuilt;
 mod value;
 mod variables;
 mod warning;
@@ -79,6 +78,8 @@ pub struct Config {
     pub tls_status: TlsStatus,
     /// Whose connections to the data port begin with a PROXY header.
     pub balancers: session::Balancers,
+    /// Whether clients are offered compression.
+    pub compression: bool,
     /// The admin port, if there is to be one.
     pub admin: Option<crate::admin::Settings>,
     /// The HTTP port, if there is to be one.
@@ -227,7 +228,6 @@ impl Config {
         environment: &Environment,
         remarks: &mut Vec<Remark>,
     ) -> Result<Self, Fault> {
-        unbuilt::check(file, remarks);
         let (drain_min, drain_max) = limits::drain(file)?;
         let listen = listen(&file.listen, LISTEN, folder)?;
         let client_tls = security::server(&file.security, "security", folder)?;
@@ -261,6 +261,7 @@ impl Config {
                 ],
                 TlsStatus::Client,
             )?,
+            compression: file.compression.or(false),
             limits: limits::of_sessions(file)?,
             drain_min,
             drain_max,

@@ -113,6 +113,7 @@ fn every_key_that_a_reload_leaves_alone_is_named_when_it_changes() {
         ("drain: {min: 7s}", &["drain.min"]),
         ("limits: {connect-time: 7s}", &["limits.connect-time"]),
         ("tls-status: backend", &["tls-status"]),
+        ("compression: true", &["compression"]),
         ("drain: {max: 7s}", &["drain.max"]),
         ("state-dir: elsewhere", &["state-dir"]),
         ("sandbox: false", &["sandbox"]),
@@ -166,6 +167,7 @@ fn defaults_are_what_the_design_says() {
         route: Role::Source,
         tls_status: TlsStatus::Client,
         balancers: session::Balancers::default(),
+        compression: false,
         limits: session::Limits {
             connections: 10_000,
             connections_per_client: None,
@@ -271,29 +273,6 @@ fn the_example_mentions_every_key_and_no_other() {
     }
 }
 
-#[test]
-fn what_only_adds_and_is_not_built_is_a_warning() {
-    let not_built = "mytls cannot do this yet: the key has no effect";
-    let cases = [("compression: true", "compression")];
-    for (text, key) in cases {
-        assert_eq!(
-            warnings(&format!("{LEAST}{text}\n")),
-            [format!("2: {key}: {not_built}")],
-            "{text}"
-        );
-    }
-    for text in [
-        "reread-certificates: true\ncompression: false\nproxy-protocol: {send: false}",
-        "enforcement: enforce",
-    ] {
-        assert_eq!(
-            warnings(&format!("{LEAST}{text}\n")),
-            [""; 0],
-            "what is so anyway: {text}"
-        );
-    }
-}
-
 /// Nothing in it is a default.
 const EVERY_SETTING: &str = r#"
 listen: [127.0.0.1:0, "unix:mysql.sock"]
@@ -310,6 +289,7 @@ state-dir: state
 log: { format: json, level: debug }
 drain: { max: 1m 30s }
 tls-status: backend
+compression: true
 limits:
   connections: 7
   connections-per-client: 2
@@ -378,6 +358,7 @@ fn every_setting_that_is_built_is_read() {
     );
     assert_eq!(config.drain_max, Duration::from_secs(90));
     assert_eq!(config.tls_status, TlsStatus::Backend);
+    assert!(config.compression);
 }
 
 #[test]

@@ -85,6 +85,12 @@ impl Config {
         }
         let required = on(self.rules.require_secure_transport);
         push(&mut rows, "require_secure_transport", required);
+        let algorithms = if self.compression {
+            "zlib,zstd,uncompressed"
+        } else {
+            "uncompressed"
+        };
+        push(&mut rows, "protocol_compression_algorithms", algorithms);
         let limits = &self.limits;
         push(
             &mut rows,
@@ -143,6 +149,7 @@ impl Config {
             ),
             ("reread_certificates", self.reread_certificates),
             ("sandbox", self.sandbox),
+            ("compression", self.compression),
         ] {
             push(&mut rows, name, on(value));
         }

@@ -32,9 +32,6 @@ impl fmt::Display for Warning {
 /// What is odd.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
-    /// Adds something that mytls cannot do yet.
-    #[error("mytls cannot do this yet: the key has no effect")]
-    NotBuilt,
     /// TLS to the backend without looking at its certificate.
     #[error(
         "the server's certificate is not verified, so that whoever stands between can pass for it: the cure is `ssl-ca`"

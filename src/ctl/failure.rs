@@ -107,6 +107,8 @@ fn stream_in_words(error: &StreamError) -> String {
         StreamError::Closed(_) => "it closed the connection".to_owned(),
         StreamError::Io(_, error) => format!("the connection failed: {error}"),
         StreamError::Tls(_, error) => format!("TLS failed: {}", handshake_reason(error)),
-        StreamError::Sequence { .. } | StreamError::TooLarge { .. } => error.to_string(),
+        StreamError::Frame(..) | StreamError::Sequence { .. } | StreamError::TooLarge { .. } => {
+            error.to_string()
+        }
     }
 }

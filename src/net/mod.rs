@@ -1,6 +1,7 @@
-//! Bytes in and out: ports, sockets, and streams that speak packets, TLS or both.
+//! Bytes in and out: ports, sockets, and streams that speak packets, TLS or both, compressed or not.
 
 pub mod buffers;
+mod compressed;
 pub mod listener;
 pub mod socket;
 pub mod stream;

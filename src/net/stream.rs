@@ -1,4 +1,5 @@
-//! One connection, to a client or to a backend: packets while it logs in, bytes while it is relayed, TLS or not.
+//! One connection, to a client or to a backend: packets while it logs in, bytes while it is relayed, TLS or not, and towards
+//! a client compressed or not.
 //!
 //! rustls is driven directly: the relay gathers what one read brings into one vectored write, which a stream of
 //! decrypted bytes in between would not let it.
@@ -16,8 +17,10 @@ use tokio::io::ReadBuf;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::buffers::{Buffers, with_buffers};
+use super::compressed::Compressed;
 use super::socket::{RecordWriter, Socket};
 use crate::protocol::Side;
+use crate::protocol::compression::{Algorithm, FrameError};
 use crate::protocol::packet::{HEADER_BYTES, Header};
 use crate::protocol::proxy_header::Ends;
 use crate::tls::handshake_reason;
@@ -45,6 +48,9 @@ pub enum StreamError {
     /// TLS failed.
     #[error("TLS with the {0} failed: {1}")]
     Tls(Side, #[source] rustls::Error),
+    /// Compression failed.
+    #[error("compression with the {0}: {1}")]
+    Frame(Side, #[source] FrameError),
     /// A packet out of order.
     #[error("the {side} sent a packet with sequence number {got} in place of {expected}")]
     Sequence {
@@ -85,6 +91,7 @@ pub struct Stream {
     side: Side,
     socket: Socket,
     tls: Option<Box<Connection>>,
+    compressed: Option<Box<Compressed>>,
     /// The peer said that it sends no more.
     ended: bool,
     /// The peer is not who sent the bytes: it handed them on, from a network.
@@ -104,6 +111,7 @@ impl Stream {
             side,
             socket,
             tls: None,
+            compressed: None,
             ended: false,
             handed_on: false,
             received: Vec::new(),
@@ -253,6 +261,53 @@ impl Stream {
         Ok(())
     }
 
+    // ---- compression -----------------------------------------------------------------------------------------------
+
+    /// From here on packets travel in compressed frames, both ways. Whatever was received already is such frames.
+    pub fn compress(&mut self, algorithm: Algorithm) {
+        let early = self.take_received();
+        self.compressed = Some(Box::new(Compressed::new(algorithm, early)));
+    }
+
+    /// True where packets travel in compressed frames.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed.is_some()
+    }
+
+    fn poll_decompressed<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &'b mut Buffers,
+    ) -> Poll<Result<&'b mut [u8], StreamError>> {
+        buffers.make_room_for_decompressed();
+        let side = self.side;
+        let failed = |error| StreamError::Frame(side, error);
+        while let Some(compressed) = &mut self.compressed {
+            ready!(compressed.poll_turn(cx));
+            let given = if compressed.has_more() {
+                compressed.read_more(&mut buffers.decompressed)
+            } else if self.ended {
+                break;
+            } else {
+                let count = ready!(self.poll_read(cx, buffers))?;
+                let came = if self.tls.is_some() {
+                    &buffers.plain[..]
+                } else {
+                    &buffers.wire[..count]
+                };
+                match &mut self.compressed {
+                    Some(compressed) => compressed.read(came, &mut buffers.decompressed),
+                    None => break,
+                }
+            }
+            .map_err(failed)?;
+            if given > 0 {
+                return Poll::Ready(Ok(&mut buffers.decompressed[..given]));
+            }
+        }
+        Poll::Ready(Ok(&mut []))
+    }
+
     // ---- bytes, for the relay --------------------------------------------------------------------------------------
 
     /// Receives something in clear. Ready with nothing means that the peer sends no more.
@@ -260,17 +315,20 @@ impl Stream {
         &mut self,
         cx: &mut Context<'_>,
         buffers: &'b mut Buffers,
-    ) -> Poll<Result<&'b [u8], StreamError>> {
+    ) -> Poll<Result<&'b mut [u8], StreamError>> {
+        if self.compressed.is_some() {
+            return self.poll_decompressed(cx, buffers);
+        }
         while !self.ended {
             let count = ready!(self.poll_read(cx, buffers))?;
             if self.tls.is_none() {
-                return Poll::Ready(Ok(&buffers.wire[..count]));
+                return Poll::Ready(Ok(&mut buffers.wire[..count]));
             }
             if !buffers.plain.is_empty() {
-                return Poll::Ready(Ok(&buffers.plain));
+                return Poll::Ready(Ok(&mut buffers.plain));
             }
         }
-        Poll::Ready(Ok(&[]))
+        Poll::Ready(Ok(&mut []))
     }
 
     /// Reads from the socket once, into `wire`, and with TLS decrypts into `plain`, which may stay empty.
@@ -279,7 +337,7 @@ impl Stream {
         cx: &mut Context<'_>,
         buffers: &mut Buffers,
     ) -> Poll<Result<usize, StreamError>> {
-        let Buffers { wire, plain } = buffers;
+        let Buffers { wire, plain, .. } = buffers;
         plain.clear();
         let mut buffer = ReadBuf::new(wire);
         ready!(self.socket.poll_read(cx, &mut buffer))
@@ -290,7 +348,7 @@ impl Stream {
             let decrypted = self.decrypt(&wire[..count], plain);
             // answers of TLS itself: a handshake's next flight, a key update, an alert. What cannot leave now leaves
             // with the next flush, which is also where a failure shows.
-            let _ = self.poll_flush(cx);
+            let _ = self.poll_flush_wire(cx);
             decrypted?;
         }
         Poll::Ready(Ok(count))
@@ -298,6 +356,18 @@ impl Stream {
 
     /// Sends bytes as far as the socket takes them; the rest goes with [`Stream::poll_flush`].
     pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), StreamError> {
+        match self.compressed.take() {
+            None => self.poll_send_wire(cx, bytes),
+            Some(mut compressed) => {
+                let sent = compressed.write(bytes, |frames| self.poll_send_wire(cx, frames));
+                self.compressed = Some(compressed);
+                sent.map_err(|error| StreamError::Frame(self.side, error))?
+            }
+        }
+    }
+
+    /// The same of bytes as they are on the wire, or under TLS.
+    fn poll_send_wire(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), StreamError> {
         let mut rest = bytes;
         if self.tls.is_none() && self.unsent.is_empty() {
             while let (false, Poll::Ready(written)) =
@@ -312,15 +382,22 @@ impl Stream {
                 }
             }
         }
-        self.queue(rest)?;
-        match self.poll_flush(cx) {
+        self.queue_wire(rest)?;
+        match self.poll_flush_wire(cx) {
             Poll::Ready(flushed) => flushed,
             Poll::Pending => Ok(()),
         }
     }
 
-    /// Ready when everything that was sent has left.
+    /// Ready when everything that was sent has left, and other tasks have had their turn.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
+        if let Some(compressed) = &mut self.compressed {
+            ready!(compressed.poll_turn(cx));
+        }
+        self.poll_flush_wire(cx)
+    }
+
+    fn poll_flush_wire(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         let failed = |error| StreamError::Io(self.side, error);
         if let Some(tls) = &mut self.tls {
             while tls.wants_write() {
@@ -348,6 +425,17 @@ impl Stream {
     }
 
     fn queue(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        match self.compressed.take() {
+            None => self.queue_wire(bytes),
+            Some(mut compressed) => {
+                let queued = compressed.write(bytes, |frames| self.queue_wire(frames));
+                self.compressed = Some(compressed);
+                queued.map_err(|error| StreamError::Frame(self.side, error))?
+            }
+        }
+    }
+
+    fn queue_wire(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         let Some(tls) = &mut self.tls else {
             self.unsent.extend_from_slice(bytes);
             return Ok(());
@@ -360,7 +448,7 @@ impl Stream {
     // ---- packets, for greeting, login and commands of our own --------------------------------------------------------
     //
     // One of them may hold a password, so what they leave behind is wiped: the packet made, the bytes consumed, the
-    // thread's buffers. Out of reach are rustls' buffers, what a Unix socket did not take at once, and the kernel.
+    // thread's buffers. Out of reach are rustls' buffers, those of zlib and zstd, what a Unix socket did not take at once, and the kernel.
 
     /// Reads one packet of at most `limit` bytes of payload.
     ///
@@ -452,7 +540,12 @@ impl Stream {
                     return Poll::Ready(Err(StreamError::Closed(self.side)));
                 }
                 self.received.extend_from_slice(bytes);
-                let count = bytes.len();
+                // what few frames say in clear may be less than themselves
+                let count = if self.compressed.is_some() {
+                    usize::MAX
+                } else {
+                    bytes.len()
+                };
                 buffers.wipe(count);
                 Poll::Ready(Ok(()))
             })

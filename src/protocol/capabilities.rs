@@ -28,6 +28,8 @@ flags! {
     CONNECT_WITH_DB = 3;
     /// `db.table.column` is not allowed.
     NO_SCHEMA = 4;
+    /// Frames compressed with zlib.
+    COMPRESS = 5;
     /// An ODBC client.
     ODBC = 6;
     /// The client can do LOAD DATA LOCAL.
@@ -68,6 +70,8 @@ flags! {
     DEPRECATE_EOF = 24;
     /// The client can do without a result set's metadata.
     OPTIONAL_RESULTSET_METADATA = 25;
+    /// Frames compressed with zstd, at a level that the login names.
+    ZSTD_COMPRESSION = 26;
     /// `COM_QUERY` and `COM_STMT_EXECUTE` carry query attributes.
     QUERY_ATTRIBUTES = 27;
     /// Several factors of authentication.
@@ -86,7 +90,7 @@ flags! {
 
 impl Capabilities {
     /// What mytls can carry: every flag whose effect on the packets the tracker knows, and the login's own.
-    /// SSL is added or not by the port itself.
+    /// SSL and compression are added or not by the port itself.
     pub const RELAYED: Self = Self(
         Self::FOUND_ROWS.0
             | Self::LONG_FLAG.0

@@ -106,6 +106,8 @@ pub struct Login<'a> {
     pub database: Option<&'a [u8]>,
     /// Connection attributes.
     pub attributes: Attributes<'a>,
+    /// Level of zstd that the client asks for; only where its flags say that it can do zstd.
+    pub zstd_level: Option<u8>,
 }
 
 impl<'a> Login<'a> {
@@ -125,6 +127,11 @@ impl<'a> Login<'a> {
             .contains(Capabilities::CONNECT_WITH_DB)
             .then(|| reader.until_nul_or_end());
         let auth_plugin = reader.until_nul_or_end();
+        let attributes = Attributes::read(&mut reader, flags)?;
+        let zstd_level = flags
+            .contains(Capabilities::ZSTD_COMPRESSION)
+            .then(|| reader.u8("level of zstd").ok())
+            .flatten();
         Ok(Self {
             head,
             user,
@@ -132,7 +139,8 @@ impl<'a> Login<'a> {
             auth_data: AuthData(auth_data),
             auth_plugin,
             database,
-            attributes: Attributes::read(&mut reader, flags)?,
+            attributes,
+            zstd_level,
         })
     }
 }

@@ -6,6 +6,7 @@ pub mod capabilities;
 pub mod change_user;
 mod character_set;
 pub mod command;
+pub mod compression;
 pub mod err_packet;
 pub mod greeting;
 pub mod login;

@@ -7,6 +7,7 @@ use super::slots::Slot;
 use crate::backend::Backend;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::capabilities::Capabilities;
+use crate::protocol::compression::Algorithm;
 use crate::protocol::greeting::{BackendGreeting, ClientGreeting};
 use crate::protocol::proxy_header::ProxyHeader;
 use crate::protocol::server_kind::ServerKind;
@@ -29,6 +30,8 @@ pub(super) struct Wishes {
     pub(super) granted: Capabilities,
     /// The client's own flags: its packets are laid out by them.
     pub(super) flags: Capabilities,
+    /// How the client's packets travel from its login on.
+    pub(super) compression: Option<Algorithm>,
     pub(super) max_packet_bytes: u32,
     pub(super) collation: u8,
     pub(super) server: ServerKind,
@@ -81,7 +84,12 @@ impl DataPort {
             .database
             .filter(|name| !name.is_empty())
             .map(|name| String::from_utf8_lossy(name).into_owned());
+        let offered_compression = self.offered_compression();
         let wishes = Wishes {
+            compression: Algorithm::agreed(
+                hello.packet.head.capabilities & offered_compression,
+                login.zstd_level,
+            )?,
             granted: granted(hello.packet.head.capabilities, offered),
             flags: hello.packet.head.capabilities,
             max_packet_bytes: login.head.max_packet_bytes,
@@ -101,6 +109,14 @@ impl DataPort {
         })
     }
 
+    fn offered_compression(&self) -> Capabilities {
+        if self.handles.compression {
+            Algorithm::offered()
+        } else {
+            Capabilities::default()
+        }
+    }
+
     async fn greet(
         &self,
         client: &mut Stream,
@@ -118,7 +134,7 @@ impl DataPort {
             version: &greeting.version,
             connection_id: id,
             salt: &salt(self.handles.random)?,
-            capabilities: offered | tls,
+            capabilities: offered | tls | self.offered_compression(),
             collation: greeting.collation,
         }
         .encode();

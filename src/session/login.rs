@@ -108,6 +108,9 @@ impl DataPort {
                     }
                 };
                 client.write_packet(&ok).await.map_err(Failure::Client)?;
+                if let Some(algorithm) = wishes.compression {
+                    client.compress(algorithm);
+                }
                 record.logged_in();
                 Ok(Authenticated {
                     unconfirmed: confirmed.unless_certain(user),

@@ -107,6 +107,8 @@ pub struct Handles {
     pub limits: Limits,
     /// Whose TLS the status variables of a session tell of.
     pub tls_status: TlsStatus,
+    /// Whether clients are offered compression.
+    pub compression: bool,
     /// For ids and salts.
     pub random: &'static dyn SecureRandom,
     /// For passwords of clients on an insecure side.

@@ -15,6 +15,7 @@ use crate::backend::import::NotImported;
 use crate::backend::query::QueryError;
 use crate::net::stream::StreamError;
 use crate::protocol::Side;
+use crate::protocol::compression::{FrameError, WrongLevel};
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
 use crate::protocol::proxy_header::BadHeader;
@@ -55,6 +56,8 @@ pub(crate) enum Failure {
     Malformed(#[from] Malformed),
     #[error("{0}")]
     ClientBreaks(&'static str),
+    #[error("{0}")]
+    WrongLevel(#[from] WrongLevel),
     #[error("the system gives no random bytes")]
     NoRandom,
     #[error("the client speaks a protocol without authentication plugins")]
@@ -159,6 +162,12 @@ impl Failure {
                 1153,
                 "08S01",
                 "Got a packet bigger than 'max_allowed_packet' bytes",
+            ),
+            Self::Client(StreamError::Frame(_, error)) => broken_frame(*error),
+            Self::WrongLevel(_) => ErrPacket::new(
+                3923,
+                "HY000",
+                "Invalid zstd compression level for algorithm 'zstd'.",
             ),
             Self::Client(StreamError::Sequence { .. })
             | Self::Malformed(_)
@@ -271,6 +280,21 @@ pub(super) fn shutdown_in_progress() -> ErrPacket {
     ErrPacket::new(1053, "08S01", "Server shutdown in progress")
 }
 
+/// What a client reads whose packets do not follow one another.
+fn out_of_order() -> ErrPacket {
+    ErrPacket::new(1156, "08S01", "Got packets out of order")
+}
+
+/// What a client reads whose compressed frames are wrong.
+pub(super) fn broken_frame(error: FrameError) -> ErrPacket {
+    match error {
+        FrameError::Sequence { .. } => out_of_order(),
+        FrameError::Corrupt | FrameError::Length { .. } | FrameError::NoMemory => {
+            ErrPacket::new(1157, "08S01", "Couldn't uncompress communication packet")
+        }
+    }
+}
+
 fn bad_handshake() -> ErrPacket {
     ErrPacket::new(1043, "08S01", "Bad handshake")
 }
@@ -338,7 +362,7 @@ impl End {
                 error_sequence,
             } => {
                 let error = if violation.is_out_of_order() {
-                    ErrPacket::new(1156, "08S01", "Got packets out of order")
+                    out_of_order()
                 } else {
                     ErrPacket::new(1835, "HY000", "Malformed communication packet.")
                 };

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::live::Live;
-use super::outcome::End;
+use super::outcome::{End, broken_frame};
 use crate::net::buffers::{Buffers, with_buffers};
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::{HEADER_BYTES, Header};
 use crate::protocol::tracker::{BackendThen, ClientThen, Leave, Tracker, Violation};
@@ -157,7 +157,13 @@ impl Relay {
 
     /// Closes both sides; each gets what was sent to it, and the client a last word.
     pub(super) async fn close(mut self, end: &End) {
-        if let Some((sequence, error)) = end.last_word() {
+        let last_word = match end {
+            End::Stream(StreamError::Frame(_, error)) if self.tracker.outstanding() == 0 => {
+                Some((1, broken_frame(*error)))
+            }
+            _ => end.last_word(),
+        };
+        if let Some((sequence, error)) = last_word {
             self.client.set_next_sequence(sequence);
             // it is closed next, either way
             let _ = self.client.queue_packet(&error.encode());
@@ -236,6 +242,9 @@ impl Relay {
                 return Poll::Ready(Err(End::ClientClosed));
             }
             if self.held.is_empty() {
+                if self.client.is_compressed() {
+                    self.tracker.number_file(bytes);
+                }
                 let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
                 self.live.from_client.add(consumed as u64);
                 self.held.extend_from_slice(&bytes[consumed..]);
@@ -243,6 +252,9 @@ impl Relay {
                 return Poll::Ready(Ok(()));
             }
             self.held.extend_from_slice(bytes);
+        }
+        if self.client.is_compressed() {
+            self.tracker.number_file(&mut self.held);
         }
         let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, &self.held)?;
         self.live.from_client.add(consumed as u64);

@@ -24,6 +24,8 @@ mod ciphers;
 mod client_hello;
 mod clock;
 mod common_names;
+mod compression;
+mod compression_attacks;
 mod confirm;
 mod ctl;
 mod drain;

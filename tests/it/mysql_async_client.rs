@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{ChangeUserOpts, Conn, Error, Opts, OptsBuilder, SslOpts, TxOpts};
+use mysql_async::{ChangeUserOpts, Compression, Conn, Error, Opts, OptsBuilder, SslOpts, TxOpts};
 
 use crate::support::lab::RealServer;
 use crate::support::proxy::{Config, Proxy};
@@ -34,7 +34,7 @@ fn works_with(name: &'static str) {
         "{{ {tcp}, security: {{ ssl-ca: {pki}/root-ca.pem, \
          ssl-cert: {pki}/client-worker-rsa.pem, ssl-key: {pki}/client-worker-rsa.key }} }}"
     ))
-    .with("accounts: [{ user: \"'app_ssl'@'%'\", require: SSL }]");
+    .with("compression: true\naccounts: [{ user: \"'app_ssl'@'%'\", require: SSL }]");
     let ca = config.path("ca.pem");
     let proxy = Proxy::start(config);
     let options = OptsBuilder::default()
@@ -47,7 +47,10 @@ fn works_with(name: &'static str) {
         .expect("a runtime")
         .block_on(async {
             refused_without_tls(options.clone()).await;
-            session(options, &ca).await.expect("a whole session");
+            for compression in [None, Some(Compression::fast())] {
+                let options = options.clone().compression(compression);
+                session(options, &ca).await.expect("a whole session");
+            }
         });
 }
 

@@ -56,7 +56,14 @@ cutover_checks() {
 
 # bulk_checks WHERE PORT: rows, parameters, files and results larger than packets and buffers.
 bulk_checks() {
-  ! have go || count_checks "$1: bulk" goclient bulk "$2"
+  have go || return 0
+  count_checks "$1: bulk" goclient bulk "$2"
+  count_checks "$1: bulk, compressed" goclient bulk "$2" -compress
+}
+
+# compression_checks WHERE PORT: the shells with each algorithm.
+compression_checks() {
+  count_checks "$1: compression" "${IN_TIME[@]}" "$PARTS/clients/shells.sh" compression "$2" "$PKI"
 }
 
 # plugin_checks WHERE PORT ACCOUNT…: logins with every authentication plugin.

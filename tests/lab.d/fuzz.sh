@@ -15,7 +15,7 @@ lab_fuzz() {
   make_run_folder
   trap end_everything EXIT
   say "building the fuzz targets: some minutes when it is the first time"
-  for target in pass parse track; do
+  for target in pass parse track frame; do
     check "fuzz target $target for $seconds seconds" fuzz "$target" "$seconds"
   done
   summary

@@ -103,6 +103,7 @@ start_mytls() {
 mytls_config() {
   cat <<YAML
 listen: 127.0.0.1:PORT
+compression: true
 security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
 accounts:
   - { user: "'app_ssl'@'%'", require: SSL }

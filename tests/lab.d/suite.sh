@@ -182,8 +182,7 @@ rust_tests() {
 # Real clients through the release build: each server over TLS, and MySQL also in plaintext on the loopback.
 real_clients() {
   local name
-  export LAB_PROXY=1 LAB_SKIP
-  LAB_SKIP=$(cat "$PARTS/clients/not-yet.txt")
+  export LAB_PROXY=1
   check "release build" build_mytls
   [ -x "$(mytls_program)" ] || return 0
   for name in "${SERVERS[@]}"; do
@@ -229,6 +228,7 @@ clients_over_tls() { # SERVER PORT
   client_checks "$1" "$2" security
   client_checks "$1" "$2" session
   bulk_checks "$1" "$2"
+  compression_checks "$1" "$2"
   sysbench_checks "$1" "$2"
 }
 

@@ -1,7 +1,7 @@
 //! The client's direction: where commands and files start and end.
 
 use super::super::command::Command;
-use super::super::packet::{HEADER_BYTES, Header};
+use super::super::packet::{HEADER_BYTES, Header, MAX_PAYLOAD_BYTES};
 use super::super::statement::{LONGEST_BYTES, Look};
 use super::walk::Walk;
 use super::{
@@ -114,6 +114,35 @@ impl Tracker {
             }
         }
         Ok(verdict)
+    }
+
+    /// Numbers the packets of a file anew: in compressed frames clients number them as frames (see
+    /// [`Frames`](super::super::compression::Frames)). To be called with the bytes that [`client_bytes`](Self::client_bytes)
+    /// is given next.
+    pub fn number_file(&self, bytes: &mut [u8]) {
+        if self.client.message != Message::File {
+            return;
+        }
+        let Walk {
+            left,
+            mut continues,
+            mut sequence,
+        } = self.client.walk;
+        let mut rest = bytes.get_mut(left..).unwrap_or_default();
+        while let Some((header, behind)) = rest.split_first_chunk_mut() {
+            let payload_bytes = Header::decode(*header).payload_bytes;
+            *header = Header {
+                payload_bytes,
+                sequence,
+            }
+            .encode();
+            if payload_bytes == 0 && !continues {
+                break;
+            }
+            continues = payload_bytes == MAX_PAYLOAD_BYTES;
+            sequence = sequence.wrapping_add(1);
+            rest = behind.get_mut(payload_bytes..).unwrap_or_default();
+        }
     }
 
     /// Starts the client's next packet.

@@ -4,7 +4,7 @@ use super::super::packet::{Header, MAX_PAYLOAD_BYTES};
 use super::{Side, Violation};
 
 /// One direction's place within a packet.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Walk {
     /// Payload bytes of the packet under way that have not come yet.
     pub(super) left: usize,

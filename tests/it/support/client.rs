@@ -184,6 +184,7 @@ impl Client {
     /// Sends a command of any length.
     #[track_caller]
     pub(crate) fn command(&mut self, payload: &[u8]) {
+        self.wire.begin_command();
         self.send_raw(&message(0, payload));
         let sent = Packet {
             sequence: 0,

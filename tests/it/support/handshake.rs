@@ -135,6 +135,7 @@ pub(crate) struct Login {
     pub(crate) database: Option<Vec<u8>>,
     pub(crate) plugin: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) zstd_level: Option<u8>,
 }
 
 impl Login {
@@ -150,6 +151,7 @@ impl Login {
             database: None,
             plugin: Some("caching_sha2_password".to_owned()),
             attributes: vec![("_client_name".to_owned(), "raw".to_owned())],
+            zstd_level: None,
         }
     }
 
@@ -199,6 +201,7 @@ impl Login {
         if self.flags & flag::CONNECT_ATTRS != 0 {
             payload.extend(attributes_field(&self.attributes));
         }
+        payload.extend(self.zstd_level);
         payload
     }
 
@@ -217,6 +220,8 @@ impl Login {
             database: None,
             plugin: None,
             attributes: Vec::new(),
+            // backends are never asked for compression, so it would be too much
+            zstd_level: None,
         };
         login.auth = if has(flag::PLUGIN_AUTH_LENENC) {
             fields.length_encoded_bytes()?

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod conversation;
+pub(crate) mod frames;
 pub(crate) mod grants;
 pub(crate) mod handshake;
 pub(crate) mod http;

@@ -12,6 +12,7 @@ use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, ServerConfig, ServerConnection, StreamOwned,
 };
 
+use super::frames::{Frames, Method};
 use super::packet::{LARGEST_PAYLOAD, Packet, packet};
 
 /// How long any read or wait may take before a test fails; long, because test machines are busy.
@@ -118,8 +119,8 @@ pub(crate) enum End {
     Reset,
 }
 
-/// A connection that speaks in packets.
-pub(crate) struct Wire(Stream);
+/// A connection that speaks in packets, in compressed frames or not.
+pub(crate) struct Wire(Stream, Option<Frames>);
 
 impl fmt::Debug for Wire {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +130,29 @@ impl fmt::Debug for Wire {
 
 impl Wire {
     pub(crate) fn new(socket: Socket) -> Self {
-        Self(Stream::Plain(socket))
+        Self(Stream::Plain(socket), None)
+    }
+
+    /// From here on packets travel in frames.
+    pub(crate) fn compress(&mut self, method: Method) {
+        self.1 = Some(Frames::new(method));
+    }
+
+    /// The frames of a connection that is compressed.
+    pub(crate) fn frames(&mut self) -> &mut Frames {
+        self.1.as_mut().expect("a compressed connection")
+    }
+
+    /// The next frame begins a command.
+    pub(crate) fn begin_command(&mut self) {
+        if let Some(frames) = &mut self.1 {
+            frames.sequence = 0;
+        }
+    }
+
+    /// Sends frames, or pieces of them, with headers of their own.
+    pub(crate) fn write_frames(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
     }
 
     pub(crate) fn read_packet(&mut self) -> io::Result<Packet> {
@@ -337,31 +360,60 @@ impl Wire {
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Stream::Plain(stream) => stream.read(buffer),
-            Stream::TlsClient(stream) => stream.read(buffer),
-            Stream::TlsServer(stream) => stream.read(buffer),
-            Stream::Gone => Err(ErrorKind::NotConnected.into()),
+        let Some(frames) = &mut self.1 else {
+            return self.0.read(buffer);
+        };
+        if frames.unread.is_empty() {
+            frames.fill(&mut self.0)?;
         }
+        let count = frames.unread.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&frames.unread[..count]);
+        frames.unread.drain(..count);
+        Ok(count)
     }
 }
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Stream::Plain(stream) => stream.write(bytes),
-            Stream::TlsClient(stream) => stream.write(bytes),
-            Stream::TlsServer(stream) => stream.write(bytes),
-            Stream::Gone => Err(ErrorKind::NotConnected.into()),
+        let Some(frames) = &mut self.1 else {
+            return self.0.write(bytes);
+        };
+        self.0.write_all(&frames.pack(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::TlsClient(stream) => stream.read(buffer),
+            Self::TlsServer(stream) => stream.read(buffer),
+            Self::Gone => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::TlsClient(stream) => stream.write(bytes),
+            Self::TlsServer(stream) => stream.write(bytes),
+            Self::Gone => Err(ErrorKind::NotConnected.into()),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            Stream::Plain(stream) => stream.flush(),
-            Stream::TlsClient(stream) => stream.flush(),
-            Stream::TlsServer(stream) => stream.flush(),
-            Stream::Gone => Err(ErrorKind::NotConnected.into()),
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::TlsClient(stream) => stream.flush(),
+            Self::TlsServer(stream) => stream.flush(),
+            Self::Gone => Err(ErrorKind::NotConnected.into()),
         }
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command-line clients of MySQL 9.7, MariaDB 10.11 and 11.8 against one port: shells.sh security|session|plugins PORT PKI.
+# The command-line clients of MySQL 9.7, MariaDB 10.11 and 11.8 against one port: shells.sh security|session|plugins|compression PORT PKI.
 # What the words mean, and the lines printed, are as in python.py. $LAB is the lab folder.
 # shellcheck disable=SC2317 # functions are called by name
 set -uo pipefail
@@ -158,6 +158,39 @@ plugins() {
       prints "$account, $cache" "$account@%" 'SELECT CURRENT_USER();' "${shell[@]}" -u"$account"
     done
   done
+}
+
+# A long row, and a file among other statements, in frames of each algorithm; over TLS and, where the server lets them, in
+# plaintext.
+compression() {
+  local file tls version name shell of_mysql of_mariadb
+  file=$(mktemp)
+  seq 200000 >"$file"
+  local common=(-uapp -papp-pw --max-allowed-packet=128M --local-infile=1 --skip-column-names --batch)
+  for tls in yes no; do
+    of_mysql=(--ssl-mode=VERIFY_CA --ssl-ca="$PKI/root-ca.pem") of_mariadb=(--ssl-ca="$PKI/root-ca.pem" --ssl-verify-server-cert)
+    [ $tls = yes ] || of_mysql=(--ssl-mode=DISABLED --get-server-public-key) of_mariadb=(--skip-ssl)
+    for name in zlib zstd 'zstd, level 19' 'zlib from MariaDB 10.11' 'zlib from MariaDB 11.8'; do
+      case $name in
+        zlib | zstd) shell=(mysql97 "${of_mysql[@]}" --compression-algorithms="$name") ;;
+        zstd,*) shell=(mysql97 "${of_mysql[@]}" --compression-algorithms=zstd --zstd-compression-level=19) ;;
+        *10.11) shell=(mariadb 1011 "${of_mariadb[@]}" --compress) ;;
+        *11.8) shell=(mariadb 118 "${of_mariadb[@]}" --compress) ;;
+      esac
+      [ $tls = yes ] || name="$name, no TLS"
+      check "$name, a row of 40 MB" yes long_row "${shell[@]}" "${common[@]}"
+      prints "$name, a file behind a result" "1 200000 20000100000" \
+        "CREATE TEMPORARY TABLE sbtest.numbers (n INT) ENGINE=InnoDB;
+DELIMITER //
+SELECT 1; LOAD DATA LOCAL INFILE '$file' INTO TABLE sbtest.numbers; SELECT COUNT(*), SUM(n) FROM sbtest.numbers//" \
+        "${shell[@]}" "${common[@]}"
+    done
+  done
+  rm -f "$file"
+}
+
+long_row() { # SHELL…
+  [ "$("$@" -e "SELECT REPEAT('0123456789', 4000000)" | cksum)" = "$(yes 0123456789 | head -n 4000000 | tr -d '\n' | sed 's/$/\n/' | cksum)" ]
 }
 
 "$1"

@@ -33,6 +33,7 @@ type options struct {
 	duration       time.Duration
 	megabytes      int
 	rowBytes       int
+	compress       bool
 }
 
 func main() {
@@ -53,6 +54,7 @@ func main() {
 	flags.IntVar(&o.connections, "n", 1000, "connections")
 	flags.IntVar(&o.workers, "c", 16, "workers")
 	flags.DurationVar(&o.duration, "t", 5*time.Second, "time")
+	flags.BoolVar(&o.compress, "compress", false, "zlib")
 	flags.IntVar(&o.megabytes, "mb", 200, "megabytes")
 	flags.IntVar(&o.rowBytes, "row", 1000000, "bytes in a row or statement")
 	flags.Parse(os.Args[2:])
@@ -72,6 +74,9 @@ func (o options) connector() (*mysql.Config, error) {
 	config.MaxAllowedPacket = 0 // ask the server
 	config.MultiStatements = true
 	config.Logger = quiet{}
+	if err := config.Apply(mysql.EnableCompression(o.compress)); err != nil {
+		return nil, err
+	}
 	if o.ca != "" {
 		pem, err := os.ReadFile(o.ca)
 		if err != nil {
