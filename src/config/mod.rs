@@ -59,6 +59,10 @@ pub const HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHO
 
 /// Everything that `mytls serve` needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the file, by its name"
+)]
 pub struct Config {
     /// Where the data port listens; at least one.
     pub listen: Vec<ListenAddress>,
