@@ -25,7 +25,7 @@ use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
 use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
-use crate::drain::{Phase, Phases, drain};
+use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
 use crate::net::listener::ListenError;
 use crate::process;
@@ -129,7 +129,8 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
         .map(|address| start.sockets.open(Port::Mysql, address))
         .collect::<Result<Vec<_>, _>>()?;
 
-    let (background, stop, phases) = (Background::default(), Stop::default(), Phases::default());
+    let (background, ports) = (Background::default(), Background::default());
+    let (stop, phases) = (Stop::default(), Phases::default());
     keep_learning(&backends, &background);
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -165,7 +166,9 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
     for listener in listeners {
-        background.spawn(Arc::clone(&port).listen(listener, sessions.clone()));
+        let (port, closing) = (Arc::clone(&port), ports.closing.clone());
+        let accepting = port.listen(listener, sessions.clone(), closing);
+        ports.tasks.spawn(accepting);
     }
     background.spawn({
         let reloader = Arc::clone(&reloader);
@@ -185,12 +188,22 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
         () = ends.asked_to_end() => {}
         () = admin.asked_to_end() => {}
     }
+    let left = format!(
+        "draining; {} sessions were left when it began",
+        sessions.len()
+    );
+    systemd::stopping(&left, drain_time(&config));
+    let at_once = serve_on(&phases, config.drain_min, &mut ends).await;
     phases.enter(Phase::Draining);
-    let left = format!("draining: {} sessions were left", sessions.len());
-    systemd::stopping(&left, config.drain_max + TO_END);
-    background.end().await;
+    ports.end().await;
+    let most = if at_once {
+        Duration::ZERO
+    } else {
+        config.drain_max
+    };
+    drain(&sessions, &stop, most, &mut ends).await;
     port.log_left_out();
-    drain(&sessions, &stop, config.drain_max, &mut ends).await;
+    background.end().await;
     admin.end().await;
     http.end().await;
     info!("ended");
@@ -222,6 +235,12 @@ impl Shared {
             stop,
         })
     }
+}
+
+/// How long the end may take at most.
+fn drain_time(config: &Config) -> Duration {
+    let drain = config.drain_min.saturating_add(config.drain_max);
+    drain.saturating_add(TO_END)
 }
 
 /// Clients already wait in the queue of a socket that was handed down. They may as well wait for the greeting of the server

@@ -149,6 +149,7 @@ impl Allowed {
             route: _,
             tls_status: _,
             limits: _,
+            drain_min: _,
             drain_max: _,
             sandbox: _,
             log: _,

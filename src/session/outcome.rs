@@ -7,6 +7,7 @@ use thiserror::Error;
 use tracing::{debug, info, warn};
 
 use super::denials::Verdict;
+use super::limit::Limit;
 use super::live::{Entered, Known, Live, State};
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
@@ -28,6 +29,11 @@ pub(crate) enum Failure {
     Left,
     #[error("too many connections: {limit}")]
     TooManyConnections { limit: &'static str },
+    #[error("too many connections: {limit}")]
+    NoSlot { limit: Limit },
+    /// It has not logged in, and is to speak.
+    #[error("the client gave way to another: {limit}")]
+    GaveWay { limit: Limit },
     #[error("no greeting of the {0} was ever seen")]
     BackendNotSeen(Role),
     #[error("{}", .0.in_words())]
@@ -60,7 +66,7 @@ pub(crate) enum Failure {
     },
     #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
     OwnOsUser { user: String, using_password: bool },
-    #[error("new sessions go to the other backend, and those of this one are asked to end")]
+    #[error("no new sessions: mytls ends, or they go to the other backend")]
     Draining,
     #[error("{error}")]
     Connect {
@@ -119,6 +125,20 @@ impl Failure {
         )
     }
 
+    /// The limit that the client ran into, if it was one.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::NoSlot { limit } | Self::GaveWay { limit } => Some(*limit),
+            Self::TooSlow => Some(Limit::LoginTime),
+            Self::Client(StreamError::TooLarge { .. }) => Some(Limit::LoginPacket),
+            Self::Connect { error, .. } => match **error {
+                ConnectError::TooSlow { .. } => Some(Limit::ConnectTime),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
     pub(crate) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
@@ -135,7 +155,7 @@ impl Failure {
             Self::Client(_) | Self::Left | Self::NoRandom | Self::RefusedByBackend(_) => {
                 return None;
             }
-            Self::TooManyConnections { .. } => {
+            Self::TooManyConnections { .. } | Self::NoSlot { .. } | Self::GaveWay { .. } => {
                 ErrPacket::new(1040, "08004", "Too many connections")
             }
             Self::BackendNotSeen(route) => cannot_connect(*route),
@@ -270,8 +290,52 @@ pub(super) enum End {
     Drained,
     #[error("cut by the drain")]
     Cut,
+    #[error("idle for longer than {}", Limit::IdleTime)]
+    Idle,
+    #[error("older than {}, ended between transactions", Limit::LifeTime)]
+    Old,
     #[error("ended by KILL on the admin port")]
     Killed,
+}
+
+impl End {
+    /// The limit that the session ran into, if it was one.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Idle => Some(Limit::IdleTime),
+            Self::Old => Some(Limit::LifeTime),
+            Self::ChangeUser(failure) | Self::NotConfirmed(failure) => failure.limit(),
+            _ => None,
+        }
+    }
+
+    /// What the client is told, with which sequence number, where that cannot be taken for part of a response.
+    pub(super) fn last_word(&self) -> Option<(u8, ErrPacket)> {
+        match self {
+            Self::Violation {
+                violation,
+                error_sequence,
+            } => {
+                let error = if violation.is_out_of_order() {
+                    ErrPacket::new(1156, "08S01", "Got packets out of order")
+                } else {
+                    ErrPacket::new(1835, "HY000", "Malformed communication packet.")
+                };
+                error_sequence.map(|sequence| (sequence, error))
+            }
+            // as MySQL says it, unasked
+            Self::Idle => Some((
+                0,
+                ErrPacket::new(
+                    4031,
+                    "HY000",
+                    "The client was disconnected by the server because of inactivity. See wait_timeout and \
+                     interactive_timeout for configuring this behavior.",
+                ),
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// One line for each session. Fields that are not known are left out.
@@ -414,12 +478,15 @@ impl Record {
         {
             self.note(failure);
         }
+        self.count_limit(end.limit());
         match end {
             End::Quit
             | End::ClientClosed
             | End::BackendClosed
             | End::BackendEnded(_)
             | End::Drained
+            | End::Idle
+            | End::Old
             | End::Killed => {
                 session_line!(info, self, end);
             }
@@ -435,11 +502,18 @@ impl Record {
 
     /// Counts a login that failed, whether or not its line is written.
     pub(super) fn count_failure(&self, failure: &Failure) {
+        self.count_limit(failure.limit());
         if failure.is_refusal() {
             self.entered.sessions().count_refusal();
             self.note(failure);
         } else {
             self.entered.sessions().count_abort();
+        }
+    }
+
+    fn count_limit(&self, hit: Option<Limit>) {
+        if let Some(limit) = hit {
+            self.entered.sessions().count_limit(limit);
         }
     }
 

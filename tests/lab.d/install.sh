@@ -104,6 +104,7 @@ install_sysbench() { need_packages sysbench; }
 install_haproxy() { need_packages haproxy; }
 install_sslscan() { need_packages sslscan; }
 install_testssl() { need_packages testssl.sh; }
+install_chromium() { need_packages chromium fonts-dejavu-core; }
 install_pki_tools() { need_packages easy-rsa golang-cfssl; }
 
 # A folder of client libraries is complete when it holds the list of what was asked for.
@@ -131,7 +132,7 @@ have() {
 lab_install() {
   local part
   make_certificates
-  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools cargo_deb systemd; do
+  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium cargo_deb systemd; do
     ! have $part || result ok "$part is installed"
   done
   summary

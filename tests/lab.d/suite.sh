@@ -74,6 +74,16 @@ lab_terminal() {
   end_suite
 }
 
+# Only the HTTP port.
+lab_http() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "build" build_mytls
+  http_checks mysql97
+  end_suite
+}
+
 # Only the real clients.
 lab_clients() {
   begin_suite
@@ -173,6 +183,7 @@ real_clients() {
     start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext
+    http_checks mysql97
   fi
   if [ -e "$RUN/mysql97.port" ] && [ -e "$RUN/mariadb118.port" ]; then
     terminal_checks mysql97 mariadb118

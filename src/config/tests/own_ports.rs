@@ -104,7 +104,7 @@ fn the_admin_port_listens_beside_the_data_port_and_reads_its_users() {
 
 #[test]
 fn variables_tell_the_configuration_without_secrets() {
-    let text = "security: {ssl-ca: ca.pem, ssl-cert: c.pem, ssl-key-base64: LS0tLS1CRUdJTg==}\nlimits: {login-time: 1500ms}\n";
+    let text = "security: {ssl-ca: ca.pem, ssl-cert: c.pem, ssl-key-base64: LS0tLS1CRUdJTg==}\nlimits: {login-time: 1500ms, connections-per-client: 20, idle-time: 8h}\ndrain: {min: 5s}\n";
     let variables = right(&format!("{LEAST}{text}")).variables();
     let value = |name: &str| {
         let found = variables.iter().find(|(known, _)| known == name);
@@ -118,6 +118,12 @@ fn variables_tell_the_configuration_without_secrets() {
         ("require_secure_transport", "OFF"),
         ("max_connections", "10000"),
         ("limits_login_time", "2"),
+        ("limits_connections_per_client", "20"),
+        ("limits_handshakes", "0"),
+        ("limits_idle_time", "28800"),
+        ("limits_life_time", "0"),
+        ("limits_keep_alive", "60"),
+        ("drain_min", "5"),
         ("from_endpoints", "127.0.0.1:3306"),
         ("from_security_ssl_mode", "DISABLED"),
         ("port", "3307"),
@@ -127,4 +133,41 @@ fn variables_tell_the_configuration_without_secrets() {
         assert_eq!(value(name), Some(expected), "{name}");
     }
     assert!(!variables.iter().any(|(_, value)| value.contains("BEGIN")));
+}
+
+#[test]
+fn an_http_port_is_on_this_machine_alone_unless_it_is_written() {
+    let http = |text: &str| right(&format!("{LEAST}{text}\n")).http;
+    assert_eq!(http(""), None);
+    let usual = crate::http::Settings {
+        listen: vec![ListenAddress::Tcp(HTTP_LISTEN)],
+        hosts: Vec::new(),
+    };
+    for text in ["http:", "http: {}", "http: {listen: 127.0.0.1:9307}"] {
+        assert_eq!(http(text).as_ref(), Some(&usual), "{text}");
+    }
+    let config = right(&format!("{LEAST}http: {{hosts: [db.example, a.b]}}\n"));
+    let variables = config.variables();
+    for (name, value) in [
+        ("http_listen", "127.0.0.1:9307"),
+        ("http_hosts", "db.example,a.b"),
+    ] {
+        let row = (name.to_owned(), value.to_owned());
+        assert!(variables.contains(&row), "{name}");
+    }
+    assert_eq!(right(LEAST).keys_for_a_restart(&config), ["http"]);
+    let quiet = ["http: {listen: unix:/h}", "http: {listen: \"[::1]:1\"}"];
+    let open = [
+        "http: {listen: 0.0.0.0:1}",
+        "http: {listen: [127.0.0.1:1, 10.0.0.1:1]}",
+    ];
+    let says = |text: &str| warnings(&format!("{LEAST}{text}\n"));
+    assert!(quiet.iter().all(|text| says(text).is_empty()));
+    for text in open {
+        let said = says(text);
+        assert!(
+            said[0].starts_with("2: http.listen: without TLS and login"),
+            "{said:?}"
+        );
+    }
 }
