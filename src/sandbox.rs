@@ -149,6 +149,7 @@ impl Allowed {
             route: _,
             tls_status: _,
             limits: _,
+            balancers: _,
             drain_min: _,
             drain_max: _,
             sandbox: _,

@@ -3,6 +3,7 @@
 mod backends;
 mod errors;
 mod own_ports;
+mod proxy_protocol;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -160,9 +161,11 @@ fn defaults_are_what_the_design_says() {
             connect_time: Duration::from_secs(5),
             keep_alive: KeepAlive::default(),
             import: None,
+            sends_proxy_header: false,
         }],
         route: Role::Source,
         tls_status: TlsStatus::Client,
+        balancers: session::Balancers::default(),
         limits: session::Limits {
             connections: 10_000,
             connections_per_client: None,
@@ -271,10 +274,7 @@ fn the_example_mentions_every_key_and_no_other() {
 #[test]
 fn what_only_adds_and_is_not_built_is_a_warning() {
     let not_built = "mytls cannot do this yet: the key has no effect";
-    let cases = [
-        ("compression: true", "compression"),
-        ("proxy-protocol: {send: true}", "proxy-protocol.send"),
-    ];
+    let cases = [("compression: true", "compression")];
     for (text, key) in cases {
         assert_eq!(
             warnings(&format!("{LEAST}{text}\n")),

@@ -184,7 +184,7 @@ impl Config {
         self.os_user.map_or_else(geteuid, Uid::from_raw)
     }
 
-    /// mytls with this configuration, its environment empty.
+    /// mytls with this configuration.
     fn command(&self, subcommand: &str) -> Command {
         let mut command = if self.sockets.is_empty() {
             mytls(&self.binary, self.open_files)
@@ -607,6 +607,11 @@ fn mytls(binary: &Path, open_files: Option<u32>) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// A number that makes a test longer, or shorter, than suits a developer's patience.
+pub(crate) fn number_from_environment(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Polls a condition that nobody announces.
