@@ -188,8 +188,11 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
         () = ends.asked_to_end() => {}
         () = admin.asked_to_end() => {}
     }
-    let left = format!("draining: {} sessions were left", sessions.len());
-    systemd::stopping(&left, config.drain_min + config.drain_max + TO_END);
+    let left = format!(
+        "draining; {} sessions were left when it began",
+        sessions.len()
+    );
+    systemd::stopping(&left, drain_time(&config));
     let at_once = serve_on(&phases, config.drain_min, &mut ends).await;
     phases.enter(Phase::Draining);
     ports.end().await;
@@ -234,6 +237,12 @@ impl Shared {
             stop,
         })
     }
+}
+
+/// How long the end may take at most.
+fn drain_time(config: &Config) -> Duration {
+    let drain = config.drain_min.saturating_add(config.drain_max);
+    drain.saturating_add(TO_END)
 }
 
 /// Clients already wait in the queue of a socket that was handed down. They may as well wait for the greeting of the server

@@ -39,7 +39,7 @@ struct Rights {
 /// What stays open.
 #[derive(Debug, Default)]
 struct Allowed {
-    /// Folders, without links in their paths.
+    /// Folders, or single files, without links in their paths.
     folders: BTreeMap<PathBuf, Rights>,
     /// TCP ports to listen on.
     listen: BTreeSet<u16>,
@@ -159,7 +159,12 @@ impl Allowed {
         } = config;
         let mut allowed = Self::default();
         for file in files {
-            for folder in folders_of(file) {
+            let folders = folders_of(file);
+            if folders.is_empty() {
+                // it is in the root; alone, it is readable until another takes its place
+                allowed.open(file, |rights| rights.read = true);
+            }
+            for folder in folders {
                 allowed.open(&folder, |rights| rights.read = true);
             }
         }

@@ -173,6 +173,8 @@ fn the_kernel_refuses_the_rest() {
         (rights.read, rights.write) = (true, true);
     });
     allowed.open(&at.join("run"), |rights| rights.sockets = true);
+    fs::write(at.join("other/alone"), "text").expect("written");
+    allowed.open(&at.join("other/alone"), |rights| rights.read = true);
     allowed.dial.insert(backend.port());
     let tried = thread::spawn(move || {
         if enforce(&allowed).expect("rules") == Enforced::Unsupported {
@@ -198,6 +200,7 @@ fn the_kernel_refuses_the_rest() {
         denied(TcpListener::bind("127.0.0.1:0").map(drop), "listen");
 
         fs::read(path("certs/file")).expect("certificates are read");
+        fs::read(path("other/alone")).expect("so is a single file");
         fs::write(path("state/new"), "text").expect("state is written");
         fs::rename(path("state/new"), path("state/file")).expect("and replaced");
         let folder = fs::File::open(path("state")).expect("and made sure of");
