@@ -42,10 +42,10 @@ fn jump_of_the_clock_changes_who_is_let_in_and_ends_no_session() {
     fs::write(&clock, "+0").expect("write the time");
     let proxy = Proxy::start(
         config
-            .environment("LD_PRELOAD", &library.display().to_string())
-            .environment("FAKETIME_TIMESTAMP_FILE", &clock.display().to_string())
-            .environment("FAKETIME_NO_CACHE", "1")
-            .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            .variable("LD_PRELOAD", library.display().to_string())
+            .variable("FAKETIME_TIMESTAMP_FILE", clock.display().to_string())
+            .variable("FAKETIME_NO_CACHE", "1")
+            .variable("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
     );
     let of_today = PKI.client_tls(Some(&PKI.client));
     let of_then = PKI.client_tls(Some(&PKI.not_yet_valid));

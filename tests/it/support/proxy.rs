@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -35,9 +36,12 @@ pub(crate) struct Config {
     os_user: Option<u32>,
     /// The limit of its open files, if not that of the tests.
     open_files: Option<u32>,
+    /// What is in mytls' environment, which is empty otherwise.
+    variables: Vec<(&'static str, String)>,
+    /// Sockets that it is handed, as systemd does; at most two.
+    sockets: Vec<OwnedFd>,
     /// The server, for `serve --backend` and no file.
     backend_alone: Option<String>,
-    environment: Vec<(String, String)>,
 }
 
 /// The mytls that was built with these tests.
@@ -74,8 +78,9 @@ impl Config {
             binary: BINARY.into(),
             os_user: None,
             open_files: None,
+            variables: Vec::new(),
+            sockets: Vec::new(),
             backend_alone: None,
-            environment: Vec::new(),
         }
     }
 
@@ -151,9 +156,15 @@ impl Config {
         self
     }
 
-    /// A variable of mytls' environment, which has no other.
-    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
+    /// A variable of mytls' environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// Hands it one more socket, as systemd does.
+    pub(crate) fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.sockets.push(socket.into());
         self
     }
 
@@ -175,9 +186,13 @@ impl Config {
 
     /// mytls with this configuration.
     fn command(&self, subcommand: &str) -> Command {
-        let mut command = mytls(&self.binary, self.open_files);
+        let mut command = if self.sockets.is_empty() {
+            mytls(&self.binary, self.open_files)
+        } else {
+            self.with_sockets()
+        };
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.arg(subcommand);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(backend) = &self.backend_alone {
             command.args(["--backend", backend, "--listen", &self.listen]);
         } else {
@@ -188,6 +203,24 @@ impl Config {
         if let Some(user) = self.os_user {
             command.uid(user).gid(user);
         }
+        command
+    }
+
+    /// A child is given its standard streams and nothing else, so a shell puts them where systemd does: from 3 on.
+    fn with_sockets(&self) -> Command {
+        let count = self.sockets.len();
+        let script = format!(
+            "exec 3<&0 4>&1 </dev/null >/dev/null; export LISTEN_PID=$$ LISTEN_FDS={count}; exec \"$0\" \"$@\""
+        );
+        let mut command = mytls("/bin/sh".as_ref(), None);
+        command.arg("-c").arg(script).arg(&self.binary);
+        let mut copies = self
+            .sockets
+            .iter()
+            .map(|socket| Stdio::from(socket.try_clone().expect("a descriptor")));
+        copies.next().map(|socket| command.stdin(socket));
+        copies.next().map(|socket| command.stdout(socket));
+        assert!(copies.next().is_none(), "at most two sockets");
         command
     }
 
