@@ -128,6 +128,7 @@ impl Listener {
     ///
     /// Cancel safe.
     pub async fn accept(&self) -> (Socket, ClientAddress) {
+        let mut is_told = false;
         loop {
             match self.accept_once().await {
                 Ok(client) => return client,
@@ -136,7 +137,10 @@ impl Listener {
                     debug!(%error, "accept");
                 }
                 Err(error) => {
-                    warn!(%error, "accept: waiting a little, for sessions to end");
+                    if !is_told {
+                        warn!(%error, "accept: waiting for sessions to end");
+                        is_told = true;
+                    }
                     tokio::time::sleep(ACCEPT_BACK_OFF).await;
                 }
             }

@@ -19,7 +19,7 @@ use crate::support::visit::{expect_parts, login};
 const HTTP: &str = "http: { listen: 127.0.0.1:0 }";
 
 /// Everything that the port has.
-const PATHS: [&str; 5] = ["/", "/metrics", "/livez", "/readyz", "/startupz"];
+pub(crate) const PATHS: [&str; 5] = ["/", "/metrics", "/livez", "/readyz", "/startupz"];
 
 /// A ready mytls, and where its HTTP port is.
 fn ready(lines: &str) -> (Backend, Proxy, SocketAddr) {

@@ -123,6 +123,9 @@ fn clients_beyond_the_open_files_are_served_when_others_have_gone() {
     std::thread::sleep(Duration::from_secs(1)); // the time over which it must not spin
     let ticks = proxy.processor_ticks() - before;
     assert!(ticks < 30, "{ticks} of 100 ticks in a second of waiting");
+    let log = proxy.log();
+    let told = log.lines().filter(|line| line.contains("accept: "));
+    assert_eq!(told.count(), 1, "{log}");
     bystander.query("SELECT 1");
     bystander.expect_echo("SELECT 1");
     drop(crowd);

@@ -202,6 +202,23 @@ fn floods_of_what_is_no_login_give_few_lines_and_a_sum() {
     );
 }
 
+/// From a balancer's address something else than its header, and a header from elsewhere.
+#[test]
+fn floods_of_wrong_proxy_headers_give_few_lines_and_a_sum() {
+    let backend = Backend::start(Server::mysql());
+    let config = Config::before(&backend).with("proxy-protocol: { accept-from: [127.0.0.5] }");
+    let mut proxy = Proxy::start(config);
+    for _ in 0..FLOOD {
+        let mut balancer = Client::connect_from([127, 0, 0, 5], proxy.address);
+        balancer.send_raw(b"GET / HTTP/1.1\r\n\r\n");
+        balancer.expect_end();
+        let mut stranger = Client::greeted(proxy.address);
+        stranger.send_raw(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n");
+        stranger.expect_end();
+    }
+    expect_few_lines(&mut proxy, &["does not begin with", "does not list"]);
+}
+
 #[test]
 fn floods_of_connections_beyond_the_limit_give_few_lines_and_a_sum() {
     let backend = Backend::start(Server::mysql());

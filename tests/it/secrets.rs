@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
+use crate::http::PATHS;
 use crate::support::admin::{STORED, config as with_admin_port, log_in, rows, try_to_log_in};
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::handshake::{ChangeUser, Login};
+use crate::support::http::get;
 use crate::support::pki::{PKI, replace};
 use crate::support::plugin::{PASSWORD, Plugin};
 use crate::support::proxy::{Config, Proxy, Run, run_with, run_with_input};
@@ -168,6 +170,10 @@ fn secrets_of_the_configuration_are_shown_nowhere() {
                 ),
             };
             expect_none_shown(&passwords(), statement, &shown);
+        }
+        for path in PATHS {
+            let answer = get(proxy.http_address(), path);
+            expect_none_shown(&passwords(), path, &format!("{answer:?}"));
         }
         expect_none_shown(&passwords(), format, &let_out(&proxy));
     }

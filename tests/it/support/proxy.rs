@@ -365,10 +365,7 @@ impl Proxy {
         let line = self.wait_for_line("the admin port", |line| {
             line.contains("listening") && line.contains("mysql_admin")
         });
-        // in text and in JSON
-        let (_, address) = line.rsplit_once("address").expect("an address");
-        let address = address.trim_matches(['=', '"', ':', '}']);
-        address.parse().expect("an address")
+        address_in(&line)
     }
 
     /// Where the HTTP port listens.
@@ -377,8 +374,7 @@ impl Proxy {
         let line = self.wait_for_line("the HTTP port", |line| {
             line.contains("listening") && line.contains("http") && !line.contains("unix")
         });
-        let (_, address) = line.rsplit_once("address=").expect("an address");
-        address.trim_matches('"').parse().expect("an address")
+        address_in(&line)
     }
 
     /// The process id.
@@ -511,6 +507,14 @@ impl Proxy {
     fn proc(&self) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string())
     }
+}
+
+/// Where a line of the log, text or JSON, says that a port listens.
+#[track_caller]
+fn address_in(line: &str) -> SocketAddr {
+    let (_, address) = line.rsplit_once("address").expect("an address");
+    let address = address.trim_matches(['=', '"', ':', '}']);
+    address.parse().expect("an address")
 }
 
 impl Drop for Proxy {
