@@ -2,6 +2,7 @@
 
 mod admin;
 mod background;
+mod http;
 mod tls;
 mod try_it;
 
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 
 use self::admin::Admin;
 use self::background::Background;
+use self::http::Http;
 use self::tls::{PortsTls, judge_start, ports_tls};
 use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
@@ -123,6 +125,7 @@ async fn serve_async(
         reloader: Arc::clone(&reloader),
     };
     let admin = Admin::start(&config, admin_tls, rule_file, &shared)?;
+    let http = Http::start(&config, &shared, &phases)?;
     let port = Arc::new(shared.data_port(&config, stop.clone()));
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
@@ -158,6 +161,7 @@ async fn serve_async(
     port.log_left_out();
     background.end().await;
     admin.end().await;
+    http.end().await;
     info!("ended");
     Ok(())
 }

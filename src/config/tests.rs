@@ -1,17 +1,17 @@
 //! Whole files in, whole errors out.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
+mod backends;
+mod errors;
+mod own_ports;
+mod warnings;
 
-use zeroize::Zeroizing;
+use std::collections::BTreeMap;
 
 use super::place::key_paths;
 use super::*;
 use crate::admin;
-use crate::backend::own_account::{OwnAccount, PasswordSource};
 use crate::backend::{Endpoint, Security};
-use crate::protocol::user_name::UserName;
-use crate::rules::{AccountName, AccountRule, Enforcement, Requirement};
+use crate::rules::{AccountRule, Enforcement, Requirement};
 use crate::tls::TlsVersion;
 
 const EXAMPLE: &str = include_str!("../../config/mytls.yaml");
@@ -33,6 +33,13 @@ fn right(text: &str) -> Config {
     read(text).unwrap_or_else(|error| panic!("{text}\n{error}"))
 }
 
+fn tls(security: &Security) -> Option<&tls::ClientSettings> {
+    match security {
+        Security::Plaintext => None,
+        Security::AsOffered(settings) | Security::Tls(settings) => Some(settings),
+    }
+}
+
 /// What is printed, without the file's name, which is the same everywhere.
 fn error(text: &str) -> String {
     let error = read(text).expect_err(text).to_string();
@@ -49,90 +56,6 @@ fn warnings(text: &str) -> Vec<String> {
         .iter()
         .map(|warning| warning.to_string().replacen(name, "", 1))
         .collect()
-}
-
-/// `=== title`, a file, `=>`, the error: once for each case.
-const WRONG_FILES: &str = include_str!("wrong_files.txt");
-
-#[test]
-fn a_wrong_file_is_shown_with_line_column_key_and_reason() {
-    let mut cases = 0;
-    for case in WRONG_FILES.split("=== ").skip(1) {
-        let (title, rest) = case.split_once('\n').expect("a title ends with its line");
-        let (text, expected) = rest.split_once("=>\n").expect("a case has an error");
-        assert_eq!(error(text), expected.trim_end(), "{title}");
-        cases += 1;
-    }
-    assert!(cases > 70, "only {cases} cases were found");
-}
-
-#[test]
-fn a_file_without_a_backend_is_wrong() {
-    for text in ["", "---\n", "# nothing\n", "listen: 127.0.0.1:3307\n"] {
-        assert!(
-            matches!(read(text), Err(ConfigError::NoBackend { .. })),
-            "{text}"
-        );
-    }
-}
-
-#[test]
-fn what_the_rules_refuse_stands_at_its_line_in_their_own_words() {
-    let account = "'app'@'10.0.0.0/99'"
-        .parse::<AccountName>()
-        .expect_err("no netmask")
-        .to_string();
-    let requirement = |text: &str| text.parse::<Requirement>().expect_err(text).to_string();
-    let subject = "SUBJECT 'CN=app, O=Lab'";
-    let cases = [
-        (
-            "default-require: SLL",
-            "1:18: default-require",
-            requirement("SLL"),
-        ),
-        (
-            "accounts: [{user: \"'app'@'10.0.0.0/99'\", require: SSL}]",
-            "1:19: accounts[0].user",
-            account,
-        ),
-        (
-            "accounts:\n- user: app\n  require: SUBJECT 'CN=app, O=Lab'",
-            "3:12: accounts[0].require",
-            requirement(subject),
-        ),
-    ];
-    for (text, place, reason) in cases {
-        assert_eq!(
-            error(text).lines().next(),
-            Some(&*format!("{place}: {reason}")),
-            "{text}"
-        );
-    }
-}
-
-#[test]
-fn a_file_that_is_not_there_is_named() {
-    let error = Config::load(Path::new("/nowhere/mytls.yaml"), &Environment::default());
-    assert_eq!(
-        error.map_err(|error| error.to_string()),
-        Err("read /nowhere/mytls.yaml".to_owned())
-    );
-}
-
-#[test]
-fn a_wrong_file_in_the_log_is_one_line() {
-    let wrong = |text: &str| read(text).expect_err("refused").in_one_line();
-    assert_eq!(
-        wrong(&format!("{LEAST}default-require: SLL\n"))
-            .lines()
-            .count(),
-        1
-    );
-    let missing = Config::load(Path::new("/nowhere/mytls.yaml"), &Environment::default());
-    assert_eq!(
-        missing.expect_err("missing").in_one_line(),
-        "read /nowhere/mytls.yaml: No such file or directory (os error 2)"
-    );
 }
 
 /// Whoever changes such a key and reloads must be told that it did nothing; what is written as it is by default has not
@@ -215,6 +138,7 @@ fn defaults_are_what_the_design_says() {
             policy: Policy::default(),
         },
         admin: None,
+        http: None,
         require_valid_certificates: false,
         reread_certificates: false,
         rules: rules::Settings {
@@ -342,12 +266,38 @@ fn the_example_mentions_every_key_and_no_other() {
 }
 
 #[test]
+fn an_http_port_is_on_this_machine_alone_unless_it_is_written() {
+    let http = |text: &str| right(&format!("{LEAST}{text}\n")).http;
+    assert_eq!(http(""), None);
+    let usual = crate::http::Settings {
+        listen: vec![ListenAddress::Tcp(HTTP_LISTEN)],
+        hosts: Vec::new(),
+    };
+    for text in ["http:", "http: {}", "http: {listen: 127.0.0.1:9307}"] {
+        assert_eq!(http(text).as_ref(), Some(&usual), "{text}");
+    }
+    let quiet = ["http: {listen: unix:/h}", "http: {listen: \"[::1]:1\"}"];
+    let open = [
+        "http: {listen: 0.0.0.0:1}",
+        "http: {listen: [127.0.0.1:1, 10.0.0.1:1]}",
+    ];
+    let says = |text: &str| warnings(&format!("{LEAST}{text}\n"));
+    assert!(quiet.iter().all(|text| says(text).is_empty()));
+    for text in open {
+        let said = says(text);
+        assert!(
+            said[0].starts_with("2: http.listen: without TLS and login"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn what_only_adds_and_is_not_built_is_a_warning() {
     let not_built = "mytls cannot do this yet: the key has no effect";
     let cases = [
         ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
-        ("http: {listen: 127.0.0.1:9307}", "http"),
     ];
     for (text, key) in cases {
         assert_eq!(
@@ -366,216 +316,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
             "what is so anyway: {text}"
         );
     }
-}
-
-#[test]
-fn ciphers_and_revocation_lists_are_read_at_each_place() {
-    let text = "\
-security: {ssl-ca: ca.pem, ssl-crl: /pki/revoked.pem, tls-cipher: ECDHE-RSA-AES128-GCM-SHA256}
-from:
-  host: db
-  security: {ssl-ca: ca.pem, ssl-crl: db.pem, tls-ciphersuites: 'tls_aes_256_gcm_sha384:TLS_AES_128_GCM_SHA256'}
-";
-    let config = right(text);
-    let file = |path: &str| Some(tls::PemSource::File(path.into()));
-    let all = Policy::default();
-    let to_client = &config.client_tls;
-    assert_eq!(to_client.sources.crl, file("/pki/revoked.pem"));
-    let tls12 = to_client.policy.ciphers(TlsVersion::Tls12);
-    assert_eq!(tls12, ["ECDHE-RSA-AES128-GCM-SHA256"]);
-    let tls13 = to_client.policy.ciphers(TlsVersion::Tls13);
-    assert_eq!(tls13, all.ciphers(TlsVersion::Tls13));
-    let to_backend = tls(&config.backends[0].security).expect("TLS");
-    assert_eq!(to_backend.sources.crl, file("/etc/mytls/db.pem"));
-    let tls13 = to_backend.policy.ciphers(TlsVersion::Tls13);
-    assert_eq!(tls13, ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"]);
-    let tls12 = to_backend.policy.ciphers(TlsVersion::Tls12);
-    assert_eq!(tls12, all.ciphers(TlsVersion::Tls12));
-}
-
-#[test]
-fn what_weakens_or_admits_nobody_is_a_warning() {
-    let nobody = "admits nobody: no client certificate can be verified without `security.ssl-ca`";
-    let cases = [
-        ("default-require: X509", format!("2: default-require: {nobody}")),
-        ("accounts: [{user: a, require: X509}]", format!("2: accounts[0].require: {nobody}")),
-        (
-            "accounts: [{user: a, require: SUBJECT '/CN=a'}]",
-            format!("2: accounts[0].require: {nobody}"),
-        ),
-        (
-            "default-require: SSL\nsecurity: {auto-tls: false}",
-            "2: default-require: admits nobody: there is no `security.ssl-cert`, and `auto-tls` is off".to_owned(),
-        ),
-        ("security: {cert-allowed-cn: [a]}", format!("2: security.cert-allowed-cn: {nobody}")),
-        (
-            "security: {ssl-ca: ca.pem, cert-allowed-cn: }",
-            "2: security.cert-allowed-cn: admits nobody: the list is empty".to_owned(),
-        ),
-        (
-            "target-database: {host: b, security: {ssl-ca: ca.pem, cert-allowed-cn: []}}",
-            "2: target-database.security.cert-allowed-cn: admits nobody: the list is empty".to_owned(),
-        ),
-        (
-            "default-require: CIPHER 'AES256-SHA'\nsecurity: {ssl-ca: ca.pem}",
-            "2: default-require: admits nobody: no session has that cipher, only TLS_AES_256_GCM_SHA384, \
-             TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, \
-             ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-AES256-GCM-SHA384, \
-             ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-CHACHA20-POLY1305, each by OpenSSL's name"
-                .to_owned(),
-        ),
-        (
-            "default-require: CIPHER 'TLS_AES_256_GCM_SHA384'\n\
-             security: {ssl-ca: ca.pem, tls-version: TLSv1.3, tls-ciphersuites: TLS_AES_128_GCM_SHA256}",
-            "2: default-require: admits nobody: no session has that cipher, only TLS_AES_128_GCM_SHA256, each by \
-             OpenSSL's name"
-                .to_owned(),
-        ),
-        (
-            "target-database: {host: b, security: {}}",
-            "2: target-database.security: the server's certificate is not verified, so that whoever stands between can \
-             pass for it: the cure is `ssl-ca`"
-                .to_owned(),
-        ),
-        (
-            "target-database: {host: b, security: {ssl-ca: ca.pem, ssl-mode: REQUIRED}}",
-            "2: target-database.security: ssl-mode is REQUIRED, which verifies nothing: `ssl-ca` has no effect".to_owned(),
-        ),
-        (
-            "target-database: {host: localhost, security: {ssl-ca: ca.pem, ssl-mode: DISABLED}}",
-            "2: target-database.security: ssl-mode is DISABLED: plaintext, and nothing else in this section has an \
-             effect"
-                .to_owned(),
-        ),
-        (
-            "import-accounts: {user: a, hosts: ignore}",
-            "2: import-accounts.hosts: users are not refused for coming from an address that none of their accounts admits"
-                .to_owned(),
-        ),
-        (
-            "import-accounts: {user: a, enforcement: report}",
-            "2: import-accounts.enforcement: what the server's own accounts require is only reported: nobody is refused \
-             for it"
-                .to_owned(),
-        ),
-        (
-            "import-accounts: {user: a, password: MKxn0Qo3m3XOyjCnhEMtsUCm83EhGQDZ/T4=}",
-            "2: import-accounts.password: looks encrypted by `dmctl encrypt`, and mytls cannot decrypt it: it is taken as \
-             it stands; write the password itself, best with `import-accounts.password-file`"
-                .to_owned(),
-        ),
-        (
-            "target-database: {host: localhost, user: a}",
-            "2: target-database.user: has no effect without `import-accounts`: mytls logs in nowhere else".to_owned(),
-        ),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(warnings(&format!("{LEAST}{text}\n")), [expected], "{text}");
-    }
-    let only_reported = warnings(&format!("{LEAST}enforcement: report\n"));
-    assert_eq!(
-        only_reported,
-        [
-            "2: enforcement: accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: \
-             whom they would refuse is only logged"
-        ]
-    );
-    let with_ca = format!("{LEAST}default-require: X509\nsecurity: {{ssl-ca: ca.pem}}\n");
-    assert_eq!(warnings(&with_ca), [""; 0]);
-}
-
-#[test]
-fn how_far_a_backend_is_verified_follows_from_ca_and_mode() {
-    let cases = [
-        ("host: localhost", None),
-        ("host: 10.0.0.1, allow-plaintext: true", None),
-        ("host: localhost, security: {ssl-mode: DISABLED}", None),
-        ("host: db, security: ", Some(SslMode::Required)),
-        ("host: db, security: {}", Some(SslMode::Required)),
-        ("host: db, security: {ssl-ca: a}", Some(SslMode::VerifyCa)),
-        (
-            "host: db, security: {ssl-ca-bytes: a}",
-            Some(SslMode::VerifyCa),
-        ),
-        (
-            "host: db, security: {ssl-ca: a, ssl-mode: required}",
-            Some(SslMode::Required),
-        ),
-        (
-            "host: db, security: {ssl-ca: a, ssl-mode: VERIFY_IDENTITY}",
-            Some(SslMode::VerifyIdentity),
-        ),
-        ("socket: s, security: {ssl-ca: a}", Some(SslMode::VerifyCa)),
-    ];
-    for (keys, expected) in cases {
-        let config = right(&format!("from: {{{keys}}}\n"));
-        let modes: Vec<_> = config
-            .backends
-            .iter()
-            .map(|backend| mode(&backend.security))
-            .collect();
-        assert_eq!(modes, [expected], "{keys}");
-    }
-}
-
-fn tls(security: &Security) -> Option<&tls::ClientSettings> {
-    match security {
-        Security::Plaintext => None,
-        Security::AsOffered(settings) | Security::Tls(settings) => Some(settings),
-    }
-}
-
-fn mode(security: &Security) -> Option<SslMode> {
-    tls(security).map(|settings| settings.mode)
-}
-
-#[test]
-fn pem_comes_from_files_beside_the_configuration_or_out_of_it() {
-    let text = "
-from:
-  host: db
-  security:
-    ssl-ca: ca.pem
-    ssl-cert-base64: |
-      LS0tLS1C
-      RUdJTg==
-    ssl-key-bytes: [45, 45]
-security:
-  ssl-ca: /pki/ca.pem
-  ssl-cert-bytes: |
-    -----BEGIN
-  ssl-key: ../server.key
-";
-    let config = right(text);
-    let inline = |key: &str, pem: &str| {
-        Some(tls::PemSource::Inline {
-            key: key.to_owned(),
-            pem: pem.into(),
-        })
-    };
-    let file = |path: &str| Some(tls::PemSource::File(path.into()));
-    assert_eq!(
-        tls(&config.backends[0].security).map(|tls| &tls.sources),
-        Some(&tls::Sources {
-            ca: file("/etc/mytls/ca.pem"),
-            cert: inline("from.security.ssl-cert-base64", "-----BEGIN"),
-            key: inline("from.security.ssl-key-bytes", "--"),
-            crl: None,
-        })
-    );
-    assert_eq!(
-        config.client_tls,
-        tls::ServerSettings {
-            sources: tls::Sources {
-                ca: file("/pki/ca.pem"),
-                cert: inline("security.ssl-cert-bytes", "-----BEGIN\n"),
-                key: file("/etc/mytls/../server.key"),
-                crl: None,
-            },
-            auto_tls: false,
-            policy: Policy::default(),
-        }
-    );
 }
 
 #[test]
@@ -681,252 +421,4 @@ limits:
         keep_alive,
     };
     assert_eq!(config.limits, limits);
-}
-
-#[test]
-fn the_only_backend_is_the_route() {
-    assert_eq!(
-        right("target-database: {host: localhost}\n").route,
-        Role::Target
-    );
-    assert_eq!(
-        right("target-database: {host: localhost}\nfrom: {host: localhost}\n").route,
-        Role::Source
-    );
-}
-
-#[test]
-fn a_backend_alone_is_never_plaintext_over_a_network() {
-    let alone = |endpoint: &str| Config::for_backend(endpoint, &Environment::default());
-    for endpoint in ["", "db:", "a b", "unix:"] {
-        assert!(
-            matches!(alone(endpoint), Err(ConfigError::Backend(_))),
-            "{endpoint}"
-        );
-    }
-    let unverified = tls::ClientSettings {
-        sources: tls::Sources::default(),
-        mode: SslMode::Required,
-        policy: Policy::default(),
-        backend_names: None,
-    };
-    let (as_offered, over_tls) = (
-        Security::AsOffered(unverified.clone()),
-        Security::Tls(unverified),
-    );
-    for (endpoint, expected) in [
-        ("127.0.0.1:3306", &as_offered),
-        ("[::1]:3306", &as_offered),
-        ("unix:/run/mysqld.sock", &Security::Plaintext),
-        ("db", &over_tls),
-        ("10.0.0.1:4000", &over_tls),
-    ] {
-        let config = alone(endpoint).expect(endpoint);
-        let [backend] = &config.backends[..] else {
-            panic!("one backend")
-        };
-        assert_eq!(&backend.security, expected, "{endpoint}");
-        let notices: Vec<_> = config
-            .warnings
-            .into_iter()
-            .map(|warning| warning.notice)
-            .collect();
-        let weak = (expected == &over_tls).then_some(Notice::NotVerified);
-        let expected: Vec<_> = [Notice::NoStateDirectory].into_iter().chain(weak).collect();
-        assert_eq!(notices, expected, "{endpoint}");
-    }
-}
-
-proptest::proptest! {
-    /// Whatever is in the file, there is a configuration or an error that can be printed.
-    #[test]
-    fn no_text_makes_the_reader_panic(at in 0..EXAMPLE.len(), cut in 0_usize..40, put in r#"[\[\]{}:,&*!|>'"%@#~ \n\t0-9a-z-]{0,12}|\\PC{0,12}"#) {
-        let (Some(before), Some(after)) = (EXAMPLE.get(..at), EXAMPLE.get(at + cut..)) else { return Ok(()) };
-        for text in [put.clone(), format!("{before}{put}{after}"), example_uncommented().replacen("127", &put, 3)] {
-            match read(&text) {
-                Ok(config) => config.warnings.iter().for_each(|warning| assert_ne!(warning.to_string(), "")),
-                Err(error) => assert_ne!(error.to_string(), ""),
-            }
-        }
-    }
-}
-
-#[test]
-fn deep_nesting_is_an_error() {
-    for bracket in ["[", "{a: ", "- "] {
-        let error = read(&format!("listen: {}", bracket.repeat(100_000)));
-        assert!(error.is_err(), "{bracket}");
-    }
-}
-
-#[test]
-fn accounts_are_imported_with_the_account_that_is_nearest() {
-    let account = |user: &str, password| OwnAccount {
-        user: UserName::new(user).expect("a name"),
-        password,
-    };
-    let inline = |text: &str| PasswordSource::Inline(Zeroizing::new(text.to_owned()));
-    let file = |path: &str| PasswordSource::File(path.into());
-    let own = "{host: localhost, user: own, password: own-pw}";
-    for (text, expected) in [
-        (
-            format!("from: {own}\nimport-accounts:\n"),
-            account("own", inline("own-pw")),
-        ),
-        (
-            format!("from: {own}\nimport-accounts: {{user: all, password-file: all.secret}}\n"),
-            account("all", file("/etc/mytls/all.secret")),
-        ),
-        (
-            format!(
-                "from: {own}\nimport-accounts: {{user: all, password-file: /run/all.secret}}\n"
-            ),
-            account("all", file("/run/all.secret")),
-        ),
-        // the password belongs to its user
-        (
-            format!("from: {own}\nimport-accounts: {{user: all}}\n"),
-            account("all", PasswordSource::None),
-        ),
-        (
-            format!("from: {own}\nimport-accounts: {{user: all, password: all-pw}}\n"),
-            account("all", inline("all-pw")),
-        ),
-        (
-            "from: {host: localhost, user: own}\nimport-accounts: {}\n".to_owned(),
-            account("own", PasswordSource::None),
-        ),
-    ] {
-        let config = right(&text);
-        let import = config.backends[0].import.as_ref().expect("it is written");
-        assert_eq!(import.account, expected, "{text}");
-        assert_eq!(import.interval, Duration::from_secs(60));
-        assert!(!import.ignore_hosts && !import.report_only);
-    }
-    let both = format!(
-        "from: {own}\ntarget-database: {{host: localhost, user: other}}\n\
-         import-accounts: {{interval: 5m, hosts: ignore, enforcement: report}}\n"
-    );
-    let imports: Vec<_> = right(&both)
-        .backends
-        .into_iter()
-        .filter_map(|backend| backend.import)
-        .collect();
-    let users: Vec<_> = imports
-        .iter()
-        .map(|import| import.account.user.as_str())
-        .collect();
-    assert_eq!(users, ["own", "other"]);
-    for import in imports {
-        assert_eq!(import.interval, Duration::from_secs(300));
-        assert!(import.ignore_hosts && import.report_only);
-    }
-    assert_eq!(right(&format!("from: {own}\n")).backends[0].import, None);
-}
-
-#[test]
-fn a_password_file_that_everybody_can_read_is_a_warning() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let file = folder.path().join("secret");
-    fs::write(&file, "open").expect("written");
-    let text = format!(
-        "{LEAST}import-accounts: {{user: a, password-file: {}}}\n",
-        file.display()
-    );
-    for (mode, expected) in [
-        (
-            0o644,
-            &[
-                "2: import-accounts.password-file: every user of this machine can read the file: chmod o-r",
-            ][..],
-        ),
-        (0o640, &[]),
-    ] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("set");
-        assert_eq!(warnings(&text), expected, "{mode:o}");
-    }
-}
-
-#[test]
-fn the_admin_port_listens_beside_the_data_port_and_reads_its_users() {
-    assert_eq!(right(LEAST).admin, None);
-    let text = "admin:\n  security: {ssl-ca: ca.pem, cert-allowed-cn: [ops]}\n  users:\n  - {user: ops, password-file: ops.secret}\n  - {user: rotate, require: X509}\n";
-    let admin = right(&format!("{LEAST}{text}")).admin.expect("written");
-    let user = |name: &str, password_file: Option<&str>, requirement| admin::UserSettings {
-        name: UserName::new(name).expect("a name"),
-        password_file: password_file.map(PathBuf::from),
-        requirement,
-    };
-    assert_eq!(
-        admin,
-        admin::Settings {
-            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 3308).into())],
-            tls: tls::ServerSettings {
-                sources: tls::Sources {
-                    ca: Some(tls::PemSource::File("/etc/mytls/ca.pem".into())),
-                    ..tls::Sources::default()
-                },
-                auto_tls: true,
-                policy: Policy::default(),
-            },
-            client_names: Some(rules::ClientNames::new(["ops".to_owned()])),
-            users: vec![
-                user("ops", Some("/etc/mytls/ops.secret"), Requirement::None),
-                user("rotate", None, Requirement::X509),
-            ],
-        }
-    );
-}
-
-#[test]
-fn an_admin_user_that_nobody_can_be_is_a_warning() {
-    for (text, warning) in [
-        (
-            "admin: {users: [{user: a, require: X509}]}",
-            "2: admin.users[0].require: admits nobody: no client certificate can be verified without `security.ssl-ca`",
-        ),
-        (
-            "admin: {security: {auto-tls: false}, users: [{user: a, password-file: b, require: SSL}]}",
-            "2: admin.users[0].require: admits nobody: there is no `security.ssl-cert`, and `auto-tls` is off",
-        ),
-        (
-            "admin: {security: {ssl-ca: ca.pem, cert-allowed-cn: []}, users: [{user: a, require: X509}]}",
-            "2: admin.security.cert-allowed-cn: admits nobody: the list is empty",
-        ),
-    ] {
-        assert_eq!(warnings(&format!("{LEAST}{text}\n")), [warning], "{text}");
-    }
-}
-
-#[test]
-fn variables_tell_the_configuration_without_secrets() {
-    let text = "security: {ssl-ca: ca.pem, ssl-cert: c.pem, ssl-key-base64: LS0tLS1CRUdJTg==}\nlimits: {login-time: 1500ms, connections-per-client: 20, idle-time: 8h}\ndrain: {min: 5s}\n";
-    let variables = right(&format!("{LEAST}{text}")).variables();
-    let value = |name: &str| {
-        let found = variables.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
-    };
-    for (name, expected) in [
-        ("ssl_ca", "/etc/mytls/ca.pem"),
-        ("ssl_key", "security.ssl-key-base64"),
-        ("security_ssl_cert", "/etc/mytls/c.pem"),
-        ("tls_version", "TLSv1.2,TLSv1.3"),
-        ("require_secure_transport", "OFF"),
-        ("max_connections", "10000"),
-        ("limits_login_time", "2"),
-        ("limits_connections_per_client", "20"),
-        ("limits_handshakes", "0"),
-        ("limits_idle_time", "28800"),
-        ("limits_life_time", "0"),
-        ("limits_keep_alive", "60"),
-        ("drain_min", "5"),
-        ("from_endpoints", "127.0.0.1:3306"),
-        ("from_security_ssl_mode", "DISABLED"),
-        ("port", "3307"),
-        ("state_dir", "/state"),
-        ("log_level", "info"),
-    ] {
-        assert_eq!(value(name), Some(expected), "{name}");
-    }
-    assert!(!variables.iter().any(|(_, value)| value.contains("BEGIN")));
 }

@@ -3,8 +3,7 @@
 //! One that *restricts* (who may pass, or how much a client may take) is an error: who writes it relies on it. One that
 //! only *adds* is a warning.
 
-use super::address::parse_listen;
-use super::file::{File, Key, OneOrMany};
+use super::file::{File, Key};
 use super::problem::{Fault, Wrong};
 use super::warning::{Notice, Remark};
 
@@ -19,7 +18,8 @@ fn refuse<T>(key: &Key<T>, why: &'static str) -> Result<(), Fault> {
 /// Goes through the keys that are not built: refuses those that restrict, remarks on those that add.
 pub(super) fn check(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault> {
     refuse_restrictions(file)?;
-    remark_additions(file, remarks)
+    remark_additions(file, remarks);
+    Ok(())
 }
 
 fn refuse_restrictions(file: &File) -> Result<(), Fault> {
@@ -29,7 +29,7 @@ fn refuse_restrictions(file: &File) -> Result<(), Fault> {
     )
 }
 
-fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault> {
+fn remark_additions(file: &File, remarks: &mut Vec<Remark>) {
     let mut remark = |location: Option<_>| {
         remarks.extend(location.map(|at| Remark::key_at(at, Notice::NotBuilt)));
     };
@@ -39,14 +39,4 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
             remark(key.location());
         }
     }
-    check_addresses(&file.http.or_empty().listen)?;
-    remark(file.http.location());
-    Ok(())
-}
-
-fn check_addresses(key: &Key<OneOrMany>) -> Result<(), Fault> {
-    for text in key.written().map(OneOrMany::strings).unwrap_or_default() {
-        parse_listen(&text.value, "".as_ref()).map_err(|error| Fault::parse(&text, error))?;
-    }
-    Ok(())
 }

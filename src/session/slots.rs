@@ -51,7 +51,7 @@ struct Taken {
 struct Connection {
     since: Instant,
     network: Option<IpAddr>,
-    has_logged_in: bool,
+    is_before_login: bool,
 }
 
 /// One TLS handshake.
@@ -101,7 +101,7 @@ impl Slots {
             Connection {
                 since: now,
                 network: None,
-                has_logged_in: false,
+                is_before_login: true,
             },
         );
         Ok(Slot {
@@ -168,7 +168,7 @@ impl Taken {
         let Some(connection) = self.connections.remove(&number) else {
             return;
         };
-        self.before_login -= usize::from(!connection.has_logged_in);
+        self.before_login -= usize::from(connection.is_before_login);
         if let Some(network) = connection.network
             && let Some(count) = self.of_network.get_mut(&network)
         {
@@ -201,11 +201,13 @@ impl Slot {
         Ok(())
     }
 
-    /// Its client has logged in: others no longer count it, and it gives way to nobody.
-    pub(super) fn has_logged_in(&self) {
+    /// Its client has logged in, or is being told why not: it is no longer one before login, and gives way to nobody.
+    pub(super) fn end_login(&self) {
         let mut taken = self.slots.lock();
-        if let Some(connection) = taken.connections.get_mut(&self.number) {
-            connection.has_logged_in = true;
+        if let Some(connection) = taken.connections.get_mut(&self.number)
+            && connection.is_before_login
+        {
+            connection.is_before_login = false;
             taken.before_login -= 1;
         }
     }
@@ -372,7 +374,7 @@ mod tests {
         assert!(waiting.await.is_ok());
         let _third = slots.take(start + AT_LEAST).expect("a slot");
         assert_eq!(refused(AT_LEAST * 9), full, "both are busy");
-        busy.has_logged_in();
+        busy.end_login();
         assert_eq!(refused(AT_LEAST * 9), Ok(()));
     }
 
@@ -384,12 +386,12 @@ mod tests {
         });
         let start = Instant::now();
         let session = slots.take(start).expect("a slot");
-        session.has_logged_in();
+        session.end_login();
         let waiting = silent(slots.take(start).expect("another"));
         tokio::task::yield_now().await;
         let third = slots.take(start + AT_LEAST).expect("that of a silent one");
         assert_eq!(waiting.await.ok(), Some(Limit::Connections));
-        third.has_logged_in();
+        third.end_login();
         let refused = slots.take(start + AT_LEAST * 9).map(drop);
         assert_eq!(refused, Err(Limit::Connections));
     }

@@ -3,6 +3,8 @@
 //! A *reload* is asked for and always reads the files again. A *reread* happens when a connection is made and the files
 //! have changed. Either loads all of a place's files as one, or changes nothing. Connections that exist keep theirs.
 
+pub(crate) mod snapshot;
+
 use std::{
     fmt,
     sync::{
@@ -18,15 +20,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{
-    Sources,
-    acceptor::AcceptorError,
+use crate::tls::{
+    channel::snapshot::{Contents, Look, Moving, Snapshot},
     channel_name::ChannelName,
-    connector::ConnectorError,
-    expiry::Expiry,
-    loaded::Loaded,
-    problem::MaterialError,
-    snapshot::{Contents, Look, Moving, Snapshot},
+    loaded::{Loaded, acceptor::AcceptorError, connector::ConnectorError, expiry::Expiry},
+    sources::{Sources, problem::MaterialError},
 };
 
 /// Whether files are looked at again without being asked.

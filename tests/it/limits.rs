@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::support::admin;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::{Client, ssl_request};
 use crate::support::conversation::{Answer, Event};
@@ -168,7 +169,7 @@ fn one_connection_too_many_is_refused_and_a_place_becomes_free_again() {
 #[test]
 fn one_address_has_its_own_limit_and_unix_sockets_have_none() {
     let backend = Backend::start(Server::mysql());
-    let config = Config::before(&backend).unix_socket();
+    let config = admin::config(&backend, "").unix_socket();
     let proxy = Proxy::start(config.with("limits: { connections-per-client: 1 }"));
     let first = placed(&proxy);
     let mut second = Client::connect(proxy.address);
@@ -185,6 +186,10 @@ fn one_address_has_its_own_limit_and_unix_sockets_have_none() {
     }
     drop(first);
     placed(&proxy);
+    let mut operator = admin::log_in(&proxy);
+    let hits = admin::rows(&mut operator, "SHOW STATUS LIKE 'Mytls_limit_hits%'");
+    assert_ne!(hits.value("Mytls_limit_hits_connections_per_client"), "0");
+    assert_eq!(hits.value("Mytls_limit_hits_connections"), "0");
     proxy.wait_for_log("limits.connections-per-client");
 }
 

@@ -26,6 +26,8 @@ mod ctl;
 mod drain;
 mod greeting;
 mod handed_on;
+mod health;
+mod http;
 mod import;
 mod import_servers;
 mod kill;
