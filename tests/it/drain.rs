@@ -271,9 +271,11 @@ fn under_load_nobody_is_refused_before_drain_min_is_over_and_no_transaction_is_c
 fn clients_that_are_connected_and_not_accepted_yet_are_served_or_told() {
     let backend = Backend::start(Server::mysql());
     let config = Config::before(&backend).unix_socket();
-    let mut proxy = Proxy::start(config.with("drain: { max: 600s }"));
+    let limits = "limits: { connections-before-login: 1000 }\ndrain: { max: 600s }";
+    let mut proxy = Proxy::start(config.with(limits));
     proxy.suspend();
-    let mut queued: Vec<_> = (0..50).map(|_| Client::connect(proxy.address)).collect();
+    // so many that the end comes while they are being accepted
+    let mut queued: Vec<_> = (0..600).map(|_| Client::connect(proxy.address)).collect();
     queued.extend((0..50).map(|_| Client::connect_unix(&proxy.unix_socket())));
     proxy.terminate();
     proxy.resume();
