@@ -219,6 +219,7 @@ impl DataPort {
     }
 
     fn slot(&self, address: ClientAddress) -> Result<Slot, Limit> {
+        self.slots.has_room_for(address)?;
         let slot = self.slots.take(Instant::now())?;
         slot.count_client(address)?;
         Ok(slot)
@@ -251,6 +252,7 @@ impl DataPort {
                 Event::ChangeUser => {
                     let changed = Box::pin(self.change_user(&mut relay, &session, record)).await;
                     record.show(State::Relaying);
+                    idle.begin_anew();
                     changed
                 }
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,

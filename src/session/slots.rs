@@ -1,8 +1,8 @@
 //! How many clients there may be at once: in all, of one address, such as have not logged in, in a TLS handshake.
 //!
-//! Whoever connects and says nothing must not keep others out. Where all slots are taken, the client that has not logged
-//! in, is to speak, and came first gives way to the new one. So a flood has to be as fast as this: all the slots before login, again and
-//! again, within the time that an honest client takes to log in.
+//! Whoever connects and says nothing must not keep others out. Where all slots are taken, a new client gets that of the
+//! one that came first among those that have not logged in and are to speak. So a flood has to fill all slots before
+//! login again and again, each time within what an honest client takes to log in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -110,6 +110,22 @@ impl Slots {
         })
     }
 
+    /// Whether this client has not too many already. To be asked first: nobody is to give way to one that is refused.
+    pub(super) fn has_room_for(&self, client: ClientAddress) -> Result<(), Limit> {
+        match self.network(client) {
+            Some((network, most)) => self.lock().has_room_for(network, most),
+            None => Ok(()),
+        }
+    }
+
+    /// What the client is counted by, and the most of it; nothing where there is no limit.
+    fn network(&self, client: ClientAddress) -> Option<(IpAddr, usize)> {
+        match client {
+            ClientAddress::Ip(ip) => Some((network(ip), self.most.connections_per_client?)),
+            ClientAddress::UnixSocket => None,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,7 +164,16 @@ impl Taken {
         self.next
     }
 
-    /// Ends the connection that has been waiting for its client longest.
+    fn has_room_for(&self, network: IpAddr, most: usize) -> Result<(), Limit> {
+        let count = self.of_network.get(&network).copied().unwrap_or(0);
+        if count < most {
+            Ok(())
+        } else {
+            Err(Limit::ConnectionsPerClient)
+        }
+    }
+
+    /// Ends the connection of the client that came first among those that are waited for.
     fn make_room(&mut self, full: Limit, now: Instant) -> Result<(), Limit> {
         let (&number, _) = self.waiting.first_key_value().ok_or(full)?;
         let is_young = |of: &Connection| now.duration_since(of.since) < AT_LEAST;
@@ -184,19 +209,14 @@ impl Slot {
     /// Counts it among those of its client; an error if there are too many of them. A Unix socket has no address, and
     /// its clients are not counted.
     pub(super) fn count_client(&self, client: ClientAddress) -> Result<(), Limit> {
-        let (Some(most), ClientAddress::Ip(ip)) = (self.slots.most.connections_per_client, client)
-        else {
+        let Some((network, most)) = self.slots.network(client) else {
             return Ok(());
         };
-        let network = network(ip);
         let mut taken = self.slots.lock();
-        let count = taken.of_network.get(&network).copied().unwrap_or(0);
-        if count >= most {
-            return Err(Limit::ConnectionsPerClient);
-        }
+        taken.has_room_for(network, most)?;
         if let Some(connection) = taken.connections.get_mut(&self.number) {
             connection.network = Some(network);
-            taken.of_network.insert(network, count + 1);
+            *taken.of_network.entry(network).or_default() += 1;
         }
         Ok(())
     }

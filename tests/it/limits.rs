@@ -250,6 +250,24 @@ fn silent_crowd_does_not_keep_the_honest_out() {
 }
 
 #[test]
+fn nobody_gives_way_to_an_address_that_has_enough() {
+    let backend = Backend::start(Server::mysql());
+    let limits =
+        "limits: { connections-per-client: 1, connections-before-login: 2, login-time: 600s }";
+    let proxy = Proxy::start(Config::before(&backend).with(limits));
+    let mut slow = Client::connect_from([127, 0, 0, 2], proxy.address);
+    slow.greeting();
+    let _enough = placed(&proxy);
+    let begun = Instant::now();
+    // longer than anybody is spared
+    while begun.elapsed() < Duration::from_millis(400) {
+        assert_eq!(Client::connect(proxy.address).error().code, 1040);
+    }
+    slow.send_login(&Login::of("app"));
+    assert!(slow.authenticate(ClientPlugin::with_password()).is_ok());
+}
+
+#[test]
 fn handshake_that_does_not_end_gives_its_turn_to_the_next_one() {
     let backend = Backend::start(Server::mysql());
     let limits = "limits: { handshakes: 1, login-time: 600s }";
@@ -292,7 +310,12 @@ fn idle_session_is_ended_as_mysql_ends_it() {
          interactive_timeout for configuring this behavior."
     );
     client.expect_clean_end();
-    backend.closed_within(Duration::from_secs(5));
+    let events = backend.closed_within(Duration::from_secs(5));
+    let quit = |event: &Event| matches!(event, Event::Command(command) if command.payload == [1]);
+    assert!(
+        events.iter().any(quit),
+        "a server counts it as aborted: {events:#?}"
+    );
     assert!(proxy.session_line().contains("limits.idle-time"));
 }
 
