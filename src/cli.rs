@@ -413,6 +413,7 @@ mod tests {
             "mytls serve --backend db --task t.yaml",
             "mytls serve --source",
             "mytls serve --backend db --listen 3307",
+            "mytls serve --backend db --http-listen 9307",
             "mytls serve --backend db --listn 127.0.0.1:3307",
             "mytls check",
             "mytls check a.yaml --backend db",
@@ -464,6 +465,22 @@ mod tests {
             listen.map(|listen| listen.into_iter().map(Ok).collect()),
             Some(expected.to_vec())
         );
+    }
+
+    #[test]
+    fn an_http_port_can_be_had_without_a_file() {
+        let http = |line| {
+            serve(line)?
+                .configuration(&Environment::default())
+                .ok()?
+                .http
+        };
+        assert_eq!(http("mytls serve --backend db"), None);
+        let listen =
+            http("mytls serve --backend db --http-listen 127.0.0.1:1 --http-listen unix:/h");
+        let listen = listen.map(|http| http.listen.into_iter().map(Ok).collect());
+        let expected = ["127.0.0.1:1", "unix:/h"].map(config::parse_listen);
+        assert_eq!(listen, Some(expected.to_vec()));
     }
 
     #[test]

@@ -183,6 +183,7 @@ impl Shared {
             tls: self.tls,
             rules: self.rules,
             backends: self.backends,
+            balancers: config.balancers.clone(),
             limits: config.limits.clone(),
             tls_status: config.tls_status,
             random: self.random,

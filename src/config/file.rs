@@ -312,8 +312,8 @@ impl DmFile {
 section! {
     /// `proxy-protocol`.
     ProxyProtocol {
-        accept_from: Vec<String>,
-        send: bool,
+        accept_from: Vec<Spanned<String>>,
+        send: String,
     }
 }
 

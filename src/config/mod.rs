@@ -31,6 +31,7 @@ mod import;
 mod limits;
 mod place;
 mod problem;
+mod proxy_protocol;
 mod security;
 mod unbuilt;
 mod value;
@@ -42,6 +43,7 @@ pub use dm::Files;
 pub use environment::Environment;
 pub use place::Place;
 pub use problem::{Problem, Wrong};
+pub use proxy_protocol::BalancerError;
 pub use warning::{Notice, Warning};
 
 use dm::DmFiles;
@@ -75,6 +77,8 @@ pub struct Config {
     pub route: Role,
     /// Whose TLS the status variables of a session tell of.
     pub tls_status: TlsStatus,
+    /// Whose connections to the data port begin with a PROXY header.
+    pub balancers: session::Balancers,
     /// The admin port, if there is to be one.
     pub admin: Option<crate::admin::Settings>,
     /// The HTTP port, if there is to be one.
@@ -210,7 +214,7 @@ impl Config {
         environment: &Environment,
         remarks: &mut Vec<Remark>,
     ) -> Result<Self, Fault> {
-        unbuilt::check(file, remarks)?;
+        unbuilt::check(file, remarks);
         let (drain_min, drain_max) = limits::drain(file)?;
         let listen = listen(&file.listen, LISTEN, folder)?;
         let client_tls = security::server(&file.security, "security", folder)?;
@@ -235,6 +239,7 @@ impl Config {
             rules,
             route: backends::route(&file.route, &backends)?,
             backends,
+            balancers: proxy_protocol::balancers(&file.proxy_protocol, remarks)?,
             tls_status: choice(
                 &file.tls_status,
                 &[
@@ -278,6 +283,7 @@ impl Config {
             connect_time: CONNECT_TIME,
             keep_alive: KeepAlive::default(),
             import: None,
+            sends_proxy_header: false,
         };
         let warnings = remarks
             .into_iter()
@@ -307,6 +313,7 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         connect_time: CONNECT_TIME,
         keep_alive: KeepAlive::default(),
         import: None,
+        sends_proxy_header: false,
     })
 }
 

@@ -55,10 +55,16 @@ pub(super) fn choice<T: Copy>(
         })
 }
 
+/// How PEM begins, as it stands and in base64. As a path it would be shown, in the log too, and it may be a key.
+pub(super) const PEM_STARTS: [&str; 2] = ["-----BEGIN", "LS0tLS1CRUdJTi"];
+
 /// A file's path, joined to the folder of the configuration if it is relative.
 pub(super) fn file_path(text: &Spanned<String>, folder: &Path) -> Result<PathBuf, Fault> {
     if text.value.is_empty() {
         return Err(Fault::value(text, Wrong::Kind("a path".to_owned())));
+    }
+    if text.value.contains('\n') || PEM_STARTS.iter().any(|start| text.value.starts_with(start)) {
+        return Err(Fault::value(text, Wrong::NoPath));
     }
     Ok(folder.join(&text.value))
 }

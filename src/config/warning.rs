@@ -69,6 +69,9 @@ pub enum Notice {
         "accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: whom they would refuse is only logged"
     )]
     OnlyReports,
+    /// `0.0.0.0/0` in `proxy-protocol.accept-from`.
+    #[error("lists everybody: whoever reaches the port can claim any client's address")]
+    EverybodyIsBalancer,
     /// `import-accounts.hosts: ignore`.
     #[error("users are not refused for coming from an address that none of their accounts admits")]
     HostsIgnored,

@@ -12,7 +12,7 @@ use crate::support::handshake::Login;
 use crate::support::packet::{message, ok};
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
-use crate::support::proxy::{Config, Proxy, wait_for};
+use crate::support::proxy::{Config, Proxy, wait_for, wait_until};
 
 /// Bytes.
 const MORE_THAN_SOCKETS_HOLD: usize = 40 << 20;
@@ -278,14 +278,16 @@ fn handshake_that_does_not_end_gives_its_turn_to_the_next_one() {
     let mut stuck = Client::greeted(proxy.address);
     stuck.send(&ssl_request(&login));
     stuck.send_raw(b"\x16\x03\x01\x02\x00\x01"); // the start of a ClientHello
-    // its turn, once the one before has had its time
-    let mut next = Client::logged_in_over_tls(proxy.address, &login, &tls);
+    // one after another, since one of them may have had its turn before it
+    wait_until("the end of its turn", || {
+        drop(Client::logged_in_over_tls(proxy.address, &login, &tls));
+        proxy
+            .log()
+            .contains("gave way to another: limits.handshakes")
+    });
     stuck.expect_end();
-    for client in [&mut bystander, &mut next] {
-        client.query("SELECT 1");
-        client.expect_echo("SELECT 1");
-    }
-    proxy.wait_for_log("limits.handshakes");
+    bystander.query("SELECT 1");
+    bystander.expect_echo("SELECT 1");
 }
 
 /// MySQL 9.7 says it so, unasked and with number 0; an open transaction makes no difference there either (run).

@@ -2,9 +2,9 @@
 //!
 //! One file for each behaviour; `support` holds both ends. Nothing here uses the crate's own code. `scripted` tries the
 //! two ends on each other, so that a mistake of theirs shows as theirs. Against real servers go `mysql_async_client`, a
-//! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, `import_servers`
-//! and `tls_status_servers`. `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave behind a long one,
-//! `MYTLS_TEST_SESSIONS=10000` that of the tables of the admin port, `MYTLS_TEST_STALLED=1` that of a client that reads no
+//! client that we did not write, `reload_servers` with the same, `password_servers` with the raw client, `import_servers`,
+//! `tls_status_servers` and `proxy_protocol_servers`. `MYTLS_TEST_CONNECTS=10000` makes the test of what sessions leave
+//! behind a long one, `MYTLS_TEST_SESSIONS=10000` that of the tables of the admin port, `MYTLS_TEST_STALLED=1` that of a client that reads no
 //! answers, `MYTLS_TEST_SWAP_SECONDS` and `MYTLS_TEST_RELOADS` those of certificates that change under load.
 
 mod access;
@@ -34,10 +34,14 @@ mod kill;
 mod lifecycle;
 mod limits;
 mod login;
+mod logs;
 mod material;
 mod mysql_async_client;
 mod password;
 mod password_servers;
+mod proxy_protocol;
+mod proxy_protocol_sent;
+mod proxy_protocol_servers;
 mod relay;
 mod reload;
 mod reload_servers;
@@ -48,6 +52,7 @@ mod responses;
 mod revoked;
 mod route;
 mod scripted;
+mod secrets;
 mod support;
 mod tls_status;
 mod tls_status_servers;

@@ -14,6 +14,8 @@ use super::wire::{End, Socket, TlsPeer, Transport, Wire};
 pub(crate) enum Event {
     /// Accepted.
     Dialled,
+    /// A PROXY header, of whatever length it says.
+    ProxyHeader(Vec<u8>),
     /// The 32 bytes of an `SSLRequest`.
     SslRequest(Vec<u8>),
     /// TLS is up.
@@ -126,10 +128,25 @@ impl Conversation {
         let Some(greeting) = &server.greeting else {
             return Ok(End::Clean);
         };
+        let header = match &server.proxy_header {
+            Some(_) => self.wire.read_proxy_header()?,
+            None => Vec::new(),
+        };
+        if !header.is_empty() {
+            self.note(Event::ProxyHeader(header.clone()));
+        }
         self.send(greeting)?;
         let Some(first) = self.read_or_end()? else {
             return Ok(End::Clean);
         };
+        let refusal = server
+            .proxy_header
+            .as_ref()
+            .and_then(|refuse| refuse(&header));
+        if let Some(refusal) = refusal {
+            self.wire.write_packet(1, &refusal)?;
+            return self.wire.read_end();
+        }
         let login = if first.payload.len() == 32 {
             self.note(Event::SslRequest(first.payload));
             let Some(tls) = &server.tls else {

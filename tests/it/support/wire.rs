@@ -144,6 +144,17 @@ impl Wire {
         })
     }
 
+    /// A PROXY header of version 2: 16 bytes, of which the last two say how many follow.
+    pub(crate) fn read_proxy_header(&mut self) -> io::Result<Vec<u8>> {
+        let mut header = vec![0; 16];
+        self.read_exact(&mut header)?;
+        let length = u16::from_be_bytes([header[14], header[15]]);
+        let mut rest = vec![0; length.into()];
+        self.read_exact(&mut rest)?;
+        header.extend(rest);
+        Ok(header)
+    }
+
     /// Reads a message of any length; the sequence number is its first packet's.
     pub(crate) fn read_message(&mut self) -> io::Result<Packet> {
         let mut whole = self.read_packet()?;
