@@ -19,9 +19,11 @@ use crate::tls::{CIPHERS, HostName, NewKey, TlsVersion};
 
 mod ctl;
 mod health;
+mod pages;
 
 pub use ctl::{Ctl, CtlUsage};
 pub use health::{Asked, Health, Shutdown, Wait};
+pub use pages::{Completions, Man};
 
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
 pub const EXIT_USAGE: u8 = 64;
@@ -59,6 +61,10 @@ pub enum Command {
     Certs(Certs),
     /// Ask a running mytls, or many, at the admin port.
     Ctl(Ctl),
+    /// Print what makes a shell complete the words and options of mytls.
+    Completions(Completions),
+    /// Write the manual pages into a folder.
+    Man(Man),
     /// Say whether the mytls that runs here is ready for clients.
     ///
     /// Prints a line. Exits with 0 if it is, with 1 if not or if nobody answers, and with 64 for wrong usage.
@@ -415,6 +421,9 @@ mod tests {
             "mytls serve --backend db --listen 3307",
             "mytls serve --backend db --http-listen 9307",
             "mytls serve --backend db --listn 127.0.0.1:3307",
+            "mytls completions",
+            "mytls completions cmd",
+            "mytls man",
             "mytls check",
             "mytls check a.yaml --backend db",
             "mytls certs",

@@ -46,8 +46,8 @@
 //!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts, and [`ctl`] at admin ports.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | admin | drain, http | config | certs | ctl | authorize, check, cli, health, reload,
-//!   run, main (and the small process, logging, shell, signals).
+//!   protocol, rules | net, tls | backend | session | admin | drain, http | config | certs | ctl | authorize, check, cli, health, systemd,
+//!   sandbox, reload, run, main (and the small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]
 
@@ -69,8 +69,10 @@ pub mod protocol;
 pub mod reload;
 pub mod rules;
 pub mod run;
+pub mod sandbox;
 pub mod session;
 pub mod shell;
 pub mod shutdown;
 pub mod signals;
+pub mod systemd;
 pub mod tls;

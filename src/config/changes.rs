@@ -32,7 +32,10 @@ impl Config {
             drain_min,
             drain_max,
             state_dir,
+            sandbox,
             log: Log { format, level: _ },
+            // named on the command line
+            files: _,
             warnings: _,
         } = self;
         let own = [
@@ -54,6 +57,7 @@ impl Config {
             ("drain.min", *drain_min != other.drain_min),
             ("drain.max", *drain_max != other.drain_max),
             ("state-dir", *state_dir != other.state_dir),
+            ("sandbox", *sandbox != other.sandbox),
             ("log.format", *format != other.log.format),
         ];
         let all = own

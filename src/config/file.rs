@@ -180,6 +180,7 @@ section! {
         admin: Admin,
         http: Http,
         state_dir: String,
+        sandbox: bool,
         log: Log,
         drain: Drain,
         limits: Limits,

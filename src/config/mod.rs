@@ -91,8 +91,12 @@ pub struct Config {
     pub drain_max: Duration,
     /// Where files that mytls makes itself are kept; `None` keeps them in memory.
     pub state_dir: Option<PathBuf>,
+    /// Whether the process closes to itself what this configuration does not need.
+    pub sandbox: bool,
     /// What the log looks like.
     pub log: Log,
+    /// What it was read from, and is read from again.
+    pub files: Vec<PathBuf>,
     /// What the writer of the file may not expect; to be logged.
     pub warnings: Vec<Warning>,
 }
@@ -169,10 +173,19 @@ impl Config {
     /// Reads and checks a file, DM's files, or both together.
     pub fn load_files(files: &Files, environment: &Environment) -> Result<Self, ConfigError> {
         let dm = DmFiles::read(files)?;
-        match &files.config {
+        let config = match &files.config {
             Some(path) => Self::parse(path, &read(path)?, &dm, environment),
             None => Self::parse(Path::new(""), "", &dm, environment),
-        }
+        }?;
+        let Files {
+            config: own,
+            source,
+            task,
+        } = files;
+        Ok(Self {
+            files: [own, source, task].into_iter().flatten().cloned().collect(),
+            ..config
+        })
     }
 
     /// Checks a file's text; `path` is for errors, and its folder for relative paths.
@@ -252,7 +265,9 @@ impl Config {
             drain_min,
             drain_max,
             state_dir,
+            sandbox: file.sandbox.or(true),
             log: log(&file.log)?,
+            files: Vec::new(),
             warnings: Vec::new(),
         })
     }

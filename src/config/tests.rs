@@ -115,6 +115,7 @@ fn every_key_that_a_reload_leaves_alone_is_named_when_it_changes() {
         ("tls-status: backend", &["tls-status"]),
         ("drain: {max: 7s}", &["drain.max"]),
         ("state-dir: elsewhere", &["state-dir"]),
+        ("sandbox: false", &["sandbox"]),
         ("log: {format: json}", &["log.format"]),
     ];
     for (text, expected) in cases {
@@ -181,6 +182,8 @@ fn defaults_are_what_the_design_says() {
         drain_min: Duration::ZERO,
         drain_max: Duration::from_secs(30),
         state_dir: Some("/state".into()),
+        sandbox: true,
+        files: Vec::new(),
         log: Log {
             format: LogFormat::Text,
             level: Level::INFO,

@@ -142,6 +142,7 @@ impl Config {
                 self.require_valid_certificates,
             ),
             ("reread_certificates", self.reread_certificates),
+            ("sandbox", self.sandbox),
         ] {
             push(&mut rows, name, on(value));
         }

@@ -136,7 +136,7 @@ have() {
 lab_install() {
   local part
   make_certificates
-  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium docker kubernetes; do
+  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium docker kubernetes cargo_deb systemd; do
     ! have $part || result ok "$part is installed"
   done
   summary

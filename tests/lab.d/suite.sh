@@ -4,13 +4,13 @@
 lab_test() {
   cd "$ROOT" || exit
   begin_suite
-  need_packages gcc libc6-dev shellcheck || true
+  need_packages gcc libc6-dev libfaketime shellcheck || true
   check "format" cargo fmt --check
   check "lints" cargo clippy --all-targets --locked -- -D warnings
   check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
   check "one TLS library, one crypto library" one_tls_library
   ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level error --config .deny.toml check bans licenses sources
-  check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/{clients,containers/mysql}/*.sh
+  check "scripts" shellcheck .ci/run packaging/deb tests/lab tests/lab.d/*.sh tests/lab.d/{clients,containers/mysql}/*.sh
   start_servers
   eval "$(test_environment)"
   have pki_tools || true
@@ -21,6 +21,7 @@ lab_test() {
   differential_checks
   maker_checks
   container_checks
+  [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
 
@@ -39,6 +40,16 @@ lab_containers() {
   start_servers
   check "release build" build_mytls
   container_checks
+  end_suite
+}
+
+# Only the Debian package and its units.
+lab_packages() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "release build" build_mytls
+  [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Server {
     /// The first packet; without one the connection is closed.
     pub(super) greeting: Option<Vec<u8>>,
     pub(super) tls: Option<Arc<ServerConfig>>,
+    /// So many bytes of the greeting are sent, and then a TCP reset.
+    pub(super) resets_after: Option<usize>,
     /// Connections begin with a PROXY header.
     pub(super) proxy_header: Option<Arc<HeaderScript>>,
     pub(super) login: Arc<Script>,
@@ -60,6 +62,7 @@ impl Server {
         Self {
             greeting: Some(payload),
             tls: None,
+            resets_after: None,
             proxy_header: None,
             login: Arc::new(|conversation| Plugin::Native.serve(conversation)),
             command: Arc::new(|_, _| Ok(Answer::Ordinary)),
@@ -77,6 +80,14 @@ impl Server {
         }
         self.tls = Some(config);
         self
+    }
+
+    /// A server that sends so many bytes of its greeting, and then a TCP reset.
+    pub(crate) fn resetting_after(bytes: usize) -> Self {
+        Self {
+            resets_after: Some(bytes),
+            ..Self::mysql()
+        }
     }
 
     /// Connections begin with a PROXY header. The packet that `refuse` gives for one is sent behind the greeting, as MySQL 9.7

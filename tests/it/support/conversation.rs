@@ -6,7 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::backend::Server;
 use super::handshake::{ChangeUser, Login};
-use super::packet::{COLUMN, EOF, Packet, err, flag, message, ok, ok_as_end, one_value, text_row};
+use super::packet::{
+    COLUMN, EOF, Packet, err, flag, message, ok, ok_as_end, one_value, packet, text_row,
+};
 use super::wire::{End, Socket, TlsPeer, Transport, Wire};
 
 /// What a backend saw of one connection, in order.
@@ -128,6 +130,11 @@ impl Conversation {
         let Some(greeting) = &server.greeting else {
             return Ok(End::Clean);
         };
+        if let Some(bytes) = server.resets_after {
+            self.reset_on_close();
+            self.send_raw(&packet(0, greeting)[..bytes])?;
+            return Ok(End::Reset);
+        }
         let header = match &server.proxy_header {
             Some(_) => self.wire.read_proxy_header()?,
             None => Vec::new(),
@@ -319,6 +326,11 @@ impl Conversation {
     /// TLS 1.3: asks for new keys both ways.
     pub(crate) fn refresh_keys(&mut self) -> io::Result<()> {
         self.wire.refresh_keys()
+    }
+
+    /// Makes the end of the connection a TCP reset.
+    pub(crate) fn reset_on_close(&self) {
+        self.wire.reset_on_close();
     }
 
     /// Waits for the peer to close, and says how it did.

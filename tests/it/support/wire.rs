@@ -299,6 +299,16 @@ impl Wire {
             .expect("set a timeout");
     }
 
+    /// Makes its close a TCP reset, which overtakes what was sent and not yet read.
+    pub(crate) fn reset_on_close(&self) {
+        match self.socket().expect("a connection") {
+            Socket::Tcp(stream) => socket2::SockRef::from(stream)
+                .set_linger(Some(Duration::ZERO))
+                .expect("set a socket option"),
+            Socket::Unix(_) => panic!("a Unix socket knows no reset"),
+        }
+    }
+
     /// Says that no more bytes will come, and leaves the other direction open.
     pub(crate) fn finish_writing(&mut self) -> io::Result<()> {
         match &mut self.0 {
