@@ -75,8 +75,8 @@ pub enum Command {
     Wait(Wait),
     /// Ask the mytls that runs here to end, and wait until it has.
     ///
-    /// As SIGTERM does: no new clients, and those that are connected have `drain.max` to finish. Exits with 0 when it has
-    /// ended, with 1 if none runs, or several do and none is named, and with 64 for wrong usage.
+    /// As SIGTERM does: after `drain.min` no new clients, and those that are connected have `drain.max` to finish. Exits with
+    /// 0 when it has ended, with 1 if none runs, or several do and none is named, and with 64 for wrong usage.
     Shutdown(Shutdown),
 }
 
@@ -91,7 +91,7 @@ Examples:
   mytls serve /etc/mytls/mytls.yaml
   mytls serve --backend db.internal:3306 --listen 127.0.0.1:3307
 
-SIGTERM ends mytls: no new clients, and those that are connected have `drain.max` to finish.
+SIGTERM ends mytls: after `drain.min` no new clients, and those that are connected have `drain.max` to finish.
 SIGHUP reads certificates, `accounts`, `default-require` and `log.level` again.")]
 pub struct Serve {
     /// The configuration file (YAML).

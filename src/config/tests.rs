@@ -287,20 +287,8 @@ target-database: { host: "::1", port: 4000, security: { ssl-ca: ca.pem, cert-all
 route: target
 state-dir: state
 log: { format: json, level: debug }
-drain: { max: 1m 30s }
 tls-status: backend
 compression: true
-limits:
-  connections: 7
-  connections-per-client: 2
-  connections-before-login: 3
-  handshakes: 4
-  login-time: 1s
-  connect-time: 250ms
-  idle-time: 8h
-  life-time: 1day
-  keep-alive: 0s
-  unacknowledged-time: 30s
 "#;
 
 #[test]
@@ -347,7 +335,6 @@ fn every_setting_that_is_built_is_read() {
     assert_eq!(target.endpoints, [tcp("::1", 4000)]);
     let names = tls(&target.security).and_then(|tls| tls.backend_names.clone());
     assert_eq!(names, Some(tls::BackendNames::new(["tidb".to_owned()])));
-    assert_eq!(target.connect_time, Duration::from_millis(250));
     assert_eq!(config.state_dir, Some("/etc/mytls/state".into()));
     assert_eq!(
         config.log,
@@ -356,21 +343,35 @@ fn every_setting_that_is_built_is_read() {
             level: Level::DEBUG
         }
     );
-    assert_eq!(config.drain_max, Duration::from_secs(90));
     assert_eq!(config.tls_status, TlsStatus::Backend);
     assert!(config.compression);
 }
 
 #[test]
-fn every_limit_is_read() {
-    let config = right(EVERY_SETTING);
+fn limits_and_times_are_read() {
+    let text = "limits:
+  connections: 7
+  connections-per-client: 2
+  connections-before-login: 3
+  handshakes: 4
+  login-time: 1s
+  connect-time: 250ms
+  idle-time: 8h
+  life-time: 1day
+  keep-alive: 0s
+  unacknowledged-time: 30s
+drain: { min: 5s, max: 1m 30s }
+";
+    let config = right(&format!("{LEAST}{text}"));
+    let backend = &config.backends[0];
+    assert_eq!(backend.connect_time, Duration::from_millis(250));
+    let drain = (config.drain_min, config.drain_max);
+    assert_eq!(drain, (Duration::from_secs(5), Duration::from_secs(90)));
     let keep_alive = KeepAlive {
         after: None,
         unacknowledged: Some(Duration::from_secs(30)),
     };
-    for backend in &config.backends {
-        assert_eq!(backend.keep_alive, keep_alive);
-    }
+    assert_eq!(backend.keep_alive, keep_alive);
     let limits = session::Limits {
         connections: 7,
         connections_per_client: Some(2),

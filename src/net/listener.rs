@@ -152,7 +152,7 @@ impl Listener {
     pub fn close(self) -> impl Iterator<Item = (Socket, ClientAddress)> {
         let (tcp, unix) = match self {
             Self::Tcp(listener) => (listener.into_std().ok(), None),
-            // nobody finds the way to a Unix socket without its file
+            // nobody finds the way to a Unix socket of ours without its file
             Self::Unix(listener, _file) => (None, listener.into_std().ok()),
         };
         // tokio would have to be told of each by the kernel first

@@ -168,6 +168,11 @@ impl Tracker {
         self.leave == Leave::None && self.commands.is_empty() && self.client.is_idle()
     }
 
+    /// Whether nothing is under way: neither a command nor a response.
+    pub fn is_between_commands(&self) -> bool {
+        self.commands.is_empty() && self.client.is_idle()
+    }
+
     /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it. A
     /// replica comes again and goes on where it was.
     pub fn is_between_transactions(&self) -> bool {

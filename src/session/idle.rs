@@ -43,6 +43,13 @@ impl Idle {
         }
     }
 
+    /// Something has happened that moves no bytes of the relay: a change of user.
+    pub(super) fn begin_anew(&mut self) {
+        if self.most.is_some() {
+            self.since = Instant::now();
+        }
+    }
+
     /// Whether it has been idle for too long by now. It never is while the client waits for an answer.
     pub(super) fn is_over(&mut self, awaits_answer: bool) -> bool {
         let moved = self.live.bytes_from_client() + self.live.bytes_from_backend();

@@ -65,8 +65,8 @@ use crate::protocol::user_name::UserName;
 use crate::rules::{ClientAddress, Identity, InForce, SeenAddress};
 use crate::tls::{Acceptor, Channel};
 
-/// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
-/// see that error; of one that is pushed to an idle client they see only a lost connection.
+/// A session that is asked to end and is between transactions waits so long for a command to answer with 1053, and for a
+/// login. Drivers see that error; of one that is pushed to an idle client they see only a lost connection.
 const LAST_COMMAND: Duration = Duration::from_secs(1);
 /// A longer one is not read for that.
 const LAST_COMMAND_BYTES: usize = 1024 * 1024;
@@ -193,11 +193,10 @@ impl DataPort {
         let login = self.login(&mut client, &slot, backend, &mut record);
         // boxed, so that what only a login needs is given back before the relay
         let login = Box::pin(self.handles.stop.now.run_until_cancelled(login));
-        match login.await.unwrap_or(Err(Failure::Draining)) {
-            Ok(authenticated) => {
-                slot.has_logged_in();
-                self.relay(client, authenticated, &mut record).await;
-            }
+        let login = login.await.unwrap_or(Err(Failure::Draining));
+        slot.end_login();
+        match login {
+            Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
             Err(failure) if !record.greeted => {
                 self.refuse_in_place_of_greeting(client, &record, &failure)
                     .await;
@@ -228,11 +227,13 @@ impl DataPort {
     }
 
     fn slot(&self, address: ClientAddress) -> Result<Slot, Limit> {
-        let slot = self.slots.take(Instant::now())?;
-        // whose connection a balancer hands on is known later
-        if !self.handles.balancers.lists(address) {
-            slot.count_client(address)?;
+        if self.handles.balancers.lists(address) {
+            // whose connection it hands on is known later
+            return self.slots.take(Instant::now());
         }
+        self.slots.has_room_for(address)?;
+        let slot = self.slots.take(Instant::now())?;
+        slot.count_client(address)?;
         Ok(slot)
     }
 
@@ -258,29 +259,12 @@ impl DataPort {
         let mut idle = Idle::new(limits.idle_time, live);
         relay.ends_between_transactions = ending.asked() == Asked::EndBetweenTransactions;
         let end = loop {
-            let event = tokio::select! {
-                biased;
-                event = relay.run() => event,
-                () = record.killed() => Event::End(End::Killed),
-                asked = ending.next() => match asked {
-                    Asked::EndNow => Event::End(End::Cut),
-                    Asked::GoOn | Asked::EndBetweenTransactions => {
-                        relay.ends_between_transactions = asked == Asked::EndBetweenTransactions;
-                        continue;
-                    }
-                },
-                () = idle.is_due() => {
-                    if idle.is_over(relay.awaits_answer()) {
-                        Event::End(End::Idle)
-                    } else {
-                        continue;
-                    }
-                }
-            };
+            let event = next_event(&mut relay, &mut ending, &mut idle, record).await;
             let carried_on = match event {
                 Event::ChangeUser => {
                     let changed = Box::pin(self.change_user(&mut relay, &session, record)).await;
                     record.show(State::Relaying);
+                    idle.begin_anew();
                     changed
                 }
                 Event::Answered => Box::pin(self.confirm_again(&mut relay, &session, record)).await,
@@ -318,6 +302,33 @@ impl DataPort {
 
 fn unknown_command() -> ErrPacket {
     ErrPacket::new(1047, "08S01", "Unknown command")
+}
+
+/// Relays until something happens, or somebody or something ends the session.
+async fn next_event(
+    relay: &mut Relay,
+    ending: &mut Ending,
+    idle: &mut Idle,
+    record: &Record,
+) -> Event {
+    loop {
+        tokio::select! {
+            biased;
+            event = relay.run() => return event,
+            () = record.killed() => return Event::End(End::Killed),
+            asked = ending.next() => match asked {
+                Asked::EndNow => return Event::End(End::Cut),
+                Asked::GoOn | Asked::EndBetweenTransactions => {
+                    relay.ends_between_transactions = asked == Asked::EndBetweenTransactions;
+                }
+            },
+            () = idle.is_due() => {
+                if idle.is_over(relay.awaits_answer()) {
+                    return Event::End(End::Idle);
+                }
+            }
+        }
+    }
 }
 
 /// Waits for the command of a client that is to be ended, so that it reads why.

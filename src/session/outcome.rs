@@ -354,6 +354,14 @@ impl End {
         }
     }
 
+    /// Whether it is mytls that ends the session, and both sides are there.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::Drained | Self::Idle | Self::Old | Self::Killed | Self::Cut
+        )
+    }
+
     /// What the client is told, with which sequence number, where that cannot be taken for part of a response.
     pub(super) fn last_word(&self) -> Option<(u8, ErrPacket)> {
         match self {

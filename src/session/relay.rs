@@ -11,6 +11,7 @@ use super::live::Live;
 use super::outcome::{End, broken_frame};
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::{Stream, StreamError};
+use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::{HEADER_BYTES, Header};
 use crate::protocol::tracker::{BackendThen, ClientThen, Leave, Tracker, Violation};
@@ -155,8 +156,13 @@ impl Relay {
         Ok(self.client.queue_packet(&error.encode())?)
     }
 
-    /// Closes both sides; each gets what was sent to it, and the client a last word.
+    /// Closes both sides; each gets what was sent to it, and a last word.
     pub(super) async fn close(mut self, end: &End) {
+        if end.is_ours() && self.tracker.is_between_commands() {
+            self.backend.set_next_sequence(0);
+            // one that is only closed counts as aborted at the server
+            let _ = self.backend.queue_packet(&[Command::Quit as u8]);
+        }
         let last_word = match end {
             End::Stream(StreamError::Frame(_, error)) if self.tracker.outstanding() == 0 => {
                 Some((1, broken_frame(*error)))

@@ -1,8 +1,8 @@
 //! How many clients there may be at once: in all, of one address, such as have not logged in, in a TLS handshake.
 //!
-//! Whoever connects and says nothing must not keep others out. Where all slots are taken, the client that has not logged
-//! in, is to speak, and came first gives way to the new one. So a flood has to be as fast as this: all the slots before login, again and
-//! again, within the time that an honest client takes to log in.
+//! Whoever connects and says nothing must not keep others out. Where all slots are taken, a new client gets that of the
+//! one that came first among those that have not logged in and are to speak. So a flood has to fill all slots before
+//! login again and again, each time within what an honest client takes to log in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -51,7 +51,7 @@ struct Taken {
 struct Connection {
     since: Instant,
     network: Option<IpAddr>,
-    has_logged_in: bool,
+    is_before_login: bool,
 }
 
 /// One TLS handshake.
@@ -101,13 +101,29 @@ impl Slots {
             Connection {
                 since: now,
                 network: None,
-                has_logged_in: false,
+                is_before_login: true,
             },
         );
         Ok(Slot {
             slots: Arc::clone(self),
             number,
         })
+    }
+
+    /// Whether this client has not too many already. To be asked first: nobody is to give way to one that is refused.
+    pub(super) fn has_room_for(&self, client: ClientAddress) -> Result<(), Limit> {
+        match self.network(client) {
+            Some((network, most)) => self.lock().has_room_for(network, most),
+            None => Ok(()),
+        }
+    }
+
+    /// What the client is counted by, and the most of it; nothing where there is no limit.
+    fn network(&self, client: ClientAddress) -> Option<(IpAddr, usize)> {
+        match client {
+            ClientAddress::Ip(ip) => Some((network(ip), self.most.connections_per_client?)),
+            ClientAddress::UnixSocket => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -148,7 +164,16 @@ impl Taken {
         self.next
     }
 
-    /// Ends the connection that has been waiting for its client longest.
+    fn has_room_for(&self, network: IpAddr, most: usize) -> Result<(), Limit> {
+        let count = self.of_network.get(&network).copied().unwrap_or(0);
+        if count < most {
+            Ok(())
+        } else {
+            Err(Limit::ConnectionsPerClient)
+        }
+    }
+
+    /// Ends the connection of the client that came first among those that are waited for.
     fn make_room(&mut self, full: Limit, now: Instant) -> Result<(), Limit> {
         let (&number, _) = self.waiting.first_key_value().ok_or(full)?;
         let is_young = |of: &Connection| now.duration_since(of.since) < AT_LEAST;
@@ -168,7 +193,7 @@ impl Taken {
         let Some(connection) = self.connections.remove(&number) else {
             return;
         };
-        self.before_login -= usize::from(!connection.has_logged_in);
+        self.before_login -= usize::from(connection.is_before_login);
         if let Some(network) = connection.network
             && let Some(count) = self.of_network.get_mut(&network)
         {
@@ -184,28 +209,25 @@ impl Slot {
     /// Counts it among those of its client; an error if there are too many of them. A Unix socket has no address, and
     /// its clients are not counted.
     pub(super) fn count_client(&self, client: ClientAddress) -> Result<(), Limit> {
-        let (Some(most), ClientAddress::Ip(ip)) = (self.slots.most.connections_per_client, client)
-        else {
+        let Some((network, most)) = self.slots.network(client) else {
             return Ok(());
         };
-        let network = network(ip);
         let mut taken = self.slots.lock();
-        let count = taken.of_network.get(&network).copied().unwrap_or(0);
-        if count >= most {
-            return Err(Limit::ConnectionsPerClient);
-        }
+        taken.has_room_for(network, most)?;
         if let Some(connection) = taken.connections.get_mut(&self.number) {
             connection.network = Some(network);
-            taken.of_network.insert(network, count + 1);
+            *taken.of_network.entry(network).or_default() += 1;
         }
         Ok(())
     }
 
-    /// Its client has logged in: others no longer count it, and it gives way to nobody.
-    pub(super) fn has_logged_in(&self) {
+    /// Its client has logged in, or is being told why not: it is no longer one before login, and gives way to nobody.
+    pub(super) fn end_login(&self) {
         let mut taken = self.slots.lock();
-        if let Some(connection) = taken.connections.get_mut(&self.number) {
-            connection.has_logged_in = true;
+        if let Some(connection) = taken.connections.get_mut(&self.number)
+            && connection.is_before_login
+        {
+            connection.is_before_login = false;
             taken.before_login -= 1;
         }
     }
@@ -372,7 +394,7 @@ mod tests {
         assert!(waiting.await.is_ok());
         let _third = slots.take(start + AT_LEAST).expect("a slot");
         assert_eq!(refused(AT_LEAST * 9), full, "both are busy");
-        busy.has_logged_in();
+        busy.end_login();
         assert_eq!(refused(AT_LEAST * 9), Ok(()));
     }
 
@@ -384,12 +406,12 @@ mod tests {
         });
         let start = Instant::now();
         let session = slots.take(start).expect("a slot");
-        session.has_logged_in();
+        session.end_login();
         let waiting = silent(slots.take(start).expect("another"));
         tokio::task::yield_now().await;
         let third = slots.take(start + AT_LEAST).expect("that of a silent one");
         assert_eq!(waiting.await.ok(), Some(Limit::Connections));
-        third.has_logged_in();
+        third.end_login();
         let refused = slots.take(start + AT_LEAST * 9).map(drop);
         assert_eq!(refused, Err(Limit::Connections));
     }

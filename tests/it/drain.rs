@@ -10,6 +10,7 @@ use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::conversation::{Answer, Event};
 use crate::support::handshake::Login;
+use crate::support::http::get;
 use crate::support::packet::{Packet, ok};
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
@@ -156,9 +157,14 @@ fn login_that_comes_during_the_drain_is_answered_with_1053_and_nobody_is_dialled
 
 #[test]
 fn clients_are_served_as_before_until_drain_min_is_over() {
-    let (_backend, mut proxy, _client) = in_transaction("min: 600s, max: 600s");
+    let (_backend, mut proxy, _client) =
+        in_transaction("min: 600s, max: 600s }\nhttp: { listen: 127.0.0.1:0");
+    let http = proxy.http_address();
+    assert_eq!(get(http, "/readyz").status, 200);
     proxy.terminate();
     proxy.wait_for_log("not ready; clients are served on");
+    assert_eq!(get(http, "/readyz").status, 503);
+    assert_eq!(get(http, "/livez").status, 200);
     let mut idle = Client::logged_in(proxy.address, &Login::of("app"));
     let tls = PKI.client_tls(None);
     let mut later = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
@@ -265,9 +271,11 @@ fn under_load_nobody_is_refused_before_drain_min_is_over_and_no_transaction_is_c
 fn clients_that_are_connected_and_not_accepted_yet_are_served_or_told() {
     let backend = Backend::start(Server::mysql());
     let config = Config::before(&backend).unix_socket();
-    let mut proxy = Proxy::start(config.with("drain: { max: 600s }"));
+    let limits = "limits: { connections-before-login: 1000 }\ndrain: { max: 600s }";
+    let mut proxy = Proxy::start(config.with(limits));
     proxy.suspend();
-    let mut queued: Vec<_> = (0..50).map(|_| Client::connect(proxy.address)).collect();
+    // so many that the end comes while they are being accepted
+    let mut queued: Vec<_> = (0..600).map(|_| Client::connect(proxy.address)).collect();
     queued.extend((0..50).map(|_| Client::connect_unix(&proxy.unix_socket())));
     proxy.terminate();
     proxy.resume();

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::support::admin;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::{Client, ssl_request};
 use crate::support::conversation::{Answer, Event};
@@ -11,7 +12,7 @@ use crate::support::handshake::Login;
 use crate::support::packet::{message, ok};
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
-use crate::support::proxy::{Config, Proxy, wait_for};
+use crate::support::proxy::{Config, Proxy, wait_for, wait_until};
 
 /// Bytes.
 const MORE_THAN_SOCKETS_HOLD: usize = 40 << 20;
@@ -168,7 +169,7 @@ fn one_connection_too_many_is_refused_and_a_place_becomes_free_again() {
 #[test]
 fn one_address_has_its_own_limit_and_unix_sockets_have_none() {
     let backend = Backend::start(Server::mysql());
-    let config = Config::before(&backend).unix_socket();
+    let config = admin::config(&backend, "").unix_socket();
     let proxy = Proxy::start(config.with("limits: { connections-per-client: 1 }"));
     let first = placed(&proxy);
     let mut second = Client::connect(proxy.address);
@@ -185,6 +186,10 @@ fn one_address_has_its_own_limit_and_unix_sockets_have_none() {
     }
     drop(first);
     placed(&proxy);
+    let mut operator = admin::log_in(&proxy);
+    let hits = admin::rows(&mut operator, "SHOW STATUS LIKE 'Mytls_limit_hits%'");
+    assert_ne!(hits.value("Mytls_limit_hits_connections_per_client"), "0");
+    assert_eq!(hits.value("Mytls_limit_hits_connections"), "0");
     proxy.wait_for_log("limits.connections-per-client");
 }
 
@@ -245,6 +250,24 @@ fn silent_crowd_does_not_keep_the_honest_out() {
 }
 
 #[test]
+fn nobody_gives_way_to_an_address_that_has_enough() {
+    let backend = Backend::start(Server::mysql());
+    let limits =
+        "limits: { connections-per-client: 1, connections-before-login: 2, login-time: 600s }";
+    let proxy = Proxy::start(Config::before(&backend).with(limits));
+    let mut slow = Client::connect_from([127, 0, 0, 2], proxy.address);
+    slow.greeting();
+    let _enough = placed(&proxy);
+    let begun = Instant::now();
+    // longer than anybody is spared
+    while begun.elapsed() < Duration::from_millis(400) {
+        assert_eq!(Client::connect(proxy.address).error().code, 1040);
+    }
+    slow.send_login(&Login::of("app"));
+    assert!(slow.authenticate(ClientPlugin::with_password()).is_ok());
+}
+
+#[test]
 fn handshake_that_does_not_end_gives_its_turn_to_the_next_one() {
     let backend = Backend::start(Server::mysql());
     let limits = "limits: { handshakes: 1, login-time: 600s }";
@@ -255,14 +278,16 @@ fn handshake_that_does_not_end_gives_its_turn_to_the_next_one() {
     let mut stuck = Client::greeted(proxy.address);
     stuck.send(&ssl_request(&login));
     stuck.send_raw(b"\x16\x03\x01\x02\x00\x01"); // the start of a ClientHello
-    // its turn, once the one before has had its time
-    let mut next = Client::logged_in_over_tls(proxy.address, &login, &tls);
+    // one after another, since one of them may have had its turn before it
+    wait_until("the end of its turn", || {
+        drop(Client::logged_in_over_tls(proxy.address, &login, &tls));
+        proxy
+            .log()
+            .contains("gave way to another: limits.handshakes")
+    });
     stuck.expect_end();
-    for client in [&mut bystander, &mut next] {
-        client.query("SELECT 1");
-        client.expect_echo("SELECT 1");
-    }
-    proxy.wait_for_log("limits.handshakes");
+    bystander.query("SELECT 1");
+    bystander.expect_echo("SELECT 1");
 }
 
 /// MySQL 9.7 says it so, unasked and with number 0; an open transaction makes no difference there either (run).
@@ -287,7 +312,12 @@ fn idle_session_is_ended_as_mysql_ends_it() {
          interactive_timeout for configuring this behavior."
     );
     client.expect_clean_end();
-    backend.closed_within(Duration::from_secs(5));
+    let events = backend.closed_within(Duration::from_secs(5));
+    let quit = |event: &Event| matches!(event, Event::Command(command) if command.payload == [1]);
+    assert!(
+        events.iter().any(quit),
+        "a server counts it as aborted: {events:#?}"
+    );
     assert!(proxy.session_line().contains("limits.idle-time"));
 }
 

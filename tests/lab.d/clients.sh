@@ -54,6 +54,21 @@ cutover_checks() {
   check "$where: mytls never panicked" not_in_log panicked mytls-cutover
 }
 
+# drain_checks SERVER: one mytls after another before the same server, as in a rolling restart, while clients commit.
+drain_checks() {
+  local name where="drain before $1" old new
+  have python || return 0
+  old=$(free_port) new=$(free_port)
+  for name in old new; do
+    drain_config "$(port_of "$1")" "${!name}" >"$RUN/mytls-drain-$name.yaml"
+  done
+  "${AS_SERVER[@]}" mkdir -p "$RUN/mytls-drain.state"
+  cp "$(mytls_program)" "$RUN/mytls-drain.program" # the servers' account may not reach target/
+  DRAIN_MIN=2 count_checks "$where" "${IN_TIME[@]}" "$LAB/python/bin/python" "$PARTS/clients/drain.py" \
+    "$PKI" "$RUN/$1.sock" "$(port_of "$1")" "$old" "$RUN/mytls-drain-old.yaml" "$new" "$RUN/mytls-drain-new.yaml" \
+    "${AS_SERVER[@]}" "$RUN/mytls-drain.program"
+}
+
 # bulk_checks WHERE PORT: rows, parameters, files and results larger than packets and buffers.
 bulk_checks() {
   have go || return 0

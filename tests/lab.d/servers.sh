@@ -151,6 +151,21 @@ admin: { listen: "127.0.0.1:$3", users: [{ user: ops, password-file: $RUN/ops.se
 YAML
 }
 
+# drain_config SERVER_PORT PORT: mytls with an end in good order, and little patience with idle sessions.
+drain_config() {
+  cat <<YAML
+listen: 127.0.0.1:$2
+security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/server-rsa.pem, ssl-key: $PKI/server-rsa.key }
+from:
+  host: 127.0.0.1
+  port: $1
+  security: { ssl-ca: $PKI/root-ca.pem, ssl-cert: $PKI/client-dm-rsa.pem, ssl-key: $PKI/client-dm-rsa.key }
+state-dir: $RUN/mytls-drain.state
+drain: { min: 2s, max: 20s }
+limits: { idle-time: 1s }
+YAML
+}
+
 mytls_program() { echo "${MYTLS_BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/release/mytls}"; }
 
 build_mytls() {

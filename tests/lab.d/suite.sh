@@ -63,6 +63,16 @@ lab_cutover() {
   end_suite
 }
 
+# Only the rolling restart.
+lab_drain() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "build" build_mytls
+  drain_checks mysql97
+  end_suite
+}
+
 # Only the replicas.
 lab_replication() {
   begin_suite
@@ -200,6 +210,7 @@ real_clients() {
     admin_checks "$(port_of mytls-admin)"
     check "mytls with an admin port ends when asked to" stop mytls-admin
     check "mytls with an admin port never panicked" not_in_log panicked mytls-admin
+    drain_checks mysql97
     start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext
