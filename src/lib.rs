@@ -60,6 +60,7 @@ pub mod config;
 pub mod ctl;
 pub mod drain;
 pub mod logging;
+pub mod metrics;
 pub mod net;
 pub mod process;
 pub mod protocol;

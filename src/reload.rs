@@ -14,10 +14,11 @@ use tracing::{error, info, warn};
 use crate::backend::Backend;
 use crate::config::{Config, ConfigError};
 use crate::logging::Logging;
+use crate::metrics::Counters;
 use crate::rules::{InForce, Settings};
 use crate::tls::{
-    Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, Loaded as _,
-    OnError, Stage,
+    Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, LoadResult,
+    Loaded as _, OnError, Stage,
 };
 
 /// How often an idle proxy looks for itself. Certificates are replaced hours before they run out.
@@ -66,6 +67,8 @@ pub struct Reloader {
     pub read: Arc<ReadConfig>,
     /// What has been said about certificates that run out.
     pub expiry: Mutex<ExpiryWatch>,
+    /// How reloads of the configuration file went.
+    pub results: Counters<LoadResult>,
 }
 
 impl Reloader {
@@ -75,6 +78,10 @@ impl Reloader {
     /// Cancel safe: what was begun goes on, but nothing else is begun.
     pub async fn reload(&self) {
         let configuration = self.reload_configuration().await;
+        self.results.count(match configuration {
+            Ok(()) => LoadResult::Ok,
+            Err(()) => LoadResult::Failed,
+        });
         let tls = self.reload_tls(None, OnError::Keep).await;
         self.tell_of_expiry();
         if configuration.is_ok() && tls.is_ok() {

@@ -2,6 +2,8 @@
 
 mod admin;
 mod background;
+#[expect(dead_code, reason = "the HTTP port is to show it")]
+mod metrics;
 mod tls;
 mod try_it;
 
@@ -23,6 +25,7 @@ use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
 use crate::drain::{Phase, Phases, drain};
 use crate::logging::Logging;
+use crate::metrics::Counters;
 use crate::net::listener::{ListenError, Listener};
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
@@ -110,6 +113,7 @@ async fn serve_async(
         started: config.clone(),
         read,
         expiry: Mutex::default(),
+        results: Counters::default(),
     });
     let shared = Shared {
         tls,

@@ -25,7 +25,7 @@ use crate::tls::{self, CertificateRefusal, Connector, Generation, LoadError};
 const GREETING_BYTES: usize = 4096;
 
 /// `ER_HOST_IS_BLOCKED`
-const HOST_IS_BLOCKED: u16 = 1129;
+pub(super) const HOST_IS_BLOCKED: u16 = 1129;
 
 /// A connection that waits for its login.
 #[derive(Debug)]
@@ -182,13 +182,17 @@ impl Backend {
     ) -> Result<Connection, Arc<ConnectError>> {
         let generation = tls.generation();
         if let Some(reason) = known.back_off().reason(Instant::now(), generation) {
+            self.counts.withheld.count();
             return Err(Arc::clone(reason));
         }
         let dialled = Dialled {
             known: Arc::clone(known),
             generation,
+            counts: Arc::clone(&self.counts),
         };
         let endpoint = &known.endpoint;
+        let began = Instant::now();
+        self.counts.dials.count();
         let connected = timeout_at(until, self.dial(&dialled, tls, head))
             .await
             .unwrap_or_else(|_| {
@@ -197,8 +201,12 @@ impl Backend {
                 })
             });
         match connected {
-            Ok(connection) => Ok(connection),
+            Ok(connection) => {
+                self.counts.times.observe(began.elapsed());
+                Ok(connection)
+            }
             Err(error) => {
+                self.counts.failures.count((&error).into());
                 // whoever asked for the connection logs the failure
                 debug!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
                 let error = Arc::new(error);
@@ -249,7 +257,7 @@ impl Backend {
             InForce::Tls(_) | InForce::Plaintext => None,
             InForce::Fault(fault) => return Err(ConnectError::NoCertificates(Arc::clone(fault))),
         };
-        if let Some(connector) = connector {
+        if let (Some(connector), Some(channel)) = (connector, &self.tls) {
             head.capabilities = head.capabilities | Capabilities::SSL;
             stream
                 .write_packet(&head.encode())
@@ -260,7 +268,7 @@ impl Backend {
                 Endpoint::Unix(_) => "localhost",
             });
             stream
-                .connect_tls(connector.config().clone(), name.clone())
+                .connect_tls(connector.config().clone(), name.clone(), channel.counts())
                 .await
                 .map_err(ConnectError::Tls)?;
             if let Some(session) = stream.tls() {

@@ -13,7 +13,7 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::SALT_BYTES;
 use crate::protocol::login::{HEAD_BYTES, Login, LoginHead};
 use crate::rules::Transport;
-use crate::tls::{Acceptor, CertificateRefusal, Negotiated};
+use crate::tls::{Acceptor, CertificateRefusal, Negotiated, TlsCounts};
 
 /// The longest packet of a login. Connection attributes, of which servers take 64 KiB, and tickets of as much are the
 /// longest parts. Clients that nobody knows yet make us hold one each, `limits.connections-before-login` in all.
@@ -40,6 +40,7 @@ impl Hello {
     pub(crate) async fn hear(
         client: &mut Stream,
         acceptor: Option<&Acceptor>,
+        counts: &TlsCounts,
     ) -> Result<Self, Failure> {
         let first = match client.read_packet(LOGIN_BYTES).await {
             Ok(packet) => Zeroizing::new(packet),
@@ -62,7 +63,7 @@ impl Hello {
             "the client asks for TLS, which it was not offered",
         ))?;
         client
-            .accept_tls(Arc::clone(acceptor.config()))
+            .accept_tls(Arc::clone(acceptor.config()), counts)
             .await
             .map_err(Failure::Client)?;
         let transport = judge(acceptor, client);

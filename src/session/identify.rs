@@ -54,7 +54,7 @@ impl DataPort {
         let offered = self
             .greet(client, &greeting, record.id, acceptor.is_some())
             .await?;
-        let hello = Hello::hear(client, acceptor).await;
+        let hello = Hello::hear(client, acceptor, self.handles.tls.counts()).await;
         if let Some(tls) = client.tls().and_then(|tls| Negotiated::of(tls)) {
             record.over_tls(tls);
         }

@@ -1,12 +1,12 @@
 //! The live sessions, for whoever looks after mytls: what is known of each, what they have moved, how to end one.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use super::counts::{Relayed, SessionCounts};
 use super::denials::{Denials, Refusals, Verdict};
 use super::repeats::{LeftOut, Repeats};
 use crate::backend::Role;
@@ -20,28 +20,13 @@ pub struct Sessions(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     live: Mutex<HashMap<u32, Arc<Live>>>,
-    counts: Counts,
+    counts: SessionCounts,
     denials: Mutex<Denials>,
     /// Of one minute, so that the log does not flood.
     refused: Mutex<Repeats>,
     /// The same of those who were let pass. By themselves, so that neither hides the other.
     reported: Mutex<Repeats>,
 }
-
-/// Since the start.
-#[derive(Debug, Default)]
-struct Counts {
-    accepted: Count,
-    most_at_once: AtomicU64,
-    over_tls: AtomicU64,
-    logged_in: AtomicU64,
-    refused: AtomicU64,
-    aborted: AtomicU64,
-}
-
-/// A number that one task adds to and others read.
-#[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
 
 /// What sessions have come to since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +35,9 @@ pub struct Totals {
     pub accepted: u64,
     /// The most connections at once.
     pub most_at_once: u64,
-    /// TLS handshakes brought to their end.
-    pub over_tls: u64,
     /// Logins that the backend has confirmed.
     pub logged_in: u64,
-    /// Logins that were refused, by us or by the backend.
+    /// Logins and changes of user that were refused, by us or by the backend.
     pub refused: u64,
     /// Logins that came to nothing: clients that left, or broke the protocol.
     pub aborted: u64,
@@ -70,9 +53,8 @@ pub struct Live {
     /// When it was accepted.
     pub since: Instant,
     known: Mutex<Known>,
-    /// Bytes of commands and of responses, in clear.
-    pub(super) from_client: Count,
-    pub(super) from_backend: Count,
+    /// What it has moved.
+    pub(super) relayed: Relayed,
     killed: CancellationToken,
 }
 
@@ -110,22 +92,25 @@ pub enum State {
     Relaying,
 }
 
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LoggingIn, Self::Connecting, Self::Relaying];
+
+    /// As the metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoggingIn => "logging_in",
+            Self::Connecting => "connecting",
+            Self::Relaying => "relaying",
+        }
+    }
+}
+
 /// A session is among the live ones for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Entered {
     live: Arc<Live>,
     sessions: Sessions,
-}
-
-impl Count {
-    pub(super) fn add(&self, more: u64) {
-        self.0
-            .store(self.get().saturating_add(more), Ordering::Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Sessions {
@@ -159,16 +144,38 @@ impl Sessions {
 
     /// What was counted since the start.
     pub fn totals(&self) -> Totals {
-        let counts = &self.0.counts;
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = self.counts();
         Totals {
             accepted: counts.accepted.get(),
-            most_at_once: read(&counts.most_at_once),
-            over_tls: read(&counts.over_tls),
-            logged_in: read(&counts.logged_in),
-            refused: read(&counts.refused),
-            aborted: read(&counts.aborted),
+            most_at_once: counts.most_at_once(),
+            logged_in: counts.logged_in.get(),
+            refused: counts.refused.total() + counts.refused_by_backend.total(),
+            aborted: counts.aborted.total(),
         }
+    }
+
+    /// The same and more, in full.
+    pub fn counts(&self) -> &SessionCounts {
+        &self.0.counts
+    }
+
+    /// What all sessions have relayed, those that are over and those there are now; and of the latter how far each is, and
+    /// where it goes.
+    pub fn relayed(&self) -> (Relayed, Vec<(State, Role)>) {
+        let relayed = Relayed::default();
+        let live: Vec<_> = {
+            // under the lock, so that none is on both sides, or on none
+            let live = self.live();
+            relayed.absorb(&self.0.counts.relayed);
+            live.values().map(Arc::clone).collect()
+        };
+        let now = |session: Arc<Live>| {
+            relayed.absorb(&session.relayed);
+            let known = session.lock();
+            (known.state, known.route)
+        };
+        let now = live.into_iter().map(now).collect();
+        (relayed, now)
     }
 
     /// One more.
@@ -188,39 +195,18 @@ impl Sessions {
                 backend_tls: None,
                 backend_id: None,
             }),
-            from_client: Count::default(),
-            from_backend: Count::default(),
+            relayed: Relayed::default(),
             killed: CancellationToken::new(),
         });
-        let counts = &self.0.counts;
         let mut all = self.live();
         all.insert(id, Arc::clone(&live));
-        // under the lock, so that one at a time adds
-        counts.accepted.add(1);
-        counts
-            .most_at_once
-            .fetch_max(all.len() as u64, Ordering::Relaxed);
+        self.counts().accepted.count();
+        self.counts().at_once(all.len());
         drop(all);
         Entered {
             live,
             sessions: self.clone(),
         }
-    }
-
-    pub(super) fn count_tls(&self) {
-        self.0.counts.over_tls.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_login(&self) {
-        self.0.counts.logged_in.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_refusal(&self) {
-        self.0.counts.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_abort(&self) {
-        self.0.counts.aborted.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn note_denial(
@@ -277,12 +263,12 @@ impl Live {
 
     /// Bytes of commands, in clear.
     pub fn bytes_from_client(&self) -> u64 {
-        self.from_client.get()
+        self.relayed.from_client.get()
     }
 
     /// Bytes of responses, in clear.
     pub fn bytes_from_backend(&self) -> u64 {
-        self.from_backend.get()
+        self.relayed.from_backend.get()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -313,7 +299,9 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.sessions.live().remove(&self.live.id);
+        let mut live = self.sessions.live();
+        live.remove(&self.live.id);
+        self.sessions.0.counts.relayed.absorb(&self.live.relayed);
     }
 }
 
@@ -326,7 +314,7 @@ mod tests {
         let sessions = Sessions::default();
         assert!(!sessions.kill(7), "nobody is there");
         let entered = sessions.enter(7, ClientAddress::UnixSocket, Role::Source);
-        entered.live().from_client.add(5);
+        entered.live().relayed.from_client.add(5);
         let seen = sessions.all();
         assert_eq!((seen[0].id, seen[0].bytes_from_client()), (7, 5));
         assert!(!sessions.kill(8), "another id");

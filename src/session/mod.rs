@@ -8,15 +8,18 @@
 mod authenticate;
 mod change_user;
 mod confirm;
+mod counts;
 mod denials;
 mod ending;
 pub(crate) mod hello;
 mod identify;
+mod limit;
 mod live;
 mod login;
 mod outcome;
 mod password;
 mod password_key;
+mod refusal;
 mod refuse;
 mod registry;
 mod relay;
@@ -33,14 +36,17 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
+pub use self::counts::{Abort, Outcome, Relayed, SessionCounts};
 pub use self::denials::{Refusals, Verdict};
 pub use self::ending::Stop;
 use self::ending::{Asked, Ending};
 use self::identify::Wishes;
+pub use self::limit::Limit;
 pub use self::live::{Known, Live, Sessions, State, Totals};
 use self::outcome::{End, Record, shutdown_in_progress};
 pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
+pub use self::refusal::{BackendRefusal, Refusal};
 use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
 use self::rewrite::one_statement;
@@ -193,14 +199,19 @@ impl DataPort {
     }
 
     fn slots(&self) -> Result<Slots, Failure> {
-        let take = |slots: &Arc<Semaphore>, limit| {
-            Arc::clone(slots)
-                .try_acquire_owned()
-                .map_err(|_| Failure::TooManyConnections { limit })
+        let take = |slots: &Arc<Semaphore>, limit, name| {
+            Arc::clone(slots).try_acquire_owned().map_err(|_| {
+                self.handles.sessions.counts().limits.count(limit);
+                Failure::TooManyConnections { limit: name }
+            })
         };
         Ok(Slots {
-            _connection: take(&self.slots, "limits.connections")?,
-            before_login: take(&self.slots_before_login, "limits.connections-before-login")?,
+            _connection: take(&self.slots, Limit::Connections, "limits.connections")?,
+            before_login: take(
+                &self.slots_before_login,
+                Limit::ConnectionsBeforeLogin,
+                "limits.connections-before-login",
+            )?,
         })
     }
 

@@ -6,8 +6,11 @@ use std::time::Instant;
 use thiserror::Error;
 use tracing::{debug, info, warn};
 
+use super::counts::Outcome;
 use super::denials::Verdict;
+use super::limit::Limit;
 use super::live::{Entered, Known, Live, State};
+use super::refusal::{BackendRefusal, Cause};
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
 use crate::backend::import::NotImported;
@@ -102,21 +105,15 @@ pub(crate) fn access_denied(user: &str, address: ClientAddress, using_password: 
 }
 
 impl Failure {
-    /// Whether somebody was refused, by us or by the backend; else the login came to nothing.
-    fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::UserName(_)
-                | Self::Certificate(_)
-                | Self::Denied { .. }
-                | Self::NotImported { .. }
-                | Self::OwnOsUser { .. }
-                | Self::ClearText(_)
-                | Self::NoRsaKey(_)
-                | Self::NotConfirmed(_)
-                | Self::NoAccountNamed { .. }
-                | Self::RefusedByBackend(_)
-        )
+    /// The limit that it ran into, of those that are looked after within the login.
+    fn limit(&self) -> Option<Limit> {
+        if matches!(self, Self::TooSlow) {
+            Some(Limit::LoginTime)
+        } else if matches!(self, Self::Client(StreamError::TooLarge { .. })) {
+            Some(Limit::LoginPacket)
+        } else {
+            None
+        }
     }
 
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
@@ -274,6 +271,24 @@ pub(super) enum End {
     Killed,
 }
 
+impl End {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Quit => Outcome::Quit,
+            Self::ClientClosed => Outcome::ClientClosed,
+            Self::BackendClosed => Outcome::BackendClosed,
+            Self::BackendEnded(_) => Outcome::BackendEnded,
+            Self::Violation { .. } => Outcome::Violation,
+            Self::Stream(_) => Outcome::ConnectionFailed,
+            Self::NotConfirmed(_) => Outcome::NotConfirmed,
+            Self::ChangeUser(_) => Outcome::ChangeUser,
+            Self::Drained => Outcome::Drained,
+            Self::Cut => Outcome::Cut,
+            Self::Killed => Outcome::Killed,
+        }
+    }
+}
+
 /// One line for each session. Fields that are not known are left out.
 macro_rules! session_line {
     ($level:ident, $record:expr, $outcome:expr) => {
@@ -352,14 +367,15 @@ impl Record {
 
     /// The client has been told that it is logged in.
     pub(super) fn logged_in(&self) {
-        self.entered.sessions().count_login();
+        let counts = self.entered.sessions().counts();
+        counts.logged_in.count();
+        counts.login_times.observe(self.started.elapsed());
         self.show(State::Relaying);
     }
 
     /// A TLS handshake with the client is done.
     pub(super) fn over_tls(&mut self, tls: Negotiated) {
         self.client_tls = Some(tls);
-        self.entered.sessions().count_tls();
     }
 
     /// Where the session's bytes are counted.
@@ -376,6 +392,7 @@ impl Record {
     /// those that it asks for, at login or in `COM_CHANGE_USER`.
     pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
         let (sessions, reason) = (self.entered.sessions(), denial.to_string());
+        sessions.counts().would_be_refused.count(denial.into());
         sessions.note_denial(Some(user.as_str()), self.client, Verdict::Reported, &reason);
         if !sessions.shows(Verdict::Reported, &format!("{user}: {reason}")) {
             return;
@@ -407,12 +424,30 @@ impl Record {
         sessions.note_denial(user, self.client, Verdict::Refused, &reason);
     }
 
-    /// Writes the line of a session that logged in.
+    /// The backend refused a change of user.
+    pub(super) fn count_refused_by_backend(&self, error: &ErrPacket) {
+        let counts = self.entered.sessions().counts();
+        counts.refused_by_backend.count(BackendRefusal::from(error));
+    }
+
+    /// Counts who said no, and remembers whom mytls itself has refused.
+    fn count_refusal(&self, failure: &Failure) {
+        let counts = self.entered.sessions().counts();
+        match failure.cause() {
+            Cause::Refused(refusal) => counts.refused.count(refusal),
+            Cause::RefusedByBackend(refusal) => counts.refused_by_backend.count(refusal),
+            Cause::Aborted(_) => return,
+        }
+        self.note(failure);
+    }
+
+    /// Counts a session that had logged in, and writes its line.
     pub(super) fn log_end(&self, end: &End) {
-        if let End::ChangeUser(failure) | End::NotConfirmed(failure) = end
-            && failure.is_refusal()
-        {
-            self.note(failure);
+        let counts = self.entered.sessions().counts();
+        counts.ended.count(end.outcome());
+        counts.session_times.observe(self.started.elapsed());
+        if let End::ChangeUser(failure) | End::NotConfirmed(failure) = end {
+            self.count_refusal(failure);
         }
         match end {
             End::Quit
@@ -435,11 +470,19 @@ impl Record {
 
     /// Counts a login that failed, whether or not its line is written.
     pub(super) fn count_failure(&self, failure: &Failure) {
-        if failure.is_refusal() {
-            self.entered.sessions().count_refusal();
-            self.note(failure);
-        } else {
-            self.entered.sessions().count_abort();
+        let counts = self.entered.sessions().counts();
+        match failure.cause() {
+            Cause::Refused(_) | Cause::RefusedByBackend(_) => {
+                counts.ended.count(Outcome::Refused);
+                self.count_refusal(failure);
+            }
+            Cause::Aborted(abort) => {
+                counts.ended.count(Outcome::Aborted);
+                counts.aborted.count(abort);
+            }
+        }
+        if let Some(limit) = failure.limit() {
+            counts.limits.count(limit);
         }
     }
 

@@ -23,6 +23,7 @@ use super::{
     acceptor::AcceptorError,
     channel_name::ChannelName,
     connector::ConnectorError,
+    counts::{LoadCause, LoadResult, TlsCounts},
     expiry::Expiry,
     loaded::Loaded,
     problem::MaterialError,
@@ -101,6 +102,7 @@ pub struct Channel<T> {
     looks: AtomicU64,
     /// Held during a look, so that there is one at a time.
     book: Arc<Mutex<Book>>,
+    counts: TlsCounts,
 }
 
 /// What only the look that is under way uses.
@@ -125,6 +127,17 @@ enum Cause {
     Renewal,
 }
 
+impl From<Cause> for LoadCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Start => Self::Start,
+            Cause::Asked(_) => Self::Asked,
+            Cause::Changed | Cause::Poll => Self::Changed,
+            Cause::Renewal => Self::Renewal,
+        }
+    }
+}
+
 impl<T: Loaded> Channel<T> {
     /// Loads for the first time. Where that fails there is no TLS until a reload or reread succeeds;
     /// [`fault`](Self::fault) says why.
@@ -144,6 +157,7 @@ impl<T: Loaded> Channel<T> {
             fault: ArcSwapOption::empty(),
             looks: AtomicU64::new(0),
             book: Arc::default(),
+            counts: TlsCounts::default(),
         };
         let mut book = Book::default();
         // What it comes to is in the channel.
@@ -155,6 +169,11 @@ impl<T: Loaded> Channel<T> {
     /// Which place it is.
     pub fn name(&self) -> ChannelName {
         self.name
+    }
+
+    /// What has come of its handshakes, which whoever does them counts here, and of its loads.
+    pub fn counts(&self) -> &TlsCounts {
+        &self.counts
     }
 
     /// Where its material comes from.
@@ -296,6 +315,7 @@ impl<T: Loaded> Channel<T> {
         let generation = generation.map(Arc::new);
         let before = self.current.swap(generation.clone());
         self.fault.store(None);
+        self.counts.count_load(cause.into(), LoadResult::Ok);
         let warnings = |of: &Option<Arc<Generation<T>>>| -> Vec<String> {
             let warnings = of.iter().flat_map(|generation| generation.tls.warnings());
             warnings.map(ToString::to_string).collect()
@@ -326,6 +346,7 @@ impl<T: Loaded> Channel<T> {
 
     fn fail(&self, cause: Cause, error: LoadError) -> Arc<LoadError> {
         let error = Arc::new(error);
+        self.counts.count_load(cause.into(), LoadResult::Failed);
         if cause == Cause::Asked(OnError::TurnOff) {
             self.current.store(None);
         }

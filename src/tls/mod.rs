@@ -4,7 +4,7 @@
 //!
 //! [`Acceptor`] is TLS towards clients, [`Connector`] TLS towards a backend. Each is one immutable generation: loaded and
 //! checked whole, never changed. A [`Channel`] has one place's generation in force, and replaces it: by a reload that was
-//! asked for, or when files have changed (`snapshot`); `expiry` tells before a certificate runs out. Sources become material
+//! asked for, or when files have changed (`snapshot`), and has its `counts`; `expiry` tells before a certificate runs out. Sources become material
 //! in `pem` and `material` (ours is checked in `chain`), or are made in `auto`, which shares `issuing` with [`SigningCa`];
 //! `authorities` judges chains, with `revocations`, `signature` handshakes; [`Policy`] says which versions and suites there
 //! are. `description` and `inventory` say to a person what there is. A peer's flaws have their words in `flaw`, problems of
@@ -23,6 +23,7 @@ mod channel;
 mod channel_name;
 mod cipher_list;
 mod connector;
+mod counts;
 mod dates;
 mod description;
 mod expiry;
@@ -64,6 +65,9 @@ pub use self::{
     channel_name::{ChannelName, UnknownChannel},
     cipher_list::{CipherList, CipherListError},
     connector::{Connector, ConnectorError, server_name},
+    counts::{
+        Handshake, HandshakeFailure, KeyExchange, LoadCause, LoadResult, Resumption, TlsCounts,
+    },
     dates::{CertificateDates, openssl_date},
     description::{Description, Part, describe},
     expiry::{Expiry, ExpiryNotice, ExpiryWatch, Stage},
