@@ -148,7 +148,11 @@ impl<'a> Connection<'a> {
                 | Command::Refresh
                 | Command::Debug
                 | Command::ChangeUser
+                | Command::BinlogDump
+                | Command::BinlogDumpGtid
+                | Command::RegisterSlave
                 | Command::StmtExecute
+                | Command::StmtBulkExecute
                 | Command::StmtReset
                 | Command::StmtFetch,
             )

@@ -74,10 +74,14 @@ flags! {
     MULTI_FACTOR_AUTHENTICATION = 28;
     /// MariaDB: an ERR with code 0xFFFF reports progress.
     MARIADB_PROGRESS = 32;
+    /// MariaDB: `COM_STMT_BULK_EXECUTE`.
+    MARIADB_STMT_BULK_OPERATIONS = 34;
     /// MariaDB: column definitions carry extended type information.
     MARIADB_EXTENDED_METADATA = 35;
     /// MariaDB: a result set of a statement executed again leaves out its metadata.
     MARIADB_CACHE_METADATA = 36;
+    /// MariaDB: a bulk execution is answered by a result set with what became of each row.
+    MARIADB_BULK_UNIT_RESULTS = 37;
 }
 
 impl Capabilities {
@@ -110,8 +114,10 @@ impl Capabilities {
             | Self::QUERY_ATTRIBUTES.0
             | Self::MULTI_FACTOR_AUTHENTICATION.0
             | Self::MARIADB_PROGRESS.0
+            | Self::MARIADB_STMT_BULK_OPERATIONS.0
             | Self::MARIADB_EXTENDED_METADATA.0
-            | Self::MARIADB_CACHE_METADATA.0,
+            | Self::MARIADB_CACHE_METADATA.0
+            | Self::MARIADB_BULK_UNIT_RESULTS.0,
     );
 
     /// Without these, a client cannot be asked for a fresh scramble, so its login cannot be handed on.

@@ -1,10 +1,12 @@
 //! The closed table of the commands that are passed on: code, name and the form of the response.
 //!
 //! A command that is not here is never forwarded, because nobody could say where its response ends. Absent on
-//! purpose: replication (`COM_BINLOG_DUMP` …), `COM_CLONE`, `COM_TABLE_DUMP`, `COM_CONNECT_OUT`, `COM_MULTI`,
-//! MariaDB's `COM_STMT_BULK_EXECUTE`, and those that exist only inside the server (`COM_SLEEP`, `COM_DAEMON` …).
+//! purpose: `COM_CLONE`, `COM_SUBSCRIBE_GROUP_REPLICATION_STREAM`, `COM_TABLE_DUMP`, `COM_CONNECT_OUT`, `COM_MULTI`, and
+//! those that exist only inside the server (`COM_SLEEP`, `COM_DAEMON` …).
 //!
-//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>,
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication.html>; MariaDB's `COM_STMT_BULK_EXECUTE`:
+//! <https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/com_stmt_bulk_execute>
 
 /// What a backend answers to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum ResponseForm {
     Rows,
     /// Column definitions without a count, up to an EOF, OK or ERR.
     Definitions,
+    /// Events of the binary log, each behind a zero byte, up to an EOF, OK or ERR, or for as long as the session lives.
+    Events,
     /// A login of its own. The tracker never sees it: the session carries it out.
     Login,
 }
@@ -78,6 +82,8 @@ commands! {
     Debug            0x0d  "COM_DEBUG"                Status
     Ping             0x0e  "COM_PING"                 Status
     ChangeUser       0x11  "COM_CHANGE_USER"          Login
+    BinlogDump       0x12  "COM_BINLOG_DUMP"          Events
+    RegisterSlave    0x15  "COM_REGISTER_SLAVE"       Status
     StmtPrepare      0x16  "COM_STMT_PREPARE"         Prepared
     StmtExecute      0x17  "COM_STMT_EXECUTE"         Results
     StmtSendLongData 0x18  "COM_STMT_SEND_LONG_DATA"  Silence
@@ -85,7 +91,9 @@ commands! {
     StmtReset        0x1a  "COM_STMT_RESET"           Status
     SetOption        0x1b  "COM_SET_OPTION"           Status
     StmtFetch        0x1c  "COM_STMT_FETCH"           Rows
+    BinlogDumpGtid   0x1e  "COM_BINLOG_DUMP_GTID"     Events
     ResetConnection  0x1f  "COM_RESET_CONNECTION"     Status
+    StmtBulkExecute  0xfa  "COM_STMT_BULK_EXECUTE"    Results
 }
 
 impl Command {
@@ -94,6 +102,7 @@ impl Command {
         matches!(
             self,
             Self::StmtExecute
+                | Self::StmtBulkExecute
                 | Self::StmtSendLongData
                 | Self::StmtClose
                 | Self::StmtReset
@@ -109,8 +118,8 @@ mod tests {
     #[test]
     fn commands_that_the_tracker_cannot_follow_are_not_in_the_table() {
         let refused = [
-            0x00, 0x0b, 0x0f, 0x10, 0x12, 0x13, 0x14, 0x15, 0x1d, 0x1e, 0x20, 0x21, 0x22, 0x7f,
-            0xf0, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff,
+            0x00, 0x0b, 0x0f, 0x10, 0x13, 0x14, 0x1d, 0x20, 0x21, 0x22, 0x7f, 0xef, 0xf0, 0xfb,
+            0xfc, 0xfd, 0xfe, 0xff,
         ];
         for byte in refused {
             assert_eq!(Command::from_byte(byte), None, "{byte:#04x}");
@@ -140,6 +149,8 @@ mod tests {
                 "COM_DEBUG",
                 "COM_PING",
                 "COM_CHANGE_USER",
+                "COM_BINLOG_DUMP",
+                "COM_REGISTER_SLAVE",
                 "COM_STMT_PREPARE",
                 "COM_STMT_EXECUTE",
                 "COM_STMT_SEND_LONG_DATA",
@@ -147,7 +158,9 @@ mod tests {
                 "COM_STMT_RESET",
                 "COM_SET_OPTION",
                 "COM_STMT_FETCH",
+                "COM_BINLOG_DUMP_GTID",
                 "COM_RESET_CONNECTION",
+                "COM_STMT_BULK_EXECUTE",
             ]
         );
     }

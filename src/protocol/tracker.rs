@@ -152,7 +152,17 @@ impl Tracker {
     /// Whether a client that was held back by [`ClientThen::Full`] may go on. Not at the first gap, so that it goes on
     /// for a while.
     pub fn takes_commands(&self) -> bool {
-        self.leave != Leave::None && self.commands.len() <= OUTSTANDING_LIMIT / 2
+        self.leave != Leave::None
+            && self.commands.len() <= OUTSTANDING_LIMIT / 2
+            && !self.streams_events()
+    }
+
+    /// Whether the last command asked for the binary log. A server reads no command before that has ended, which may be
+    /// never.
+    fn streams_events(&self) -> bool {
+        self.commands
+            .back()
+            .is_some_and(|last| last.command.response() == ResponseForm::Events)
     }
 
     /// Gives commands leave to go on.
@@ -165,9 +175,13 @@ impl Tracker {
         self.leave == Leave::None && self.commands.is_empty() && self.client.is_idle()
     }
 
-    /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it.
+    /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it. A
+    /// replica comes again and goes on where it was.
     pub fn is_between_transactions(&self) -> bool {
-        self.commands.is_empty() && self.client.is_idle() && self.transaction.is_none()
+        let is_replica_alone = self.commands.len() == 1 && self.streams_events();
+        (self.commands.is_empty() || is_replica_alone)
+            && self.client.is_idle()
+            && self.transaction.is_none()
     }
 
     /// The sequence number of an ERR that the session may put in place of what the backend sends next: the client

@@ -1,5 +1,11 @@
 //! What stands in one certificate: dates, key, hosts.
 
+pub(crate) mod algorithm;
+pub(crate) mod dates;
+pub(crate) mod description;
+pub(crate) mod flaw;
+pub(crate) mod names;
+
 use std::{net::IpAddr, time::Duration};
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
@@ -8,9 +14,9 @@ use x509_parser::{
     public_key::PublicKey, time::ASN1Time, x509::X509Version,
 };
 
-use super::flaw::Flaw;
+use crate::tls::certificate::flaw::Flaw;
 
-pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Flaw> {
+pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Flaw> {
     match X509Certificate::from_der(der.as_ref()) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) | Err(_) => Err(Flaw::Malformed),
@@ -18,13 +24,13 @@ pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'
 }
 
 /// The version that came before extensions, and has none: whoever adds them to it is not believed.
-pub(super) fn is_version_1(certificate: &X509Certificate<'_>) -> bool {
+pub(crate) fn is_version_1(certificate: &X509Certificate<'_>) -> bool {
     certificate.version() == X509Version::V1 && certificate.extensions().is_empty()
 }
 
 /// The key that a handshake's signature is checked with. webpki reads it, so that the key is the one whose certificate
 /// webpki judges; it refuses X.509 v1, which has nothing of version 3 that could be read differently.
-pub(super) fn public_key(
+pub(crate) fn public_key(
     der: &CertificateDer<'_>,
 ) -> Result<SubjectPublicKeyInfoDer<'static>, Flaw> {
     match webpki::EndEntityCert::try_from(der) {
@@ -37,10 +43,10 @@ pub(super) fn public_key(
 }
 
 /// Shorter ones are broken, and no signature by them is accepted.
-pub(super) const SHORTEST_RSA_BITS: usize = 2048;
+pub(crate) const SHORTEST_RSA_BITS: usize = 2048;
 
 /// The length of an RSA key; none for keys of other kinds.
-pub(super) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
+pub(crate) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
     match certificate.public_key().parsed() {
         Ok(PublicKey::RSA(key)) => Some(key.key_size()),
         _ => None,
@@ -48,7 +54,7 @@ pub(super) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
 }
 
 /// The hosts that a server's certificate is for, ready to log; enough of them to see the mistake.
-pub(super) fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+pub(crate) fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     const ENOUGH: usize = 5;
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return Vec::new();
@@ -64,7 +70,7 @@ pub(super) fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+pub(crate) fn ip_address(octets: &[u8]) -> Option<IpAddr> {
     match octets.len() {
         4 => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
         _ => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
@@ -72,7 +78,7 @@ pub(super) fn ip_address(octets: &[u8]) -> Option<IpAddr> {
 }
 
 /// What stands behind the outer tag and length of a DER value; webpki has names so.
-pub(super) fn contents(der: &[u8]) -> &[u8] {
+pub(crate) fn contents(der: &[u8]) -> &[u8] {
     let length_octets = match der.get(1) {
         Some(long) if long & 0x80 != 0 => usize::from(long & 0x7F),
         _ => 0,
@@ -80,15 +86,17 @@ pub(super) fn contents(der: &[u8]) -> &[u8] {
     der.get(2 + length_octets..).unwrap_or_default()
 }
 
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// First and last moment of a certificate.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Validity {
-    pub(super) not_before: UnixTime,
-    pub(super) not_after: UnixTime,
+pub(crate) struct Validity {
+    pub(crate) not_before: UnixTime,
+    pub(crate) not_after: UnixTime,
 }
 
 impl Validity {
-    pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
+    pub(crate) fn of(certificate: &X509Certificate<'_>) -> Self {
         let validity = certificate.validity();
         Self {
             not_before: unix_time(validity.not_before),
@@ -96,7 +104,7 @@ impl Validity {
         }
     }
 
-    pub(super) fn check(&self, now: UnixTime) -> Result<(), Flaw> {
+    pub(crate) fn check(&self, now: UnixTime) -> Result<(), Flaw> {
         if now < self.not_before {
             Err(Flaw::NotYetValid {
                 not_before: self.not_before,
@@ -112,7 +120,7 @@ impl Validity {
 }
 
 /// Before 1970 is as good as 1970.
-pub(super) fn unix_time(time: ASN1Time) -> UnixTime {
+pub(crate) fn unix_time(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(
         u64::try_from(time.timestamp()).unwrap_or(0),
     ))

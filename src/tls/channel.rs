@@ -3,6 +3,9 @@
 //! A *reload* is asked for and always reads the files again. A *reread* happens when a connection is made and the files
 //! have changed. Either loads all of a place's files as one, or changes nothing. Connections that exist keep theirs.
 
+pub(crate) mod counts;
+pub(crate) mod snapshot;
+
 use std::{
     fmt,
     sync::{
@@ -18,16 +21,14 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{
-    Sources,
-    acceptor::AcceptorError,
+use crate::tls::{
+    channel::{
+        counts::{LoadCause, LoadResult, TlsCounts},
+        snapshot::{Contents, Look, Moving, Snapshot},
+    },
     channel_name::ChannelName,
-    connector::ConnectorError,
-    counts::{LoadCause, LoadResult, TlsCounts},
-    expiry::Expiry,
-    loaded::Loaded,
-    problem::MaterialError,
-    snapshot::{Contents, Look, Moving, Snapshot},
+    loaded::{Loaded, acceptor::AcceptorError, connector::ConnectorError, expiry::Expiry},
+    sources::{Sources, problem::MaterialError},
 };
 
 /// Whether files are looked at again without being asked.

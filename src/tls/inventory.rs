@@ -11,16 +11,15 @@ use x509_parser::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    PemSource,
-    algorithm::Algorithm,
-    authorities::signed_by,
-    certificate::{parse, unix_time},
-    flaw::timestamp,
-    names::name,
-    pem::{private_key, problem, read, refuse_other_formats, sections},
-    problem::{MaterialError, Place, Problem},
+use crate::tls::{
+    certificate::{algorithm::Algorithm, flaw::timestamp, names::name, parse, unix_time},
     provider,
+    sources::{
+        PemSource,
+        pem::{private_key, problem, read, refuse_other_formats, sections},
+        problem::{MaterialError, Place, Problem},
+    },
+    trust::authorities::signed_by,
 };
 
 /// One thing in a PEM file.
@@ -146,7 +145,7 @@ pub fn certificates_in(
     source: &PemSource,
 ) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
     read(source)
-        .and_then(|text| super::pem::certificates(&text))
+        .and_then(|text| crate::tls::sources::pem::certificates(&text))
         .map_err(|problem| MaterialError::new(Place::new(key, source), problem))
 }
 

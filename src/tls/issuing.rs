@@ -3,6 +3,9 @@
 //! What is made is version 3, with a random serial number, a subject alternative name for each host, and the extensions
 //! that `openssl verify -x509_strict` asks for.
 
+pub(crate) mod auto;
+pub(crate) mod ca;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
@@ -19,11 +22,10 @@ use rustls::{
     pki_types::{CertificateDer, DnsName, ServerName, UnixTime},
 };
 
-use super::authorities::Usage;
+use crate::tls::{certificate::DAY, trust::authorities::Usage};
 
-pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Clients' clocks may be behind ours.
-pub(super) const BACKDATED: Duration = DAY;
+pub(crate) const BACKDATED: Duration = DAY;
 
 /// Which key is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub enum NewKey {
 }
 
 impl NewKey {
-    pub(super) fn generate(self) -> Result<KeyPair, IssueError> {
+    pub(crate) fn generate(self) -> Result<KeyPair, IssueError> {
         Ok(match self {
             Self::P256 => KeyPair::generate()?,
             Self::Rsa => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?,
@@ -86,7 +88,7 @@ impl HostName {
     }
 
     /// As a client that verifies asks for it; none of a wildcard.
-    pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
+    pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
         match self {
             Self::Dns(name) => ServerName::try_from(name.clone()).ok(),
             Self::Address(address) => Some(ServerName::from(*address)),
@@ -128,9 +130,9 @@ impl std::fmt::Display for HostName {
 
 /// A certificate in both of its forms.
 #[derive(Debug)]
-pub(super) struct Issued {
-    pub(super) pem: String,
-    pub(super) der: CertificateDer<'static>,
+pub(crate) struct Issued {
+    pub(crate) pem: String,
+    pub(crate) der: CertificateDer<'static>,
 }
 
 impl From<rcgen::Certificate> for Issued {
@@ -143,28 +145,28 @@ impl From<rcgen::Certificate> for Issued {
 }
 
 /// What is to stand in a certificate that is no CA's.
-pub(super) struct Leaf<'a> {
-    pub(super) common_name: &'a str,
-    pub(super) hosts: &'a [HostName],
-    pub(super) usage: Usage,
-    pub(super) not_after: UnixTime,
+pub(crate) struct Leaf<'a> {
+    pub(crate) common_name: &'a str,
+    pub(crate) hosts: &'a [HostName],
+    pub(crate) usage: Usage,
+    pub(crate) not_after: UnixTime,
 }
 
 /// Where certificates are issued.
-pub(super) struct Desk<'a> {
-    pub(super) provider: &'a CryptoProvider,
-    pub(super) now: UnixTime,
+pub(crate) struct Desk<'a> {
+    pub(crate) provider: &'a CryptoProvider,
+    pub(crate) now: UnixTime,
 }
 
 impl Desk<'_> {
-    pub(super) fn issue_ca(&self, key: &KeyPair, lifetime: Duration) -> Result<Issued, IssueError> {
+    pub(crate) fn issue_ca(&self, key: &KeyPair, lifetime: Duration) -> Result<Issued, IssueError> {
         let mut parameters = ca_parameters(key);
         self.date(&mut parameters, later(self.now, lifetime));
         parameters.serial_number = Some(self.serial_number()?);
         Ok(parameters.self_signed(key)?.into())
     }
 
-    pub(super) fn issue(
+    pub(crate) fn issue(
         &self,
         leaf: &Leaf<'_>,
         key: &KeyPair,
@@ -211,13 +213,13 @@ impl Desk<'_> {
     }
 }
 
-pub(super) fn later(time: UnixTime, by: Duration) -> UnixTime {
+pub(crate) fn later(time: UnixTime, by: Duration) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(time.as_secs()).saturating_add(by))
 }
 
 /// The CA's name carries part of its key's identifier: OpenSSL finds an issuer by name, and two hosts' CAs may stand in one
 /// bundle.
-pub(super) fn ca_parameters(key: &KeyPair) -> CertificateParams {
+pub(crate) fn ca_parameters(key: &KeyPair) -> CertificateParams {
     let key_identifier = CertificateParams::default().key_identifier(key);
     let short = key_identifier
         .first_chunk()

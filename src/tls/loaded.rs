@@ -1,6 +1,12 @@
 //! What every generation of TLS says of itself, whatever side it is for.
 
-use super::{expiry::Expiry, oddity::MaterialWarning};
+pub(crate) mod acceptor;
+pub(crate) mod chain;
+pub(crate) mod connector;
+pub(crate) mod expiry;
+pub(crate) mod material;
+
+use crate::tls::{loaded::expiry::Expiry, sources::oddity::MaterialWarning};
 
 /// What a channel loads.
 pub trait Loaded: Send + Sync + 'static {

@@ -3,12 +3,16 @@
 //!
 //! Both forms end in a NUL; before it is encrypted it is mixed with the salt of the `AuthSwitchRequest`.
 
+pub(crate) mod rsa;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::rsa::{RsaKey, RsaPublicKey};
-use crate::protocol::greeting::SALT_BYTES;
+use crate::{
+    protocol::greeting::SALT_BYTES,
+    tls::password::rsa::{RsaKey, RsaPublicKey},
+};
 
 /// Stands for whatever cannot be a password: the backend refuses it in its own words, as it would any wrong one. That
 /// it is known gives nobody more than one guess at a password.

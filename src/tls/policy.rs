@@ -1,5 +1,9 @@
 //! Which TLS versions and cipher suites are spoken: what no certificate decides and no reload changes.
 
+pub(crate) mod cipher_list;
+pub(crate) mod negotiated;
+pub(crate) mod version;
+
 use std::sync::Arc;
 
 use rustls::{
@@ -8,7 +12,10 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::{TlsVersion, cipher_list::CipherList, provider};
+use crate::tls::{
+    policy::{cipher_list::CipherList, version::TlsVersion},
+    provider,
+};
 
 /// `tls-version`, `tls-cipher` and `tls-ciphersuites` of one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +47,7 @@ impl Policy {
     }
 
     /// The cryptography, less the suites that are not allowed, the preferred first.
-    pub(super) fn provider(&self) -> Arc<CryptoProvider> {
+    pub(crate) fn provider(&self) -> Arc<CryptoProvider> {
         let mut provider = provider().as_ref().clone();
         provider.cipher_suites = [TlsVersion::Tls13, TlsVersion::Tls12]
             .into_iter()
@@ -50,7 +57,7 @@ impl Policy {
     }
 
     /// The versions that are spoken.
-    pub(super) fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+    pub(crate) fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
         const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
         const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
         match self.lowest_version {
@@ -61,13 +68,13 @@ impl Policy {
 
     /// Whether the order of the suites is ours. Where nobody wrote one the client chooses: its processor may be quicker
     /// with one than with another.
-    pub(super) fn has_order(&self) -> bool {
+    pub(crate) fn has_order(&self) -> bool {
         self.tls12.is_some() || self.tls13.is_some()
     }
 
     /// Whether TLS 1.2, if it is spoken, works with a certificate of this kind. In TLS 1.3 any suite goes with any
     /// certificate.
-    pub(super) fn serves(&self, key: SignatureAlgorithm) -> bool {
+    pub(crate) fn serves(&self, key: SignatureAlgorithm) -> bool {
         let is_rsa = key == SignatureAlgorithm::RSA;
         self.lowest_version > TlsVersion::Tls12
             || self

@@ -43,7 +43,7 @@ impl Keep {
     }
 
     /// The state directory, if there is one.
-    pub(super) fn directory(&self) -> Option<&Path> {
+    pub(crate) fn directory(&self) -> Option<&Path> {
         self.directory.as_deref()
     }
 }
@@ -68,7 +68,7 @@ pub(crate) struct Store<'a> {
 
 impl<'a> Store<'a> {
     /// As [`Self::open`], or memory where there is no directory.
-    pub(super) fn open_keep(keep: &'a Keep) -> Result<Self, StoreError> {
+    pub(crate) fn open_keep(keep: &'a Keep) -> Result<Self, StoreError> {
         let store = Self::open(keep.directory())?;
         let memory = store
             .directory

@@ -15,15 +15,18 @@ use rustls::{
 
 use tempfile::TempDir;
 
-use super::{PemSource, Sources, provider};
+use crate::tls::{
+    provider,
+    sources::{PemSource, Sources},
+};
 
 /// Runs `openssl` in a folder; a failure is one of the test.
-pub(super) fn openssl(directory: &Path, arguments: &str) -> String {
+pub(crate) fn openssl(directory: &Path, arguments: &str) -> String {
     openssl_words(directory, &arguments.split_whitespace().collect::<Vec<_>>())
 }
 
 /// As [`openssl`], for arguments with spaces.
-pub(super) fn openssl_words(directory: &Path, arguments: &[&str]) -> String {
+pub(crate) fn openssl_words(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("openssl")
         .args(arguments)
         .current_dir(directory)
@@ -39,7 +42,7 @@ pub(super) fn openssl_words(directory: &Path, arguments: &[&str]) -> String {
 
 /// The files of "Creating SSL Certificates and Keys Using openssl" in MySQL's manual: `ca.pem`, and `server-cert.pem` and
 /// `client-cert.pem` of X.509 version 1 with their keys.
-pub(super) fn mysql_manual_recipe(directory: &Path) {
+pub(crate) fn mysql_manual_recipe(directory: &Path) {
     openssl(directory, "genrsa -out ca-key.pem 2048");
     openssl(
         directory,
@@ -62,7 +65,7 @@ pub(super) fn mysql_manual_recipe(directory: &Path) {
 
 /// A client's verifier that checks nothing, to play clients with.
 #[derive(Debug)]
-pub(super) struct TrustAnybody;
+pub(crate) struct TrustAnybody;
 
 impl ServerCertVerifier for TrustAnybody {
     fn verify_server_cert(
@@ -102,12 +105,12 @@ impl ServerCertVerifier for TrustAnybody {
 }
 
 /// After everything that `date_time_ymd(2999, 1, 1)` ends.
-pub(super) fn year_3000() -> UnixTime {
+pub(crate) fn year_3000() -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(32_503_680_000))
 }
 
 /// A chain and a key, unchecked.
-pub(super) fn certified(chain: &str, key: &str) -> CertifiedKey {
+pub(crate) fn certified(chain: &str, key: &str) -> CertifiedKey {
     let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
         .collect::<Result<_, _>>()
         .expect("certificates");
@@ -122,7 +125,7 @@ pub(super) fn certified(chain: &str, key: &str) -> CertifiedKey {
 }
 
 /// PEM text as a source.
-pub(super) fn inline(pem: &str) -> PemSource {
+pub(crate) fn inline(pem: &str) -> PemSource {
     PemSource::Inline {
         key: "test".to_owned(),
         pem: pem.as_bytes().to_vec(),
@@ -130,17 +133,17 @@ pub(super) fn inline(pem: &str) -> PemSource {
 }
 
 /// A CA that signs what a test needs.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self::with(name, |_| {})
     }
 
-    pub(super) fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = authority_parameters(name);
         change(&mut parameters);
@@ -151,11 +154,11 @@ impl Authority {
         }
     }
 
-    pub(super) fn intermediate(&self, name: &str) -> Self {
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
         self.signed(name, |_| {})
     }
 
-    pub(super) fn signed(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn signed(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = authority_parameters(name);
         change(&mut parameters);
@@ -169,7 +172,7 @@ impl Authority {
     }
 
     /// A version 3 certificate without extended key usage and without names, as MySQL makes them, but for `change`.
-    pub(super) fn leaf(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Leaf {
+    pub(crate) fn leaf(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = leaf_parameters(name);
         change(&mut parameters);
@@ -184,14 +187,14 @@ impl Authority {
 }
 
 /// A chain with its key.
-pub(super) struct Leaf {
-    pub(super) chain: String,
-    pub(super) key: String,
+pub(crate) struct Leaf {
+    pub(crate) chain: String,
+    pub(crate) key: String,
 }
 
 impl Leaf {
     /// Signed by its own key.
-    pub(super) fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = leaf_parameters(name);
         change(&mut parameters);
@@ -203,7 +206,7 @@ impl Leaf {
     }
 
     /// As sources, with whom to trust.
-    pub(super) fn sources(&self, ca: Option<&str>) -> Sources {
+    pub(crate) fn sources(&self, ca: Option<&str>) -> Sources {
         Sources {
             ca: ca.map(inline),
             cert: Some(inline(&self.chain)),
@@ -231,7 +234,7 @@ fn leaf_parameters(name: &str) -> CertificateParams {
 }
 
 /// A whole handshake, tickets included; the error is that of the side that found it.
-pub(super) fn handshake(
+pub(crate) fn handshake(
     client: &Arc<ClientConfig>,
     server: &Arc<ServerConfig>,
     name: ServerName<'static>,
@@ -273,13 +276,13 @@ fn feed(
 }
 
 /// A CA kept by `openssl ca`, with its data base in a folder, as the manuals have it.
-pub(super) struct OpensslCa {
+pub(crate) struct OpensslCa {
     directory: TempDir,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl OpensslCa {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let directory = TempDir::new().expect("a folder");
         let write = |file: &str, text: &str| {
             fs::write(directory.path().join(file), text).expect("written");
@@ -307,7 +310,7 @@ impl OpensslCa {
     }
 
     /// A certificate with this common name; `section` is `leaf` or `intermediate`.
-    pub(super) fn issue(&self, name: &str, section: &str) -> Leaf {
+    pub(crate) fn issue(&self, name: &str, section: &str) -> Leaf {
         let request = format!("-keyout {name}.key -out {name}.csr -subj /O=Lab/CN={name}");
         self.openssl(&format!("req {EC_KEY} {request}"));
         let signing = format!("-in {name}.csr -out {name}.pem -extensions {section}");
@@ -319,27 +322,27 @@ impl OpensslCa {
     }
 
     /// Revokes a certificate that it has issued.
-    pub(super) fn revoke(&self, name: &str) {
+    pub(crate) fn revoke(&self, name: &str) {
         self.openssl(&format!("ca -config ca.cnf -revoke {name}.pem"));
     }
 
     /// The list of now; `options` of `openssl ca -gencrl`. Without any it is of version 1, as from a configuration that
     /// has no `crlnumber`.
-    pub(super) fn revocation_list(&self, options: &str) -> String {
+    pub(crate) fn revocation_list(&self, options: &str) -> String {
         self.openssl(&format!("ca -config ca.cnf -gencrl -out crl.pem {options}"));
         self.read("crl.pem")
     }
 
     /// Runs `openssl` in its folder.
-    pub(super) fn openssl(&self, arguments: &str) {
+    pub(crate) fn openssl(&self, arguments: &str) {
         openssl(self.directory.path(), arguments);
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    pub(super) fn read(&self, file: &str) -> String {
+    pub(crate) fn read(&self, file: &str) -> String {
         fs::read_to_string(self.directory.path().join(file)).expect("made")
     }
 }

@@ -39,14 +39,14 @@ install_mysql97() {
   # checked as ever.
   unpack mysql97 sid mysql-server-core,mysql-client-core,mysql-server,mysql-client,mysql-router \
     --aptopt="Acquire::Min-ValidTime \"$((180 * 86400))\"" || return 1
-  wrap mysql97 usr/sbin/mysqld usr/bin/mysql usr/bin/mysqladmin usr/bin/mysqlrouter
+  wrap mysql97 usr/sbin/mysqld usr/bin/mysql usr/bin/mysqladmin usr/bin/mysqlbinlog usr/bin/mysqlrouter
 }
 
 install_mariadb1011() { install_mariadb mariadb1011 bookworm; }
 install_mariadb118() { install_mariadb mariadb118 trixie; }
 install_mariadb() { # NAME SUITE
   unpack "$1" "$2" mariadb-server-core,mariadb-client-core,mariadb-server,mariadb-client || return 1
-  wrap "$1" usr/sbin/mariadbd usr/bin/mariadb usr/bin/mariadb-admin
+  wrap "$1" usr/sbin/mariadbd usr/bin/mariadb usr/bin/mariadb-admin usr/bin/mariadb-binlog
 }
 
 install_python() {

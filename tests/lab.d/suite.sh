@@ -41,6 +41,18 @@ lab_cutover() {
   end_suite
 }
 
+# Only the replicas.
+lab_replication() {
+  begin_suite
+  SERVERS=(mysql97 mariadb118)
+  local name
+  for name in "${SERVERS[@]}"; do have "$name"; done
+  check "build" build_mytls
+  replication_checks mysql97 mysql97
+  replication_checks mariadb118 mariadb118
+  end_suite
+}
+
 # Only `mytls ctl`.
 lab_terminal() {
   begin_suite
@@ -154,6 +166,8 @@ real_clients() {
   if [ -e "$RUN/mysql97.port" ] && [ -e "$RUN/mariadb118.port" ]; then
     terminal_checks mysql97 mariadb118
     cutover_checks mysql97 mariadb118
+    replication_checks mysql97 mysql97
+    replication_checks mariadb118 mariadb118
   fi
 }
 

@@ -8,6 +8,9 @@ use super::{
     ClientThen, ClientVerdict, Forwarded, Leave, OUTSTANDING_LIMIT, Side, Tracker, Violation,
 };
 
+/// What a replica's packets begin with in semi-synchronous replication (`kPacketMagicNum` in MySQL and MariaDB).
+const ACKNOWLEDGEMENT: u8 = 0xef;
+
 /// The client's direction.
 #[derive(Debug, Default)]
 pub(super) struct Sender {
@@ -44,6 +47,8 @@ pub(super) enum Message {
     File,
     /// That empty packet.
     FileEnd,
+    /// A replica's word that it has an event.
+    Acknowledgement,
 }
 
 /// What came of the bytes that should start a packet of the client.
@@ -131,14 +136,22 @@ impl Tracker {
 
     /// Starts the client's next command.
     fn client_command(&mut self, header: Header, payload: &[u8]) -> Result<Begun, Violation> {
-        let mut walk = Walk::default();
-        walk.enter(Side::Client, header)?;
         if header.payload_bytes == 0 {
             return Err(Violation::ShortCommand);
         }
         let Some((&byte, arguments)) = payload.split_first() else {
             return Ok(Begun::TooFewBytes);
         };
+        let mut walk = Walk::default();
+        if byte == ACKNOWLEDGEMENT && self.streams_events() {
+            // counted in the replica's own way
+            walk.sequence = header.sequence;
+            walk.enter(Side::Client, header)?;
+            self.client.walk = walk;
+            self.client.message = Message::Acknowledgement;
+            return Ok(Begun::Packet);
+        }
+        walk.enter(Side::Client, header)?;
         let message = match Command::from_byte(byte) {
             None => Message::Refused(byte),
             Some(Command::ChangeUser) => {
@@ -158,7 +171,10 @@ impl Tracker {
                     Some(number) => u32::from_le_bytes(*number),
                     None => return Ok(Begun::TooFewBytes),
                 };
-                if self.leave == Leave::None || self.commands.len() >= OUTSTANDING_LIMIT {
+                if self.leave == Leave::None
+                    || self.commands.len() >= OUTSTANDING_LIMIT
+                    || self.streams_events()
+                {
                     self.client.holds_back = true;
                     return Ok(Begun::Full);
                 }
@@ -233,7 +249,7 @@ impl Tracker {
                 return ClientThen::Quit;
             }
             Message::File => self.client.message = Message::File,
-            Message::None => {}
+            Message::None | Message::Acknowledgement => {}
             Message::Command | Message::FileEnd => {
                 // What was sent is the last of the queue, or was answered already and the queue is empty.
                 if let Some(last) = self.commands.back_mut() {

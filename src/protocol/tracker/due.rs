@@ -1,7 +1,7 @@
 //! The grammar of responses: what the next packet is due to be, and what a packet means at its place.
 
 use super::super::command::{Command, ResponseForm};
-use super::super::response::{FirstPacket, Form, Head, PrepareOk, Status};
+use super::super::response::{FIRST_BYTE_OF_END, FirstPacket, Form, Head, PrepareOk, Status};
 
 /// A backend's packet by its place in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +17,8 @@ pub(super) enum Due {
     EndOfDefinitions(Before),
     /// A row, or what ends the rows.
     Rows,
+    /// An event of the binary log, or what ends them.
+    Events,
 }
 
 /// What definitions stand before.
@@ -77,6 +79,7 @@ impl Due {
                     Before::Rows | Before::Columns(_) => behind_definitions(form, before),
                 }
             }
+            Due::Events => event(head, After::Stay)?,
             Due::NextResult => first_of_result(form, head)?,
             Due::Response => match command.response() {
                 ResponseForm::Results => first_of_result(form, head)?,
@@ -86,6 +89,7 @@ impl Due {
                     Some(status) => After::Ended(status),
                     None => After::Next(Due::Rows),
                 },
+                ResponseForm::Events => event(head, After::Next(Due::Events))?,
                 ResponseForm::Prepared => behind_prepare_ok(form, head.prepare_ok(form)?),
                 ResponseForm::Silence | ResponseForm::Login => return Err("it has none"),
             },
@@ -100,6 +104,17 @@ fn first_of_result(form: Form, head: Head<'_>) -> Result<After, &'static str> {
         FirstPacket::LocalInfile => After::File,
         FirstPacket::Columns { definitions } => definitions_left(form, definitions, Before::Rows),
     })
+}
+
+/// What a packet of the binary log means.
+///
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binlog_stream.html>
+fn event(head: Head<'_>, more: After) -> Result<After, &'static str> {
+    match head.payload.first() {
+        Some(0x00) => Ok(more),
+        Some(&FIRST_BYTE_OF_END) => Ok(After::Ended(head.status()?)),
+        _ => Err("it is no event of the binary log"),
+    }
 }
 
 /// What follows `COM_STMT_PREPARE_OK`.

@@ -4,6 +4,7 @@ mod forms;
 mod leave;
 mod recorded;
 mod refusals;
+mod replication;
 mod statements;
 mod transactions;
 

@@ -48,7 +48,7 @@ impl Transaction {
         self.failed_since = false;
         let statement = self.resolved(statement);
         match command {
-            Command::StmtExecute | Command::StmtReset => {
+            Command::StmtExecute | Command::StmtBulkExecute | Command::StmtReset => {
                 self.long_data = false;
                 if status.cursor_exists() {
                     self.cursors.insert(statement);
@@ -67,7 +67,7 @@ impl Transaction {
     /// A command has ended with an ERR.
     pub(super) fn failed(&mut self, command: Command) {
         self.failed_since = true;
-        if command == Command::StmtExecute {
+        if matches!(command, Command::StmtExecute | Command::StmtBulkExecute) {
             self.long_data = false;
         }
     }

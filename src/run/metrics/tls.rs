@@ -148,7 +148,7 @@ fn write_certificates(page: &mut Page, reloader: &Reloader) {
     }
 }
 
-fn borrowed(labels: &[(&'static str, String); 3]) -> [(&'static str, &str); 3] {
+fn borrowed<'a>(labels: &'a [(&'static str, String); 3]) -> [(&'a str, &'a str); 3] {
     labels.each_ref().map(|(name, value)| (*name, &**value))
 }
 

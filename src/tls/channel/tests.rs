@@ -5,9 +5,10 @@ use std::{fs, path::PathBuf, sync::Barrier};
 use tempfile::TempDir;
 
 use super::*;
-use crate::tls::oddity::MaterialWarning;
-use crate::tls::{
-    PemSource, pem,
+use crate::tls::sources::{
+    PemSource,
+    oddity::MaterialWarning,
+    pem,
     problem::{Place, Problem},
 };
 

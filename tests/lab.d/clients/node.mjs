@@ -105,6 +105,13 @@ async function session(name) {
       const results = rowsOf(name, await connection.query('SELECT 1 AS n; SELECT 2 AS n; SELECT 3 AS n'));
       return expect(results.map((rows) => Number(rows[0].n)).join(), '1,2,3');
     });
+    // one COM_STMT_BULK_EXECUTE where the server has it
+    if (name === 'mariadb') await check('mariadb batch', async () => {
+      await connection.query('CREATE TEMPORARY TABLE batched (n INT, s VARCHAR(100)) ENGINE=InnoDB');
+      await connection.batch('INSERT INTO batched VALUES (?, ?)', Array.from({ length: 5000 }, (_, n) => [n, 'é'.repeat(n % 100)]));
+      const { n, length } = await one('SELECT SUM(n) AS n, SUM(CHAR_LENGTH(s)) AS length FROM batched');
+      return expect(`${n} ${length}`, '12497500 247500');
+    });
     await check(`${name} COM_RESET_CONNECTION, ping`, async () => {
       await one('SELECT @mine := 1');
       await connection.reset();

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_command_that_is_not_in_the_table_is_dropped_whole_and_nothing_else_is() {
     let before = packet(0, QUERY);
-    let unknown = packet(0, b"\x12\x04\x00\x00\x00\x00\x00\x01\x00\x00\x00");
+    let unknown = packet(0, b"\x13\x04test\x01t");
     let bytes = [&before[..], &unknown, &packet(0, PING)].concat();
     let mut tracker = Tracker::new(EOF);
     let verdict = tracker.client_bytes(&bytes);
@@ -15,7 +15,7 @@ fn a_command_that_is_not_in_the_table_is_dropped_whole_and_nothing_else_is() {
             forward: before.len(),
             skip: unknown.len(),
             then: ClientThen::Refuse {
-                command: 0x12,
+                command: 0x13,
                 sequence: 0
             }
         })
@@ -34,7 +34,7 @@ fn a_long_command_that_is_not_in_the_table_is_dropped_with_all_its_packets() {
         })
     };
     let full = [
-        &b"\xff\xff\xff\x00\xfa"[..],
+        &b"\xff\xff\xff\x00\xfe"[..],
         &vec![0; MAX_PAYLOAD_BYTES - 1],
     ]
     .concat();
@@ -44,7 +44,7 @@ fn a_long_command_that_is_not_in_the_table_is_dropped_with_all_its_packets() {
     );
     let end = packet(1, b"\x03 DROP TABLE t");
     let then = ClientThen::Refuse {
-        command: 0xfa,
+        command: 0xfe,
         sequence: 1,
     };
     assert_eq!(tracker.client_bytes(&end), skipped(end.len(), then));
@@ -378,5 +378,18 @@ fn only_commands_with_results_have_more_of_them() {
     answer(&mut tracker, &[b"\x00\x00\x01", b"\xfe\x00\x00\x0a\x00"]);
     assert_eq!(tracker.outstanding(), 1);
     answer(&mut tracker, &[b"\x00\x00\x00\x0a\x00\x00\x00"]);
+    assert_eq!(tracker.outstanding(), 0);
+}
+
+#[test]
+fn a_bulk_execution_ends_with_an_ok_or_a_result_set() {
+    const BULK: &[u8] = b"\xfa\x07\x00\x00\x00\x80\x00\x03\x00\x00\x00\x01\x00\x00\x00";
+    let mut tracker = asked(EOF, &[BULK, BULK]);
+    answer(&mut tracker, &[OK]);
+    assert_eq!(tracker.outstanding(), 1);
+    answer(
+        &mut tracker,
+        &[b"\x01", DEFINITION, END, b"\x00\x00\x01", END],
+    );
     assert_eq!(tracker.outstanding(), 0);
 }
