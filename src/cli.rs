@@ -18,8 +18,10 @@ use crate::rules::ClientAddress;
 use crate::tls::{CIPHERS, HostName, NewKey, TlsVersion};
 
 mod ctl;
+mod health;
 
 pub use ctl::{Ctl, CtlUsage};
+pub use health::{Asked, Health, Shutdown, Wait};
 
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
 pub const EXIT_USAGE: u8 = 64;
@@ -57,6 +59,19 @@ pub enum Command {
     Certs(Certs),
     /// Ask a running mytls, or many, at the admin port.
     Ctl(Ctl),
+    /// Say whether the mytls that runs here is ready for clients.
+    ///
+    /// Prints a line. Exits with 0 if it is, with 1 if not or if nobody answers, and with 64 for wrong usage.
+    Health(Health),
+    /// Wait until the mytls that runs here is ready for clients.
+    ///
+    /// Prints a line. Exits with 0 when it is, with 1 if it is not in time, and with 64 for wrong usage.
+    Wait(Wait),
+    /// Ask the mytls that runs here to end, and wait until it has.
+    ///
+    /// As SIGTERM does: no new clients, and those that are connected have `drain.max` to finish. Exits with 0 when it has
+    /// ended, with 1 if none runs, or several do and none is named, and with 64 for wrong usage.
+    Shutdown(Shutdown),
 }
 
 /// `mytls serve`.
@@ -99,6 +114,10 @@ pub struct Serve {
     /// Where to listen for clients, in place of what the file says: IP:PORT or unix:PATH. May be repeated.
     #[arg(long, value_name = "IP:PORT", value_parser = config::parse_listen)]
     pub listen: Vec<ListenAddress>,
+
+    /// Where to listen for metrics and probes, in place of what the file says: IP:PORT or unix:PATH. May be repeated.
+    #[arg(long, value_name = "IP:PORT", value_parser = config::parse_listen)]
+    pub http_listen: Vec<ListenAddress>,
 }
 
 /// `mytls check`.
@@ -345,6 +364,13 @@ impl Serve {
         if !self.listen.is_empty() {
             configuration.listen.clone_from(&self.listen);
         }
+        if !self.http_listen.is_empty() {
+            let hosts = configuration.http.map(|http| http.hosts);
+            configuration.http = Some(crate::http::Settings {
+                listen: self.http_listen.clone(),
+                hosts: hosts.unwrap_or_default(),
+            });
+        }
         Ok(configuration)
     }
 }
@@ -363,14 +389,14 @@ mod tests {
     fn serve(line: &str) -> Option<Serve> {
         match parse(line).ok()?.command {
             Command::Serve(serve) => Some(serve),
-            Command::Check(_) | Command::Authorize(_) | Command::Certs(_) | Command::Ctl(_) => None,
+            _ => None,
         }
     }
 
     fn client(line: &str) -> Option<Result<Client, OtherVersion>> {
         match parse(line).ok()?.command {
             Command::Authorize(authorize) => Some(authorize.client()),
-            Command::Check(_) | Command::Serve(_) | Command::Certs(_) | Command::Ctl(_) => None,
+            _ => None,
         }
     }
 

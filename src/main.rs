@@ -13,7 +13,7 @@ use mytls::check::Network;
 use mytls::cli::{Certs, Cli, Command, EXIT_USAGE};
 use mytls::config::{Config, Environment};
 use mytls::reload::ReadConfig;
-use mytls::{authorize, certs, check, ctl, logging, run};
+use mytls::{authorize, certs, check, ctl, health, logging, run, shutdown};
 use tracing::{error, warn};
 
 fn main() -> ExitCode {
@@ -54,6 +54,18 @@ fn main() -> ExitCode {
             )),
             Err(error) => usage(error),
         },
+        Ok(Command::Health(order)) => match order.asked.port(&environment) {
+            Ok(port) => answer(health::health(&port, order.question(), &mut io::stdout())),
+            Err(error) => usage(error),
+        },
+        Ok(Command::Wait(order)) => match order.asked.port(&environment) {
+            Ok(port) => answer(health::wait(&port, order.timeout, &mut io::stdout())),
+            Err(error) => usage(error),
+        },
+        Ok(Command::Shutdown(order)) => {
+            let ended = shutdown::shutdown(order.pid, order.waiting(), &mut io::stdout());
+            answer(ended.map(|()| true))
+        }
         Err(exit) => exit,
     }
 }

@@ -2,13 +2,14 @@
 
 mod admin;
 mod background;
-#[expect(dead_code, reason = "the HTTP port is to show it")]
+mod http;
 mod metrics;
 mod tls;
 mod try_it;
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use rustls::crypto::{SecureRandom, aws_lc_rs};
 use thiserror::Error;
@@ -18,6 +19,8 @@ use tracing::{info, warn};
 
 use self::admin::Admin;
 use self::background::Background;
+use self::http::Http;
+use self::metrics::Metrics;
 use self::tls::{PortsTls, judge_start, ports_tls};
 use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
@@ -79,6 +82,7 @@ async fn serve_async(
     logging: Logging,
     read: Arc<ReadConfig>,
 ) -> Result<(), RunError> {
+    let started = SystemTime::now();
     let (mut ends, mut hang_ups) = signals::listen().map_err(RunError::Runtime)?;
     let PortsTls {
         main: tls,
@@ -125,6 +129,8 @@ async fn serve_async(
         reloader: Arc::clone(&reloader),
     };
     let admin = Admin::start(&config, admin_tls, rule_file, &shared)?;
+    let metrics = shared.metrics(&admin, &phases, started);
+    let http = Http::start(&config, &shared, &phases, metrics)?;
     let port = Arc::new(shared.data_port(&config, stop.clone()));
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
@@ -151,6 +157,7 @@ async fn serve_async(
     port.log_left_out();
     drain(&sessions, &stop, config.drain_max, &mut ends).await;
     admin.end().await;
+    http.end().await;
     info!("ended");
     Ok(())
 }
@@ -167,6 +174,17 @@ struct Shared {
 }
 
 impl Shared {
+    fn metrics(&self, admin: &Admin, phases: &Phases, started: SystemTime) -> Metrics {
+        Metrics {
+            sessions: self.sessions.clone(),
+            backends: Arc::clone(&self.backends),
+            reloader: Arc::clone(&self.reloader),
+            phase: phases.watch(),
+            admin_logins: Arc::clone(&admin.logins),
+            started,
+        }
+    }
+
     fn data_port(self, config: &Config, stop: Stop) -> DataPort {
         DataPort::new(Handles {
             tls: self.tls,

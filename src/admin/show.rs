@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::channels::View;
 use super::like::is_like;
 use super::refusal::Refusal;
@@ -27,8 +25,6 @@ const VALUE: u32 = 1024;
 
 /// So much of a sentence is shown without `FULL`.
 const SENTENCE_CHARACTERS: usize = 32;
-
-const DAY: u64 = 24 * 60 * 60;
 
 /// `SHOW STATUS` and `SHOW VARIABLES`: names and values of the table that MySQL takes them from.
 pub(super) fn values(
@@ -150,7 +146,7 @@ pub(super) fn certificates(channels: &[View], now: u64, full: bool) -> ResultSet
         let mut row = vec![
             view.name.to_string(),
             certificate.what.to_owned(),
-            days_left(certificate.not_after, now).to_string(),
+            certificate.days_left(now).to_string(),
             certificate.subject.clone(),
             openssl_date(certificate.not_after),
         ];
@@ -169,15 +165,6 @@ pub(super) fn certificates(channels: &[View], now: u64, full: bool) -> ResultSet
         .flat_map(|view| view.certificates.iter().map(move |each| row(view, each)))
         .collect();
     ResultSet { columns, rows }
-}
-
-/// Whole days; below zero when it is over.
-fn days_left(not_after: u64, now: u64) -> i64 {
-    let days = |seconds: u64| i64::try_from(seconds / DAY).unwrap_or(i64::MAX);
-    match not_after.checked_sub(now) {
-        Some(left) => days(left),
-        None => -1 - days(now - not_after),
-    }
 }
 
 /// A sentence, or without `FULL` as much of it as a table of 120 columns has room for.
@@ -211,20 +198,7 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>], full: bool) 
             .greeting()
             .map(|greeting| String::from_utf8_lossy(&greeting.version).into_owned());
         let count = routes.iter().filter(|route| **route == role).count();
-        let drain = backend
-            .drain()
-            .borrow()
-            .filter(|_| count > 0)
-            .map(|end| end.saturating_duration_since(Instant::now()).as_secs());
-        for (endpoint, resting) in backend.endpoints() {
-            let state = match (&resting, &version, drain) {
-                (Some(reason), ..) => format!("left alone: {reason}"),
-                (None, None, _) => "not seen yet".to_owned(),
-                (None, Some(_), Some(seconds)) => {
-                    format!("draining; cut in {seconds} s")
-                }
-                (None, Some(_), None) => "ready".to_owned(),
-            };
+        for (endpoint, state) in backend.states(count) {
             let mut row = vec![
                 Some(role.to_string()),
                 Some(if role == current { "YES" } else { "NO" }.to_owned()),
@@ -238,7 +212,7 @@ pub(super) fn backends(backends: &Backends, sessions: &[Arc<Live>], full: bool) 
                     .to_owned(),
                 ),
                 Some(count.to_string()),
-                Some(sentence(state, full)),
+                Some(sentence(state.to_string(), full)),
             ];
             if full {
                 row.push(version.clone());
@@ -425,18 +399,5 @@ mod tests {
         assert_eq!(sentence(room.clone(), false), room);
         assert_eq!(sentence(long.clone(), false), "é".repeat(31) + "…");
         assert_eq!(sentence(long.clone(), true), long);
-    }
-
-    #[test]
-    fn days_are_counted_down_and_on() {
-        for (not_after, now, days) in [
-            (10 * DAY, 0, 10),
-            (10 * DAY - 1, 0, 9),
-            (5, 5, 0),
-            (5, 6, -1),
-            (5, 5 + DAY, -2),
-        ] {
-            assert_eq!(days_left(not_after, now), days, "{not_after} {now}");
-        }
     }
 }

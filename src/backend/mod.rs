@@ -17,6 +17,7 @@ mod proof;
 pub mod query;
 mod route;
 mod server;
+mod state;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
 pub use self::route::{Backends, Keeping, RouteError};
 pub use self::server::Server;
+pub use self::state::EndpointState;
 use crate::net::stream::StreamError;
 use crate::protocol::greeting::BackendGreeting;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};

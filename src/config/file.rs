@@ -339,6 +339,7 @@ section! {
     /// `http`.
     Http {
         listen: OneOrMany,
+        hosts: Vec<Spanned<String>>,
     }
 }
 

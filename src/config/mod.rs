@@ -25,6 +25,7 @@ mod changes;
 mod dm;
 mod environment;
 mod file;
+mod http;
 mod import;
 mod place;
 mod problem;
@@ -48,7 +49,9 @@ use value::{Zero, choice, connections, duration, file_path};
 use warning::Remark;
 
 /// Beside MySQL's own port, and reached from this machine alone until somebody says otherwise.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);
+/// Where the HTTP port listens if nothing else is said: this machine alone.
+pub const HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9307);
 const CONNECTIONS: u32 = 10_000;
 const CONNECTIONS_BEFORE_LOGIN: u32 = 500;
 const LOGIN_TIME: Duration = Duration::from_secs(10);
@@ -76,6 +79,8 @@ pub struct Config {
     pub tls_status: TlsStatus,
     /// The admin port, if there is to be one.
     pub admin: Option<crate::admin::Settings>,
+    /// The HTTP port, if there is to be one.
+    pub http: Option<crate::http::Settings>,
     /// Limits of sessions.
     pub limits: session::Limits,
     /// How long sessions may go on after SIGTERM.
@@ -220,10 +225,12 @@ impl Config {
             remarks.push(Remark::general(Notice::NoStateDirectory));
         }
         let admin = admin::settings(&file.admin, folder, remarks)?;
+        let http = http::settings(&file.http, folder, remarks)?;
         Ok(Self {
             listen,
             client_tls,
             admin,
+            http,
             require_valid_certificates: file.require_valid_certificates.or(false),
             reread_certificates: file.reread_certificates.or(false),
             rules,
@@ -326,6 +333,11 @@ pub fn parse_listen(text: &str) -> Result<ListenAddress, AddressError> {
 /// Reads an address of an admin port.
 pub fn parse_admin_address(text: &str) -> Result<Endpoint, AddressError> {
     address::parse_endpoint_at(text, Path::new(""), admin::LISTEN.port())
+}
+
+/// Reads an address of an HTTP port.
+pub fn parse_http_address(text: &str) -> Result<Endpoint, AddressError> {
+    address::parse_endpoint_at(text, Path::new(""), HTTP_LISTEN.port())
 }
 
 /// Whether the way to this endpoint stays on this machine.

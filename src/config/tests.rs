@@ -125,6 +125,7 @@ fn defaults_are_what_the_design_says() {
             policy: Policy::default(),
         },
         admin: None,
+        http: None,
         require_valid_certificates: false,
         reread_certificates: false,
         rules: rules::Settings {
@@ -242,6 +243,33 @@ fn the_example_mentions_every_key_and_no_other() {
 }
 
 #[test]
+fn an_http_port_is_on_this_machine_alone_unless_it_is_written() {
+    let http = |text: &str| right(&format!("{LEAST}{text}\n")).http;
+    assert_eq!(http(""), None);
+    let usual = crate::http::Settings {
+        listen: vec![ListenAddress::Tcp(HTTP_LISTEN)],
+        hosts: Vec::new(),
+    };
+    for text in ["http:", "http: {}", "http: {listen: 127.0.0.1:9307}"] {
+        assert_eq!(http(text).as_ref(), Some(&usual), "{text}");
+    }
+    let quiet = ["http: {listen: unix:/h}", "http: {listen: \"[::1]:1\"}"];
+    let open = [
+        "http: {listen: 0.0.0.0:1}",
+        "http: {listen: [127.0.0.1:1, 10.0.0.1:1]}",
+    ];
+    let says = |text: &str| warnings(&format!("{LEAST}{text}\n"));
+    assert!(quiet.iter().all(|text| says(text).is_empty()));
+    for text in open {
+        let said = says(text);
+        assert!(
+            said[0].starts_with("2: http.listen: without TLS and login"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn what_only_adds_and_is_not_built_is_a_warning() {
     let not_built = "mytls cannot do this yet: the key has no effect";
     let cases = [
@@ -250,7 +278,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
         ("limits: {idle-time: 1h}", "limits.idle-time"),
         ("limits: {life-time: 1h}", "limits.life-time"),
         ("drain: {min: 5s}", "drain.min"),
-        ("http: {listen: 127.0.0.1:9307}", "http"),
     ];
     for (text, key) in cases {
         assert_eq!(

@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use super::address::parse_listen;
-use super::file::{File, Key, OneOrMany};
+use super::file::{File, Key};
 use super::problem::{Fault, Wrong};
 use super::value::{Zero, duration};
 use super::warning::{Notice, Remark};
@@ -51,15 +50,6 @@ fn remark_additions(file: &File, remarks: &mut Vec<Remark>) -> Result<(), Fault>
         if !duration(key, Duration::ZERO, Zero::Allowed)?.is_zero() {
             remark(key.location());
         }
-    }
-    check_addresses(&file.http.or_empty().listen)?;
-    remark(file.http.location());
-    Ok(())
-}
-
-fn check_addresses(key: &Key<OneOrMany>) -> Result<(), Fault> {
-    for text in key.written().map(OneOrMany::strings).unwrap_or_default() {
-        parse_listen(&text.value, "".as_ref()).map_err(|error| Fault::parse(&text, error))?;
     }
     Ok(())
 }

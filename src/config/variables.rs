@@ -103,6 +103,10 @@ impl Config {
             push(&mut rows, "admin_listen", &joined(&admin.listen));
             push_port(&mut rows, "admin_security", &admin.tls);
         }
+        if let Some(http) = &self.http {
+            push(&mut rows, "http_listen", &joined(&http.listen));
+            push(&mut rows, "http_hosts", &joined(&http.hosts));
+        }
         let rules = &self.rules;
         let enforcement = match rules.enforcement {
             Enforcement::Enforce => "enforce",

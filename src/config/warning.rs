@@ -87,6 +87,11 @@ pub enum Notice {
     /// A password file that everybody may read.
     #[error("every user of this machine can read the file: chmod o-r")]
     ExposedPassword,
+    /// `http.listen` beyond loopback.
+    #[error(
+        "without TLS and login: whoever reaches this address reads metrics, names of certificates and why clients were refused"
+    )]
+    OpenHttp,
     /// `state-dir` is written nowhere.
     #[error(
         "no state directory (state-dir, $STATE_DIRECTORY, $XDG_STATE_HOME, $HOME): the certificate is made anew at each start, and clients that trust the old one must be told"

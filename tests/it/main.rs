@@ -25,6 +25,8 @@ mod confirm;
 mod ctl;
 mod greeting;
 mod handed_on;
+mod health;
+mod http;
 mod import;
 mod import_servers;
 mod kill;

@@ -34,6 +34,15 @@ impl Expiry {
         )))
     }
 
+    /// Whole days until its end; below zero when it is over. `now` in seconds since 1970.
+    pub fn days_left(&self, now: u64) -> i64 {
+        let days = |seconds: u64| i64::try_from(seconds / DAY.as_secs()).unwrap_or(i64::MAX);
+        match self.not_after.checked_sub(now) {
+            Some(left) => days(left),
+            None => -1 - days(now - self.not_after),
+        }
+    }
+
     /// Of each certificate that can be read.
     pub(crate) fn of_all<'a>(
         what: &'static str,
@@ -208,6 +217,22 @@ mod tests {
         assert_eq!(watch.look(one(), after(20)).len(), 1);
         assert_eq!(watch.look(one(), after(0)), []);
         assert_eq!(watch.look(one(), after(20)), []);
+    }
+
+    #[test]
+    fn days_are_counted_down_and_on() {
+        let day = DAY.as_secs();
+        let (_, lasts_ten_days) = lasting("ssl-cert", 10);
+        let end = START + 10 * day;
+        for (now, days) in [
+            (START, 10),
+            (START + 1, 9),
+            (end, 0),
+            (end + 1, -1),
+            (end + day, -2),
+        ] {
+            assert_eq!(lasts_ten_days.days_left(now), days, "{now}");
+        }
     }
 
     /// Bundles carry old ones. One that runs out while it is trusted locks clients out.

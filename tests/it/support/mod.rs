@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod conversation;
 pub(crate) mod grants;
 pub(crate) mod handshake;
+pub(crate) mod http;
 pub(crate) mod lab;
 pub(crate) mod openssl;
 pub(crate) mod packet;

@@ -326,6 +326,21 @@ impl Proxy {
         address.trim_matches('"').parse().expect("an address")
     }
 
+    /// Where the HTTP port listens.
+    #[track_caller]
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        let line = self.wait_for_line("the HTTP port", |line| {
+            line.contains("listening") && line.contains("http") && !line.contains("unix")
+        });
+        let (_, address) = line.rsplit_once("address=").expect("an address");
+        address.trim_matches('"').parse().expect("an address")
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
     /// A file beside the configuration.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
