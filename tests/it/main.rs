@@ -34,6 +34,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod material;
+mod metrics;
 mod mysql_async_client;
 mod password;
 mod password_servers;
