@@ -19,7 +19,7 @@ pub enum Refusal {
     CertificateNotYetValid,
     /// The client's certificate was revoked, or it is not known whether it was.
     CertificateRevoked,
-    /// The client's certificate leads to no CA of `ssl-ca`.
+    /// The client's certificate leads to no CA of `ssl-ca`, but perhaps to a namesake of one.
     CertificateUnknownIssuer,
     /// Another flaw of the client's certificate.
     CertificateOther,
@@ -153,11 +153,12 @@ impl From<&CertificateRefusal> for Refusal {
             Flaw::Revoked | Flaw::ListExpired { .. } | Flaw::ListNotYetValid { .. } => {
                 Self::CertificateRevoked
             }
-            Flaw::UnknownIssuer | Flaw::NoAuthorities => Self::CertificateUnknownIssuer,
+            Flaw::UnknownIssuer | Flaw::BadSignature | Flaw::NoAuthorities => {
+                Self::CertificateUnknownIssuer
+            }
             Flaw::NotAllowed => Self::CommonName,
             Flaw::Malformed
             | Flaw::Version1
-            | Flaw::BadSignature
             | Flaw::WrongPurpose { .. }
             | Flaw::CaAsLeaf
             | Flaw::NotACa

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::admin;
 use crate::support::backend::{Backend, Server};
@@ -228,9 +228,8 @@ fn handshakes_are_told_apart_by_version_group_and_resumption() {
 #[test]
 fn handshakes_with_the_backend_are_counted_too() {
     let (_backend, proxy) = started(HTTP);
-    let before = Metrics::of(&proxy);
     let source = "mytls_tls_handshakes_total{channel=\"source\"";
-    assert_eq!(before.sum(source), 1.0, "that of the start");
+    let before = Metrics::wait_until(&proxy, "that of the start", |now| now.sum(source) == 1.0);
     Client::logged_in(proxy.address, &Login::of("app"));
     let after = Metrics::of(&proxy);
     assert_eq!(after.sum(source), 2.0);
@@ -269,22 +268,19 @@ fn failed_handshakes_are_told_apart_by_reason() {
 
 #[test]
 fn client_that_does_not_accept_our_certificate_is_counted() {
-    let backend = Backend::start(Server::mysql());
-    let identity = &PKI.other_server;
-    let config = Config::before(&backend)
-        .with(HTTP)
-        .with_file("server.pem", &identity.certificate_pem)
-        .with_file("server.key", &identity.key.serialize_pem());
-    let proxy = Proxy::start(config);
+    let (_backend, proxy) = started(HTTP);
+    let authority = proxy.path("other-ca.pem");
+    std::fs::write(&authority, &PKI.other_ca.certificate_pem).expect("write a CA");
     let failures = "mytls_tls_handshake_failures_total{channel=\"mysql_main\"";
     let before = Metrics::of(&proxy);
-    let mut client = Client::greeted(proxy.address);
-    client.send(&ssl_request(&Login::of("app")));
-    let tls = PKI.client_tls(None);
-    client
-        .wire
-        .start_tls_as_client(&tls, &[])
-        .expect_err("another CA");
+    let client = Command::new("openssl")
+        .args(["s_client", "-starttls", "mysql", "-verify_return_error"])
+        .args(["-connect", &proxy.address.to_string(), "-CAfile"])
+        .arg(&authority)
+        .stdin(Stdio::null())
+        .output()
+        .expect("run openssl");
+    assert!(!client.status.success());
     let series = format!("{failures},reason=\"own_certificate\"}}");
     Metrics::expect_one_more(&proxy, &before, failures, &series);
 }
@@ -311,7 +307,9 @@ fn ends_of_certificates_are_those_that_openssl_reads() {
             "mytls_certificate_not_after_timestamp_seconds{{channel=\"{channel}\",kind=\"{kind}\",position=\"0\"}}"
         ))
     };
-    let page = Metrics::of(&proxy);
+    let page = Metrics::wait_until(&proxy, "a certificate of the backend", |now| {
+        not_after(now, "source", "server") > 0.0
+    });
     for (channel, kind, file) in [
         ("mysql_main", "ssl-cert", "server.pem"),
         ("mysql_main", "ssl-ca", "ca.pem"),
@@ -405,8 +403,11 @@ fn endpoint_that_rests_is_shown_and_not_dialled() {
     let proxy = Proxy::start_cold(Config::before(&backend).with(HTTP));
     let resting = "mytls_backend_endpoint_resting{route=\"source\"";
     Metrics::wait_until(&proxy, resting, |now| now.sum(resting) == 1.0);
+    let dials = backend.dials();
+    assert_eq!(login(&proxy, "app"), Some(2026));
     let withheld = "mytls_backend_dials_withheld_total{route=\"source\"}";
-    Metrics::wait_until(&proxy, withheld, |now| now.number(withheld) > 0.0);
+    assert_eq!(Metrics::of(&proxy).number(withheld), 1.0);
+    assert_eq!(backend.dials(), dials);
 }
 
 #[test]
@@ -427,7 +428,7 @@ fn route_is_the_one_of_the_backends() {
     assert_eq!(routes, expected);
     let _session = Client::logged_in(proxy.address, &Login::of("app"));
     let there = "mytls_sessions{state=\"relaying\",route=\"target\"}";
-    assert_eq!(Metrics::of(&proxy).number(there), 1.0);
+    Metrics::wait_until(&proxy, there, |now| now.number(there) == 1.0);
 }
 
 // ---- sessions ----------------------------------------------------------------------------------------------------------
@@ -619,14 +620,17 @@ fn dashboard_and_alerts_ask_for_what_there_is() {
 fn figures_of_the_process_are_its_own() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend).with(HTTP));
-    let before = Metrics::of(&proxy).number("process_open_fds");
-    let sessions: Vec<_> = (0..10)
+    let _sessions: Vec<_> = (0..10)
         .map(|_| Client::logged_in(proxy.address, &Login::of("app")))
         .collect();
-    let now = Metrics::of(&proxy);
-    assert_eq!(now.number("process_open_fds") - before, 20.0);
-    drop(sessions);
-    wait_until("descriptors that are closed", || {
-        Metrics::of(&proxy).number("process_open_fds") == before
+    wait_until("as many descriptors as /proc shows", || {
+        let shown = Metrics::of(&proxy).number("process_open_fds");
+        let others = u32::try_from(proxy.descriptors()).expect("not so many");
+        // one more is the connection that asks
+        others > 20 && shown == f64::from(others) + 1.0
     });
+    let kib = u32::try_from(proxy.status_number("VmRSS")).expect("not so many");
+    let shown = Metrics::of(&proxy).number("process_resident_memory_bytes");
+    let share = shown / (f64::from(kib) * 1024.0);
+    assert!((0.5..2.0).contains(&share), "{shown} bytes, {kib} KiB");
 }

@@ -261,7 +261,9 @@ impl From<AlertDescription> for HandshakeFailure {
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateRequired => Self::OwnCertificate,
+            | AlertDescription::CertificateRequired
+            // a CA of the same name with another key
+            | AlertDescription::DecryptError => Self::OwnCertificate,
             AlertDescription::ProtocolVersion => Self::Version,
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
                 Self::Cipher
