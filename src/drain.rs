@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -46,6 +46,22 @@ impl Phases {
     }
 }
 
+/// Serves on as before for `least`, so that whoever sends clients here can stop first. A second signal ends that: true.
+pub async fn serve_on(phases: &Phases, least: Duration, ends: &mut Ends) -> bool {
+    phases.enter(Phase::NotReady);
+    if least.is_zero() {
+        return false;
+    }
+    info!(
+        seconds = least.as_secs_f64(),
+        "not ready; clients are served on"
+    );
+    tokio::select! {
+        () = sleep(least) => false,
+        () = ends.asked_to_end() => true,
+    }
+}
+
 /// Lets sessions end: between transactions until `most` or a second signal, then at once.
 pub async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ends: &mut Ends) {
     info!(
@@ -57,7 +73,7 @@ pub async fn drain(sessions: &TaskTracker, stop: &Stop, most: Duration, ends: &m
     stop.politely.cancel();
     tokio::select! {
         () = sessions.wait() => {}
-        () = tokio::time::sleep(most) => {}
+        () = sleep(most) => {}
         () = ends.asked_to_end() => {}
     }
     if !sessions.is_empty() {

@@ -9,7 +9,7 @@ mod try_it;
 
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{SecureRandom, aws_lc_rs};
 use thiserror::Error;
@@ -26,7 +26,7 @@ use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
 use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
-use crate::drain::{Phase, Phases, drain};
+use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
 use crate::metrics::Counters;
 use crate::net::listener::{ListenError, Listener};
@@ -98,7 +98,8 @@ async fn serve_async(
         .map(Listener::bind)
         .collect::<Result<Vec<_>, _>>()?;
 
-    let (background, stop, phases) = (Background::default(), Stop::default(), Phases::default());
+    let (background, ports) = (Background::default(), Background::default());
+    let (stop, phases) = (Stop::default(), Phases::default());
     keep_learning(&backends, &background);
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
@@ -135,7 +136,9 @@ async fn serve_async(
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
     for listener in listeners {
-        background.spawn(Arc::clone(&port).listen(listener, sessions.clone()));
+        let (port, closing) = (Arc::clone(&port), ports.closing.clone());
+        let accepting = port.listen(listener, sessions.clone(), closing);
+        ports.tasks.spawn(accepting);
     }
     background.spawn({
         let reloader = Arc::clone(&reloader);
@@ -152,10 +155,17 @@ async fn serve_async(
         () = ends.asked_to_end() => {}
         () = admin.asked_to_end() => {}
     }
+    let at_once = serve_on(&phases, config.drain_min, &mut ends).await;
     phases.enter(Phase::Draining);
-    background.end().await;
+    ports.end().await;
+    let most = if at_once {
+        Duration::ZERO
+    } else {
+        config.drain_max
+    };
+    drain(&sessions, &stop, most, &mut ends).await;
     port.log_left_out();
-    drain(&sessions, &stop, config.drain_max, &mut ends).await;
+    background.end().await;
     admin.end().await;
     http.end().await;
     info!("ended");

@@ -26,12 +26,12 @@ pub(crate) mod variables;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -151,19 +151,13 @@ impl fmt::Debug for Parts {
     }
 }
 
-/// Failed logins of this minute, so that they do not flood the log.
-#[derive(Debug)]
-struct Minute {
-    began: Instant,
-    repeats: Repeats,
-}
-
 /// Everything that the connections of the admin port share.
 #[derive(Debug)]
 pub struct AdminPort {
     parts: Parts,
     attempts: Attempts,
-    minute: Mutex<Minute>,
+    /// Failed logins of this minute, so that they do not flood the log.
+    failed: Mutex<Repeats>,
     slots: Arc<Semaphore>,
     /// Those that have not logged in yet.
     places_before_login: Arc<Places>,
@@ -177,10 +171,7 @@ impl AdminPort {
         Self {
             parts,
             attempts: Attempts::default(),
-            minute: Mutex::new(Minute {
-                began: Instant::now(),
-                repeats: Repeats::default(),
-            }),
+            failed: Mutex::default(),
             slots: Arc::new(Semaphore::new(CONNECTIONS)),
             places_before_login: Arc::default(),
             next_id: AtomicU32::new(1),
@@ -265,17 +256,28 @@ impl AdminPort {
     }
 
     fn is_to_be_written(&self, reason: &str) -> bool {
-        const MINUTE: Duration = Duration::from_secs(60);
-        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
-        if minute.began.elapsed() >= MINUTE {
-            minute.began = Instant::now();
-            for LeftOut { reason, count } in minute.repeats.take_left_out() {
+        self.failed().admit(reason)
+    }
+
+    /// Tells the log each minute, and at the end, how many failed logins it does not show.
+    pub async fn report_left_out(self: Arc<Self>) {
+        const EVERY: Duration = Duration::from_secs(60);
+        let stop = &self.parts.stop;
+        loop {
+            let goes_on = stop.run_until_cancelled(sleep(EVERY)).await.is_some();
+            for LeftOut { reason, count } in self.failed().take_left_out() {
                 warn!(
                     count,
                     reason, "admin logins failed, and not shown one by one"
                 );
             }
+            if !goes_on {
+                return;
+            }
         }
-        minute.repeats.admit(reason)
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Repeats> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

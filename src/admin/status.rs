@@ -6,7 +6,7 @@ use super::show::{CHANNEL_STATUS, DATABASE};
 use super::statement::{ChannelColumn, Condition};
 use crate::backend::Role;
 use crate::protocol::result_set::{Column, ResultSet};
-use crate::session::Totals;
+use crate::session::{Limit, Totals};
 use crate::tls::{Expiry, Negotiated, TlsVersion, openssl_date};
 
 /// What `SHOW STATUS` is made of.
@@ -40,6 +40,10 @@ pub(super) fn status(facts: &Facts) -> Vec<(String, String)> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_string()))
     .collect();
+    for (limit, hits) in Limit::ALL.into_iter().zip(totals.limit_hits) {
+        let name = limit.name().replace('-', "_");
+        rows.push((format!("Mytls_limit_hits_{name}"), hits.to_string()));
+    }
     let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     rows.push(text("Mytls_route", &facts.route.to_string()));
     rows.push(text("Mytls_version", env!("CARGO_PKG_VERSION")));

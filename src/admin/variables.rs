@@ -145,6 +145,7 @@ mod tests {
 
     use super::*;
     use crate::backend::{Backend, Endpoint, KeptRoute, Role, Security, Settings};
+    use crate::net::socket::KeepAlive;
 
     #[test]
     fn numbers_and_switches_are_numbers_where_they_are_selected() {
@@ -169,6 +170,7 @@ mod tests {
             }],
             security: Security::Plaintext,
             connect_time: Duration::from_secs(1),
+            keep_alive: KeepAlive::default(),
             import: None,
         };
         let backend = Arc::new(Backend::new(settings).expect("a backend"));

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustls::HandshakeKind;
 use rustls::pki_types::UnixTime;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{Backend, Dialled, Endpoint, Known, Server};
 use crate::net::socket::Socket;
@@ -135,7 +136,7 @@ impl Backend {
     pub async fn connect(&self, head: LoginHead) -> Result<Connection, Arc<ConnectError>> {
         let deadline = Instant::now() + self.connect_time;
         let tls = self.tls_in_force(deadline).await?;
-        let mut last: Option<Arc<ConnectError>> = None;
+        let mut failed: Vec<(&Arc<Known>, Arc<ConnectError>)> = Vec::new();
         for (index, known) in self.endpoints.iter().enumerate() {
             // one that is silent leaves time for the others
             let now = Instant::now();
@@ -143,15 +144,27 @@ impl Backend {
             let until = now + deadline.saturating_duration_since(now) / left;
             match self.connect_to(known, &tls, head, until).await {
                 Ok(connection) => {
-                    if let Some(error) = last {
-                        warn!(route = %self.role, error = error.to_string(), "an endpoint was passed over");
-                    }
+                    self.tell_of_changes(known, &failed);
                     return Ok(connection);
                 }
-                Err(error) => last = Some(error),
+                Err(error) => failed.push((known, error)),
             }
         }
-        Err(last.expect("a backend has at least one endpoint"))
+        let (_, last) = failed.pop().expect("a backend has at least one endpoint");
+        Err(last)
+    }
+
+    /// Logs which endpoints are passed over: once for each time that it begins, and that it ends, not at each connection.
+    fn tell_of_changes(&self, used: &Known, passed_over: &[(&Arc<Known>, Arc<ConnectError>)]) {
+        for (known, error) in passed_over {
+            if !known.is_passed_over.swap(true, Ordering::Relaxed) {
+                let endpoint = &known.endpoint;
+                warn!(route = %self.role, %endpoint, error = error.to_string(), "an endpoint is passed over");
+            }
+        }
+        if used.is_passed_over.swap(false, Ordering::Relaxed) {
+            info!(route = %self.role, endpoint = %used.endpoint, "an endpoint is used again");
+        }
     }
 
     /// What to dial with. While its certificates cannot be used, a server is dialled only to learn its greeting.
@@ -230,6 +243,8 @@ impl Backend {
             source,
         };
         let socket = open(endpoint).await.map_err(failed)?;
+        // fails only where the server is gone already
+        socket.keep_alive(self.keep_alive).map_err(failed)?;
         let server = Server::of(self.role, endpoint, &socket).map_err(failed)?;
         let mut stream = Stream::new(Side::Backend, socket);
         let payload = stream

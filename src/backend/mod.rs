@@ -41,6 +41,7 @@ use self::own_account::PasswordFileError;
 pub use self::route::{Backends, Keeping, RouteError};
 pub use self::server::Server;
 pub use self::state::EndpointState;
+use crate::net::socket::KeepAlive;
 use crate::net::stream::StreamError;
 use crate::protocol::greeting::BackendGreeting;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
@@ -130,6 +131,8 @@ pub struct Settings {
     pub security: Security,
     /// One deadline over name resolution, dialling every endpoint, greeting and TLS (`limits.connect-time`).
     pub connect_time: Duration,
+    /// How it is noticed that it is gone without a word (`limits.keep-alive`, `limits.unacknowledged-time`).
+    pub keep_alive: KeepAlive,
     /// Whether accounts are imported out of its grant tables (`import-accounts`).
     pub import: Option<ImportSettings>,
 }
@@ -157,6 +160,7 @@ pub struct Backend {
     /// Whether a server that offers no TLS is an error.
     demands_tls: bool,
     connect_time: Duration,
+    keep_alive: KeepAlive,
     /// What it greeted with when last dialled.
     greeting: Mutex<Option<Arc<BackendGreeting>>>,
     /// mytls' own OS user, if an endpoint is a Unix socket: to its name such a server gives away accounts without a
@@ -175,6 +179,8 @@ struct Known {
     back_off: Mutex<BackOff>,
     /// Whether a login has ever been answered there.
     has_answered: AtomicBool,
+    /// Whether the log says that others are used in its place.
+    is_passed_over: AtomicBool,
     /// The certificates that it has shown last.
     shown: Mutex<Vec<CertificateDer<'static>>>,
 }
@@ -238,6 +244,7 @@ impl Backend {
             endpoints,
             security,
             connect_time,
+            keep_alive,
             import,
         } = settings;
         let is_on_unix_socket = endpoints
@@ -266,6 +273,7 @@ impl Backend {
         let import =
             import.map(|settings| Arc::new(Import::new(settings, role, is_on_unix_socket)));
         Ok(Self {
+            keep_alive,
             own_os_user,
             import,
             ..Self::without_clients(role, endpoints, security, connect_time)
@@ -292,6 +300,7 @@ impl Backend {
                     endpoint,
                     back_off: Mutex::default(),
                     has_answered: AtomicBool::default(),
+                    is_passed_over: AtomicBool::default(),
                     shown: Mutex::default(),
                 })
             })
@@ -302,6 +311,7 @@ impl Backend {
             tls: wanted.map(|settings| channel(role, settings)),
             demands_tls,
             connect_time,
+            keep_alive: KeepAlive::default(),
             greeting: Mutex::default(),
             own_os_user: None,
             import: None,

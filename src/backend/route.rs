@@ -204,6 +204,7 @@ impl Backend {
 mod tests {
     use super::super::{Endpoint, Security, Settings};
     use super::*;
+    use crate::net::socket::KeepAlive;
 
     fn backends(roles: &[Role]) -> Arc<Backends> {
         let backend = |role: &Role| {
@@ -216,6 +217,7 @@ mod tests {
                 endpoints: vec![endpoint],
                 security: Security::Plaintext,
                 connect_time: Duration::from_secs(1),
+                keep_alive: KeepAlive::default(),
                 import: None,
             };
             Arc::new(Backend::new(settings).expect("a backend"))

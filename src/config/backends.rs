@@ -9,11 +9,13 @@ use super::address::{AddressError, MYSQL_PORT, is_local, parse_endpoint, parse_h
 use super::dm::DmFiles;
 use super::file::{Backend, File, Key, OneOrMany};
 use super::import::{self, Import};
+use super::limits;
 use super::problem::{Fault, Wrong};
 use super::security;
 use super::value::{choice, file_path};
 use super::warning::Remark;
 use crate::backend::{Endpoint, Role, Security, Settings};
+use crate::net::socket::KeepAlive;
 use crate::tls::SslMode;
 
 /// The sections that are written, here or in DM's files, the source first.
@@ -21,7 +23,6 @@ pub(super) fn settings(
     file: &File,
     dm: &DmFiles,
     folder: &Path,
-    connect_time: Duration,
     remarks: &mut Vec<Remark>,
 ) -> Result<Vec<Settings>, Fault> {
     if let (Some(_), Some(second)) = (file.from.written(), file.backend.written()) {
@@ -34,7 +35,8 @@ pub(super) fn settings(
     ];
     let import = Import::read(&file.import_accounts, folder, remarks)?;
     let reader = Reader {
-        connect_time,
+        connect_time: limits::connect_time(file)?,
+        keep_alive: limits::keep_alive(file)?,
         import,
     };
     let mut settings = Vec::new();
@@ -65,6 +67,7 @@ pub(super) fn settings(
 /// Reads sections of backends.
 struct Reader<'a> {
     connect_time: Duration,
+    keep_alive: KeepAlive,
     import: Option<Import<'a>>,
 }
 
@@ -91,6 +94,7 @@ impl Reader<'_> {
             endpoints,
             security: tls.map_or(Security::Plaintext, Security::Tls),
             connect_time: self.connect_time,
+            keep_alive: self.keep_alive,
             import: import.transpose()?,
         })
     }

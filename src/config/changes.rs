@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Config, Log};
 use crate::backend::{self, Role};
+use crate::net::socket::KeepAlive;
 use crate::{rules, session};
 
 /// A key, and whether it differs.
@@ -27,6 +28,7 @@ impl Config {
             admin,
             http,
             limits,
+            drain_min,
             drain_max,
             state_dir,
             log: Log { format, level: _ },
@@ -47,6 +49,7 @@ impl Config {
             ("tls-status", *tls_status != other.tls_status),
             ("admin", *admin != other.admin),
             ("http", *http != other.http),
+            ("drain.min", *drain_min != other.drain_min),
             ("drain.max", *drain_max != other.drain_max),
             ("state-dir", *state_dir != other.state_dir),
             ("log.format", *format != other.log.format),
@@ -89,6 +92,7 @@ fn changed_backends(backends: &[backend::Settings], other: &[backend::Settings])
         let of_role = backends.iter().find(|backend| backend.role == role)?;
         Some(backend::Settings {
             connect_time: Duration::ZERO,
+            keep_alive: KeepAlive::default(),
             import: None,
             ..of_role.clone()
         })
@@ -108,18 +112,39 @@ fn changed_backends(backends: &[backend::Settings], other: &[backend::Settings])
     ]
 }
 
-fn changed_limits(limits: &session::Limits, other: &session::Limits) -> [Change; 3] {
+fn changed_limits(limits: &session::Limits, other: &session::Limits) -> [Change; 9] {
     let session::Limits {
         connections,
+        connections_per_client,
         connections_before_login,
+        handshakes,
         login_time,
+        idle_time,
+        life_time,
+        keep_alive: KeepAlive {
+            after,
+            unacknowledged,
+        },
     } = limits;
+    let other_keep_alive = &other.keep_alive;
     [
         ("limits.connections", *connections != other.connections),
+        (
+            "limits.connections-per-client",
+            *connections_per_client != other.connections_per_client,
+        ),
         (
             "limits.connections-before-login",
             *connections_before_login != other.connections_before_login,
         ),
+        ("limits.handshakes", *handshakes != other.handshakes),
         ("limits.login-time", *login_time != other.login_time),
+        ("limits.idle-time", *idle_time != other.idle_time),
+        ("limits.life-time", *life_time != other.life_time),
+        ("limits.keep-alive", *after != other_keep_alive.after),
+        (
+            "limits.unacknowledged-time",
+            *unacknowledged != other_keep_alive.unacknowledged,
+        ),
     ]
 }

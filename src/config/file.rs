@@ -365,9 +365,12 @@ section! {
         connections: u32,
         connections_per_client: u32,
         connections_before_login: u32,
+        handshakes: u32,
         login_time: String,
         connect_time: String,
         idle_time: String,
         life_time: String,
+        keep_alive: String,
+        unacknowledged_time: String,
     }
 }

@@ -13,6 +13,7 @@ use tracing::Level;
 
 use crate::backend::{self, Endpoint, Role, Security};
 use crate::net::ListenAddress;
+use crate::net::socket::KeepAlive;
 use crate::rules;
 use crate::session::{self, TlsStatus};
 use crate::tls::{self, Policy, SslMode};
@@ -27,6 +28,7 @@ mod environment;
 mod file;
 mod http;
 mod import;
+mod limits;
 mod place;
 mod problem;
 mod security;
@@ -44,19 +46,15 @@ pub use warning::{Notice, Warning};
 
 use dm::DmFiles;
 use file::{File, Key, OneOrMany};
+use limits::CONNECT_TIME;
 use problem::Fault;
-use value::{Zero, choice, connections, duration, file_path};
+use value::{choice, file_path};
 use warning::Remark;
 
 /// Beside MySQL's own port, and reached from this machine alone until somebody says otherwise.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3307);
 /// Where the HTTP port listens if nothing else is said: this machine alone.
 pub const HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9307);
-const CONNECTIONS: u32 = 10_000;
-const CONNECTIONS_BEFORE_LOGIN: u32 = 500;
-const LOGIN_TIME: Duration = Duration::from_secs(10);
-const CONNECT_TIME: Duration = Duration::from_secs(5);
-const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Everything that `mytls serve` needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +81,9 @@ pub struct Config {
     pub http: Option<crate::http::Settings>,
     /// Limits of sessions.
     pub limits: session::Limits,
-    /// How long sessions may go on after SIGTERM.
+    /// How long clients are still served as before after SIGTERM, while whoever sends them here is told to stop.
+    pub drain_min: Duration,
+    /// How long sessions may go on after that.
     pub drain_max: Duration,
     /// Where files that mytls makes itself are kept; `None` keeps them in memory.
     pub state_dir: Option<PathBuf>,
@@ -211,12 +211,11 @@ impl Config {
         remarks: &mut Vec<Remark>,
     ) -> Result<Self, Fault> {
         unbuilt::check(file, remarks)?;
-        let (limits, drain) = (file.limits.or_empty(), file.drain.or_empty());
-        let connect_time = duration(&limits.connect_time, CONNECT_TIME, Zero::Refused)?;
+        let (drain_min, drain_max) = limits::drain(file)?;
         let listen = listen(&file.listen, LISTEN, folder)?;
         let client_tls = security::server(&file.security, "security", folder)?;
         let rules = accounts::settings(file, &client_tls, &listen, remarks)?;
-        let backends = backends::settings(file, dm, folder, connect_time, remarks)?;
+        let backends = backends::settings(file, dm, folder, remarks)?;
         let state_dir = match file.state_dir.written() {
             Some(path) => Some(file_path(path, folder)?),
             None => environment.state_dir(),
@@ -244,15 +243,9 @@ impl Config {
                 ],
                 TlsStatus::Client,
             )?,
-            limits: session::Limits {
-                connections: connections(&limits.connections, CONNECTIONS)?,
-                connections_before_login: connections(
-                    &limits.connections_before_login,
-                    CONNECTIONS_BEFORE_LOGIN,
-                )?,
-                login_time: duration(&limits.login_time, LOGIN_TIME, Zero::Refused)?,
-            },
-            drain_max: duration(&drain.max, DRAIN_MAX, Zero::Allowed)?,
+            limits: limits::of_sessions(file)?,
+            drain_min,
+            drain_max,
             state_dir,
             log: log(&file.log)?,
             warnings: Vec::new(),
@@ -283,6 +276,7 @@ impl Config {
             endpoints: vec![endpoint],
             security,
             connect_time: CONNECT_TIME,
+            keep_alive: KeepAlive::default(),
             import: None,
         };
         let warnings = remarks
@@ -311,6 +305,7 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         endpoints: vec![address::parse_endpoint(address, Path::new(""))?],
         security: Security::AsOffered(unverified()),
         connect_time: CONNECT_TIME,
+        keep_alive: KeepAlive::default(),
         import: None,
     })
 }

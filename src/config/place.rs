@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_saphyr::Location;
 use serde_saphyr::granit_parser::{Event, Parser};
 
+use super::value::PEM_STARTS;
+
 /// The most of a line that is shown: a certificate in base64 is one line of thousands of characters.
 const EXCERPT_CHARACTERS: usize = 160;
 
@@ -51,12 +53,13 @@ impl Place {
             line: position.line,
             column: position.column,
             key,
-            excerpt: excerpt(
-                text.lines()
-                    .nth(position.line.saturating_sub(1))
-                    .unwrap_or_default(),
-            ),
+            excerpt: excerpt(text, position.line.saturating_sub(1)),
         }
+    }
+
+    /// Shows no line: there is a secret in it.
+    pub(super) fn hide_line(&mut self) {
+        self.excerpt = None;
     }
 
     /// The line, unless it may hold a secret.
@@ -82,12 +85,12 @@ impl Place {
 }
 
 /// A line as it is shown, without what a terminal would obey.
-fn excerpt(line: &str) -> Option<String> {
-    // A key file's name is no secret, nor is `password-file`.
-    let line = line.trim_start_matches('\u{feff}');
-    if line.replace("password-file", "").contains("password") || line.contains("ssl-key-b") {
+fn excerpt(text: &str, index: usize) -> Option<String> {
+    if may_hold_secret(text, index) {
         return None;
     }
+    let line = text.lines().nth(index).unwrap_or_default();
+    let line = line.trim_start_matches('\u{feff}');
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     let mut shown: String = line
         .chars()
@@ -98,6 +101,54 @@ fn excerpt(line: &str) -> Option<String> {
         shown.push('…');
     }
     Some(shown)
+}
+
+/// Whether a secret may stand in a line, or go on there from a line above. The YAML may be broken, so lines are all there is.
+fn may_hold_secret(text: &str, index: usize) -> bool {
+    let Some(line) = text.lines().nth(index) else {
+        return false;
+    };
+    let above = || {
+        text.lines()
+            .take(index)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+    };
+    names_secret(line)
+        || if begins_with_key(line) {
+            let is_deeper = |above: &&str| !above.trim().is_empty() && indent(above) < indent(line);
+            above().find(is_deeper).is_some_and(names_secret)
+        } else {
+            let key = above().position(begins_with_key);
+            above()
+                .take(key.map_or(usize::MAX, |key| key + 1))
+                .any(names_secret)
+        }
+}
+
+/// A key file's name is no secret, nor is `password-file`.
+fn names_secret(line: &str) -> bool {
+    if PEM_STARTS.iter().any(|start| line.contains(start)) {
+        return true;
+    }
+    let line = line.to_lowercase().replace("password-file", "");
+    ["pass", "pwd", "ssl-key-b"]
+        .iter()
+        .any(|part| line.contains(part))
+}
+
+/// `key:`, also as the first of a list's item.
+fn begins_with_key(line: &str) -> bool {
+    let line = line.trim_start().trim_start_matches("- ");
+    line.split_once(':').is_some_and(|(key, rest)| {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        key.chars().all(is_word) && (rest.is_empty() || rest.starts_with([' ', '\t']))
+    })
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

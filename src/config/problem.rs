@@ -67,6 +67,11 @@ pub enum Wrong {
     /// Another kind of value is needed.
     #[error("needs {0}")]
     Kind(String),
+    /// What a file holds, where its path is due.
+    #[error(
+        "needs a file's path; what the file holds may stand under a key of its own, as it is (`…-bytes`) or in base64 (`…-base64`)"
+    )]
+    NoPath,
     /// One of a few words is needed.
     #[error("`{found}` is not one of {}", .choices.join(", "))]
     Choice {
@@ -110,6 +115,18 @@ pub enum Wrong {
     /// A certificate needs its key, and a key its certificate.
     #[error("needs `{0}` beside it: certificate and key work only together")]
     HalfPair(&'static str),
+}
+
+impl Wrong {
+    /// Whether a secret stands there: behind its own key, misspelt, or where its file's path is due.
+    fn is_about_a_secret(&self) -> bool {
+        const SECRETS: [&str; 3] = ["password", "ssl-key-base64", "ssl-key-bytes"];
+        match self {
+            Self::UnknownKey { nearest, .. } => nearest.is_some_and(|key| SECRETS.contains(&key)),
+            Self::NoPath => true,
+            _ => false,
+        }
+    }
 }
 
 /// What everybody writes once: MySQL's own notation, which YAML reads as something else.
@@ -196,8 +213,12 @@ impl Fault {
 
     /// Looks the place up in the file's text.
     pub(super) fn into_problem(self, file: &Path, text: &str) -> Problem {
+        let mut place = Place::find(file, text, self.at, self.aim);
+        if self.wrong.is_about_a_secret() {
+            place.hide_line();
+        }
         Problem {
-            place: Place::find(file, text, self.at, self.aim),
+            place,
             wrong: self.wrong,
         }
     }

@@ -96,7 +96,20 @@ fn every_key_that_a_reload_leaves_alone_is_named_when_it_changes() {
             "limits: {connections-before-login: 7}",
             &["limits.connections-before-login"],
         ),
+        (
+            "limits: {connections-per-client: 7}",
+            &["limits.connections-per-client"],
+        ),
+        ("limits: {handshakes: 7}", &["limits.handshakes"]),
         ("limits: {login-time: 7s}", &["limits.login-time"]),
+        ("limits: {idle-time: 7s}", &["limits.idle-time"]),
+        ("limits: {life-time: 7s}", &["limits.life-time"]),
+        ("limits: {keep-alive: 7s}", &["limits.keep-alive"]),
+        (
+            "limits: {unacknowledged-time: 7s}",
+            &["limits.unacknowledged-time"],
+        ),
+        ("drain: {min: 7s}", &["drain.min"]),
         ("limits: {connect-time: 7s}", &["limits.connect-time"]),
         ("tls-status: backend", &["tls-status"]),
         ("drain: {max: 7s}", &["drain.max"]),
@@ -144,15 +157,25 @@ fn defaults_are_what_the_design_says() {
             }],
             security: Security::Plaintext,
             connect_time: Duration::from_secs(5),
+            keep_alive: KeepAlive::default(),
             import: None,
         }],
         route: Role::Source,
         tls_status: TlsStatus::Client,
         limits: session::Limits {
             connections: 10_000,
+            connections_per_client: None,
             connections_before_login: 500,
+            handshakes: None,
             login_time: Duration::from_secs(10),
+            idle_time: None,
+            life_time: None,
+            keep_alive: KeepAlive {
+                after: Some(Duration::from_secs(60)),
+                unacknowledged: None,
+            },
         },
+        drain_min: Duration::ZERO,
         drain_max: Duration::from_secs(30),
         state_dir: Some("/state".into()),
         log: Log {
@@ -275,9 +298,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
     let cases = [
         ("compression: true", "compression"),
         ("proxy-protocol: {send: true}", "proxy-protocol.send"),
-        ("limits: {idle-time: 1h}", "limits.idle-time"),
-        ("limits: {life-time: 1h}", "limits.life-time"),
-        ("drain: {min: 5s}", "drain.min"),
     ];
     for (text, key) in cases {
         assert_eq!(
@@ -288,8 +308,6 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
     }
     for text in [
         "reread-certificates: true\ncompression: false\nproxy-protocol: {send: false}",
-        "limits: {idle-time: 0s, life-time: 0s, connections-per-client: 0}",
-        "drain: {min: 0s}",
         "enforcement: enforce",
     ] {
         assert_eq!(
@@ -300,9 +318,8 @@ fn what_only_adds_and_is_not_built_is_a_warning() {
     }
 }
 
-#[test]
-fn every_setting_that_is_built_is_read() {
-    let text = r#"
+/// Nothing in it is a default.
+const EVERY_SETTING: &str = r#"
 listen: [127.0.0.1:0, "unix:mysql.sock"]
 security: { auto-tls: false, tls-version: TLSv1.3, ssl-ca: ca.pem, cert-allowed-cn: [dm, app] }
 require-secure-transport: true
@@ -317,9 +334,22 @@ state-dir: state
 log: { format: json, level: debug }
 drain: { max: 1m 30s }
 tls-status: backend
-limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-time: 250ms }
+limits:
+  connections: 7
+  connections-per-client: 2
+  connections-before-login: 3
+  handshakes: 4
+  login-time: 1s
+  connect-time: 250ms
+  idle-time: 8h
+  life-time: 1day
+  keep-alive: 0s
+  unacknowledged-time: 30s
 "#;
-    let config = right(text);
+
+#[test]
+fn every_setting_that_is_built_is_read() {
+    let config = right(EVERY_SETTING);
     let address = |text: &str| address::parse_listen(text, Path::new("")).expect("a right address");
     let tcp = |host: &str, port| Endpoint::Tcp {
         host: host.to_owned(),
@@ -377,10 +407,27 @@ limits: { connections: 7, connections-before-login: 3, login-time: 1s, connect-t
     );
     assert_eq!(config.drain_max, Duration::from_secs(90));
     assert_eq!(config.tls_status, TlsStatus::Backend);
+}
+
+#[test]
+fn every_limit_is_read() {
+    let config = right(EVERY_SETTING);
+    let keep_alive = KeepAlive {
+        after: None,
+        unacknowledged: Some(Duration::from_secs(30)),
+    };
+    for backend in &config.backends {
+        assert_eq!(backend.keep_alive, keep_alive);
+    }
     let limits = session::Limits {
         connections: 7,
+        connections_per_client: Some(2),
         connections_before_login: 3,
+        handshakes: Some(4),
         login_time: Duration::from_secs(1),
+        idle_time: Some(Duration::from_secs(8 * 60 * 60)),
+        life_time: Some(Duration::from_secs(24 * 60 * 60)),
+        keep_alive,
     };
     assert_eq!(config.limits, limits);
 }

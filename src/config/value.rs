@@ -55,10 +55,16 @@ pub(super) fn choice<T: Copy>(
         })
 }
 
+/// How PEM begins, as it stands and in base64. As a path it would be shown, in the log too, and it may be a key.
+pub(super) const PEM_STARTS: [&str; 2] = ["-----BEGIN", "LS0tLS1CRUdJTi"];
+
 /// A file's path, joined to the folder of the configuration if it is relative.
 pub(super) fn file_path(text: &Spanned<String>, folder: &Path) -> Result<PathBuf, Fault> {
     if text.value.is_empty() {
         return Err(Fault::value(text, Wrong::Kind("a path".to_owned())));
+    }
+    if text.value.contains('\n') || PEM_STARTS.iter().any(|start| text.value.starts_with(start)) {
+        return Err(Fault::value(text, Wrong::NoPath));
     }
     Ok(folder.join(&text.value))
 }
@@ -101,15 +107,24 @@ const MOST_CONNECTIONS: u32 = 524_288;
 
 /// A number of connections.
 pub(super) fn connections(key: &Key<u32>, default: u32) -> Result<usize, Fault> {
+    number(key, default, 1)
+}
+
+/// The same, where 0 and nothing written are no limit.
+pub(super) fn limit(key: &Key<u32>) -> Result<Option<usize>, Fault> {
+    let number = number(key, 0, 0)?;
+    Ok((number > 0).then_some(number))
+}
+
+fn number(key: &Key<u32>, default: u32, lowest: u32) -> Result<usize, Fault> {
     if let Some(written) = key.written()
-        && !(1..=MOST_CONNECTIONS).contains(&written.value)
+        && !(lowest..=MOST_CONNECTIONS).contains(&written.value)
     {
-        let highest = MOST_CONNECTIONS.to_string();
         return Err(Fault::value(
             written,
             Wrong::Range {
-                lowest: "1".to_owned(),
-                highest,
+                lowest: lowest.to_string(),
+                highest: MOST_CONNECTIONS.to_string(),
             },
         ));
     }

@@ -133,10 +133,29 @@ impl Config {
         for (name, value) in [
             ("limits_connections", limits.connections.to_string()),
             (
+                "limits_connections_per_client",
+                limits.connections_per_client.unwrap_or(0).to_string(),
+            ),
+            (
                 "limits_connections_before_login",
                 limits.connections_before_login.to_string(),
             ),
+            (
+                "limits_handshakes",
+                limits.handshakes.unwrap_or(0).to_string(),
+            ),
             ("limits_login_time", seconds(limits.login_time)),
+            ("limits_idle_time", seconds_or_never(limits.idle_time)),
+            ("limits_life_time", seconds_or_never(limits.life_time)),
+            (
+                "limits_keep_alive",
+                seconds_or_never(limits.keep_alive.after),
+            ),
+            (
+                "limits_unacknowledged_time",
+                seconds_or_never(limits.keep_alive.unacknowledged),
+            ),
+            ("drain_min", seconds(self.drain_min)),
             ("drain_max", seconds(self.drain_max)),
             ("state_dir", path(self.state_dir.as_deref())),
             ("log_level", self.log.level.to_string().to_ascii_lowercase()),
@@ -236,6 +255,11 @@ fn joined(list: &[impl ToString]) -> String {
 fn seconds(duration: Duration) -> String {
     let up = u64::from(duration.subsec_nanos() > 0);
     (duration.as_secs() + up).to_string()
+}
+
+/// 0: never.
+fn seconds_or_never(duration: Option<Duration>) -> String {
+    seconds(duration.unwrap_or_default())
 }
 
 fn on(value: bool) -> &'static str {

@@ -69,7 +69,9 @@ pub(super) fn run<O: Write, E: Write>(
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(error.into()),
         };
-        let _ = editor.add_history_entry(line.trim());
+        if !may_hold_password(&line) {
+            let _ = editor.add_history_entry(line.trim());
+        }
         match Command::read(&line) {
             Command::Leave => break,
             Command::Help => help(ctl.out)?,
@@ -88,6 +90,13 @@ pub(super) fn run<O: Write, E: Write>(
         keep(&mut editor, path);
     }
     Ok(true)
+}
+
+/// mytls knows no such statement, but somebody may take it for the server. The history is a file; MySQL's shell leaves the
+/// same lines out of its own.
+fn may_hold_password(line: &str) -> bool {
+    let line = line.to_uppercase();
+    line.contains("IDENTIFIED") || line.contains("PASSWORD")
 }
 
 /// A history that cannot be kept is no reason to end with an error.
@@ -229,6 +238,18 @@ mod tests {
             Command::Ask(all) => all.into_iter().map(|statement| statement.sql).collect(),
             other => panic!("{line}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn lines_with_a_password_are_no_history() {
+        for line in [
+            "CREATE USER a IDENTIFIED BY 'b'",
+            "set password = 'b'",
+            "  alter user a identified with x by 'b';",
+        ] {
+            assert!(may_hold_password(line), "{line}");
+        }
+        assert!(!may_hold_password("CREATE USER a REQUIRE SSL"));
     }
 
     #[test]

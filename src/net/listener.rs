@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::iter;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tracing::{debug, warn};
 
 use super::ListenAddress;
@@ -92,6 +93,31 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// Closes the port. Gives the clients that the kernel has connected and nobody has accepted, which would be reset
+    /// otherwise. One that connects between the last accept and the close, microseconds later, is.
+    pub fn close(self) -> impl Iterator<Item = (Socket, ClientAddress)> {
+        let (tcp, unix) = match self {
+            Self::Tcp(listener) => (listener.into_std().ok(), None),
+            // nobody finds the way to a Unix socket without its file
+            Self::Unix(listener, _file) => (None, listener.into_std().ok()),
+        };
+        // tokio would have to be told of each by the kernel first
+        let accept = move || {
+            if let Some(listener) = &tcp {
+                let (stream, peer) = listener.accept().ok()?;
+                stream.set_nonblocking(true).ok()?;
+                let socket = Socket::tcp(TcpStream::from_std(stream).ok()?).ok()?;
+                return Some((socket, ClientAddress::from(peer.ip())));
+            }
+            let (stream, _) = unix.as_ref()?.accept().ok()?;
+            stream.set_nonblocking(true).ok()?;
+            let socket = Socket::Unix(UnixStream::from_std(stream).ok()?);
+            Some((socket, ClientAddress::UnixSocket))
+        };
+        // those that come meanwhile must not keep the port open
+        iter::from_fn(accept).take(BACKLOG as usize)
     }
 
     async fn accept_once(&self) -> io::Result<(Socket, ClientAddress)> {

@@ -10,12 +10,34 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A peer that is silent for so long is asked whether it is still there …
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-/// … again after each of these …
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// … and given up when it has left so many unanswered.
+/// A silent peer is asked so many times more whether it is still there, then given up …
 const KEEPALIVE_PROBES: u32 = 6;
+/// … each a part of its silence behind the other, and never more than this.
+const LONGEST_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// The kernel counts in seconds.
+const SHORTEST_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How a peer that is gone without a word is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// One that is silent for so long is asked whether it is still there (`limits.keep-alive`, 60 s). From 1 s to 9 h.
+    pub after: Option<Duration>,
+    /// One that leaves bytes unacknowledged for so long is given up (`limits.unacknowledged-time`): `TCP_USER_TIMEOUT`.
+    ///
+    /// Without one the kernel takes a quarter of an hour. It is not for everybody, since it also ends connections to
+    /// peers that live and do not read for that long (run), as clients that work on a row before they fetch the next do: how
+    /// long they may take is the server's `net_write_timeout`, which Connector/J sets to ten minutes.
+    pub unacknowledged: Option<Duration>,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            after: Some(Duration::from_secs(60)),
+            unacknowledged: None,
+        }
+    }
+}
 
 /// A connected socket.
 #[derive(Debug)]
@@ -28,20 +50,36 @@ pub enum Socket {
 
 impl Socket {
     /// Takes a TCP stream: small packets leave at once, dead peers are noticed.
-    ///
-    /// `TCP_USER_TIMEOUT` is left alone. It also ends connections to peers that live and do not read for that long (run),
-    /// as clients that work on a row before they fetch the next do: how long they may take is the server's
-    /// `net_write_timeout`, which Connector/J sets to ten minutes.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        let socket = SockRef::from(&stream);
-        socket.set_tcp_keepalive(
-            &TcpKeepalive::new()
-                .with_time(KEEPALIVE_IDLE)
-                .with_interval(KEEPALIVE_INTERVAL)
-                .with_retries(KEEPALIVE_PROBES),
-        )?;
-        Ok(Self::Tcp(stream))
+        let socket = Self::Tcp(stream);
+        socket.keep_alive(KeepAlive::default())?;
+        Ok(socket)
+    }
+
+    /// Says how dead peers are noticed. The end of a process on the other side of a Unix socket shows by itself.
+    pub fn keep_alive(&self, keep_alive: KeepAlive) -> io::Result<()> {
+        let Self::Tcp(stream) = self else {
+            return Ok(());
+        };
+        let socket = SockRef::from(stream);
+        match keep_alive.after {
+            None => socket.set_keepalive(false)?,
+            Some(silence) => {
+                let interval = (silence / KEEPALIVE_PROBES)
+                    .clamp(SHORTEST_KEEPALIVE_INTERVAL, LONGEST_KEEPALIVE_INTERVAL);
+                socket.set_tcp_keepalive(
+                    &TcpKeepalive::new()
+                        .with_time(silence)
+                        .with_interval(interval)
+                        .with_retries(KEEPALIVE_PROBES),
+                )?;
+            }
+        }
+        // macOS has no such option
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(keep_alive.unacknowledged)?;
+        Ok(())
     }
 
     /// The peer's address; an error for a Unix socket and for a connection that is gone.
@@ -125,18 +163,37 @@ fn now<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
 mod tests {
     use super::*;
 
+    async fn connected() -> io::Result<Socket> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        Socket::tcp(TcpStream::connect(listener.local_addr()?).await?)
+    }
+
     // It takes minutes to see it happen.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_peer_that_lives_and_reads_nothing_is_not_given_up() -> io::Result<()> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let stream = TcpStream::connect(listener.local_addr()?).await?;
-        let Socket::Tcp(stream) = Socket::tcp(stream)? else {
+        let Socket::Tcp(stream) = connected().await? else {
             return Err(io::ErrorKind::Other.into());
         };
         let options = SockRef::from(&stream);
         assert_eq!(options.tcp_user_timeout()?, None);
         assert!(options.keepalive()?, "dead peers must still be noticed");
         Ok(())
+    }
+
+    #[tokio::test]
+    async fn every_silence_that_the_configuration_takes_the_kernel_takes() -> io::Result<()> {
+        let socket = connected().await?;
+        for seconds in [1, 5, 60, 9 * 60 * 60] {
+            let silence = Some(Duration::from_secs(seconds));
+            socket.keep_alive(KeepAlive {
+                after: silence,
+                unacknowledged: silence,
+            })?;
+        }
+        socket.keep_alive(KeepAlive {
+            after: None,
+            unacknowledged: None,
+        })
     }
 }

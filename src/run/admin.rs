@@ -44,6 +44,8 @@ impl Admin {
         let port = Arc::new(AdminPort::new(
             admin.parts(config, settings, tls, rule_file, shared)?,
         ));
+        let telling = Arc::clone(&port).report_left_out();
+        admin.connections.spawn(telling);
         for address in &settings.listen {
             let listener = Listener::bind(address)?;
             info!(channel = %ChannelName::MysqlAdmin, address = %listener, "listening");

@@ -1,9 +1,9 @@
-//! What goes on beside the sessions.
+//! What goes on beside the sessions, and is ended together.
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What goes on until the drain begins.
+/// Tasks that go on until they are ended together.
 #[derive(Debug, Default)]
 pub(super) struct Background {
     pub(super) tasks: TaskTracker,
@@ -11,7 +11,7 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Runs a task until the drain begins, if it does not end before. It must be cancel safe.
+    /// Runs a task until the end, if it does not end before. It must be cancel safe.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let closing = self.closing.clone();
         self.tasks

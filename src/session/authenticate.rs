@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use super::hello::LOGIN_BYTES;
 use super::outcome::Failure;
 use super::password::Way;
 use super::password_key::PasswordKey;
+use super::slots::Patience;
 use crate::backend::Role;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
@@ -58,19 +59,20 @@ pub(super) async fn authenticate(
     backend: &mut Stream,
     route: Role,
     key: &PasswordKey,
-    deadline: Instant,
+    patience: Patience<'_>,
 ) -> Result<Answer, Failure> {
     let mut exchange = Exchange {
         client,
         backend,
         route,
         key,
+        patience,
         plugin: AuthPlugin::Opaque,
         asked: false,
         salt: None,
         turn: Turn::Backend,
     };
-    let result = timeout_at(deadline, exchange.run())
+    let result = timeout_at(patience.deadline, exchange.run())
         .await
         .unwrap_or(Err(Failure::TooSlow));
     if result.is_err() {
@@ -85,6 +87,7 @@ struct Exchange<'a> {
     backend: &'a mut Stream,
     route: Role,
     key: &'a PasswordKey,
+    patience: Patience<'a>,
     plugin: AuthPlugin,
     /// The backend has sent an `AuthSwitchRequest`, so what the client proves is fresh.
     asked: bool,
@@ -242,8 +245,11 @@ impl Exchange<'_> {
 
     /// One packet, wiped when it is dropped: it may be a password.
     async fn read_client(&mut self) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let packet = self.client.read_packet(LOGIN_BYTES).await;
-        packet.map(Zeroizing::new).map_err(Failure::Client)
+        let packet = async {
+            let packet = self.client.read_packet(LOGIN_BYTES).await;
+            packet.map(Zeroizing::new).map_err(Failure::Client)
+        };
+        self.patience.wait_for_client(packet).await
     }
 
     async fn read_backend(&mut self) -> Result<Vec<u8>, Failure> {

@@ -10,6 +10,7 @@ use super::identify::own_attributes;
 use super::login::Login;
 use super::outcome::{End, Failure, Record};
 use super::relay::Relay;
+use super::slots::Patience;
 use super::{DataPort, Session};
 use crate::protocol::change_user::{BackendChangeUser, ChangeUser};
 use crate::protocol::err_packet::ErrPacket;
@@ -69,9 +70,7 @@ impl DataPort {
             using_password: command.using_password,
             database: command.database,
             collation: command.collation,
-            attributes: &command
-                .attributes
-                .encode_behind(&own_attributes(record, identity.address)),
+            attributes: &command.attributes.encode_behind(&own_attributes(record)),
         }
         .encode(wishes.granted);
         relay.backend.set_next_sequence(0);
@@ -88,7 +87,10 @@ impl DataPort {
             &mut relay.backend,
             record.route,
             &self.handles.password_key,
-            deadline,
+            Patience {
+                deadline,
+                slot: None,
+            },
         )
         .await?;
         let last_word = match &answer {

@@ -84,6 +84,10 @@ pub enum Outcome {
     Drained,
     /// A drain was over before it was between transactions.
     Cut,
+    /// `limits.idle-time`
+    Idle,
+    /// `limits.life-time`, between transactions.
+    Old,
     /// `KILL` on the admin port.
     Killed,
 }
@@ -131,6 +135,8 @@ labels! {
         NotConfirmed => "not_confirmed",
         Drained => "drained",
         Cut => "cut",
+        Idle => "idle",
+        Old => "old",
         Killed => "killed",
     }
     Abort, "reason" {

@@ -8,6 +8,7 @@ use rustls::pki_types::UnixTime;
 use zeroize::Zeroizing;
 
 use super::outcome::Failure;
+use super::slots::Slot;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::SALT_BYTES;
@@ -37,9 +38,11 @@ pub(crate) struct LoginPacket {
 
 impl Hello {
     /// Reads what the client answers to the greeting: a login in plaintext, or an `SSLRequest`, TLS, and the login in it.
+    /// With a `slot`, TLS waits for its turn.
     pub(crate) async fn hear(
         client: &mut Stream,
         acceptor: Option<&Acceptor>,
+        slot: Option<&Slot>,
         counts: &TlsCounts,
     ) -> Result<Self, Failure> {
         let first = match client.read_packet(LOGIN_BYTES).await {
@@ -62,10 +65,15 @@ impl Hello {
         let acceptor = acceptor.ok_or(Failure::ClientBreaks(
             "the client asks for TLS, which it was not offered",
         ))?;
-        client
-            .accept_tls(Arc::clone(acceptor.config()), counts)
-            .await
-            .map_err(Failure::Client)?;
+        let tls = async {
+            let config = Arc::clone(acceptor.config());
+            let accepted = client.accept_tls(config, counts).await;
+            accepted.map_err(Failure::Client)
+        };
+        match slot {
+            Some(slot) => slot.handshake(tls).await?,
+            None => tls.await?,
+        }
         let transport = judge(acceptor, client);
         let bytes = client
             .read_packet(LOGIN_BYTES)

@@ -3,13 +3,14 @@
 use super::DataPort;
 use super::hello::{Hello, salt};
 use super::outcome::{Failure, Record};
+use super::slots::Slot;
 use crate::backend::Backend;
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::{BackendGreeting, ClientGreeting};
 use crate::protocol::server_kind::ServerKind;
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Identity};
+use crate::rules::Identity;
 use crate::tls::Negotiated;
 
 /// A client that has said who it is and what it wants. Nobody has judged it yet.
@@ -41,7 +42,7 @@ impl DataPort {
     pub(super) async fn identify(
         &self,
         client: &mut Stream,
-        address: ClientAddress,
+        slot: &Slot,
         backend: &Backend,
         record: &mut Record,
     ) -> Result<Identified, Failure> {
@@ -54,7 +55,7 @@ impl DataPort {
         let offered = self
             .greet(client, &greeting, record.id, acceptor.is_some())
             .await?;
-        let hello = Hello::hear(client, acceptor, self.handles.tls.counts()).await;
+        let hello = Hello::hear(client, acceptor, Some(slot), self.handles.tls.counts()).await;
         if let Some(tls) = client.tls().and_then(|tls| Negotiated::of(tls)) {
             record.over_tls(tls);
         }
@@ -79,12 +80,13 @@ impl DataPort {
             server,
             using_password: login.using_password,
             database: login.database.map(<[u8]>::to_vec),
-            attributes: login
-                .attributes
-                .encode_behind(&own_attributes(record, address)),
+            attributes: login.attributes.encode_behind(&own_attributes(record)),
         };
         Ok(Identified {
-            identity: Identity { address, transport },
+            identity: Identity {
+                address: record.client,
+                transport,
+            },
             user,
             wishes,
         })
@@ -132,11 +134,8 @@ fn granted(client: Capabilities, offered: Capabilities) -> Capabilities {
 }
 
 /// What the backend learns of the client's side, in `performance_schema.session_connect_attrs`.
-pub(super) fn own_attributes(
-    record: &Record,
-    address: ClientAddress,
-) -> Vec<(&'static str, String)> {
-    let mut attributes = vec![("_mytls_client_addr", address.to_string())];
+pub(super) fn own_attributes(record: &Record) -> Vec<(&'static str, String)> {
+    let mut attributes = vec![("_mytls_client_addr", record.client.to_string())];
     if let Some(tls) = record.client_tls {
         attributes.push(("_mytls_tls_version", tls.version.to_owned()));
         attributes.push(("_mytls_tls_cipher", tls.cipher.to_owned()));

@@ -9,30 +9,50 @@ use crate::metrics::Labels;
 pub enum Limit {
     /// `connections`
     Connections,
+    /// `connections-per-client`
+    ConnectionsPerClient,
     /// `connections-before-login`
     ConnectionsBeforeLogin,
+    /// `handshakes`
+    Handshakes,
     /// `login-time`
     LoginTime,
     /// The longest packet of a login, which is fixed.
     LoginPacket,
+    /// `connect-time`
+    ConnectTime,
+    /// `idle-time`
+    IdleTime,
+    /// `life-time`
+    LifeTime,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 9] = [
         Self::Connections,
+        Self::ConnectionsPerClient,
         Self::ConnectionsBeforeLogin,
+        Self::Handshakes,
         Self::LoginTime,
         Self::LoginPacket,
+        Self::ConnectTime,
+        Self::IdleTime,
+        Self::LifeTime,
     ];
 
     /// Its key below `limits`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Connections => "connections",
+            Self::ConnectionsPerClient => "connections-per-client",
             Self::ConnectionsBeforeLogin => "connections-before-login",
+            Self::Handshakes => "handshakes",
             Self::LoginTime => "login-time",
             Self::LoginPacket => "login-packet",
+            Self::ConnectTime => "connect-time",
+            Self::IdleTime => "idle-time",
+            Self::LifeTime => "life-time",
         }
     }
 }

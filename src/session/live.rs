@@ -1,17 +1,25 @@
 //! The live sessions, for whoever looks after mytls: what is known of each, what they have moved, how to end one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use rustls::crypto::SecureRandom;
 use tokio_util::sync::CancellationToken;
 
 use super::counts::{Relayed, SessionCounts};
 use super::denials::{Denials, Refusals, Verdict};
+use super::limit::Limit;
+use super::place::Place;
 use super::repeats::{LeftOut, Repeats};
 use crate::backend::Role;
 use crate::rules::ClientAddress;
 use crate::tls::Negotiated;
+
+/// Set in every id of ours, so that it does not look like a backend's own: a KILL that reaches another replica, or
+/// comes after a restart, finds nothing.
+pub(super) const OURS: u32 = 0x8000_0000;
 
 /// All sessions of the data port, and what has been counted since the start.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +49,8 @@ pub struct Totals {
     pub refused: u64,
     /// Logins that came to nothing: clients that left, or broke the protocol.
     pub aborted: u64,
+    /// Clients that ran into a limit, in the order of [`Limit::ALL`].
+    pub limit_hits: [u64; Limit::ALL.len()],
 }
 
 /// One session.
@@ -53,6 +63,8 @@ pub struct Live {
     /// When it was accepted.
     pub since: Instant,
     known: Mutex<Known>,
+    /// For those who want to kill it by its id.
+    place: Mutex<Option<Place>>,
     /// What it has moved.
     pub(super) relayed: Relayed,
     killed: CancellationToken,
@@ -128,13 +140,11 @@ impl Sessions {
 
     /// Ends a session; false if there is none with that id.
     pub fn kill(&self, id: u32) -> bool {
-        match self.live().get(&id) {
-            Some(live) => {
-                live.killed.cancel();
-                true
-            }
-            None => false,
+        let live = self.get(id);
+        if let Some(live) = &live {
+            live.killed.cancel();
         }
+        live.is_some()
     }
 
     /// Who was refused, or would have been; the last one first.
@@ -151,6 +161,7 @@ impl Sessions {
             logged_in: counts.logged_in.get(),
             refused: counts.refused.total() + counts.refused_by_backend.total(),
             aborted: counts.aborted.total(),
+            limit_hits: Limit::ALL.map(|limit| counts.limits.get(limit)),
         }
     }
 
@@ -178,35 +189,36 @@ impl Sessions {
         (relayed, now)
     }
 
-    /// One more.
-    pub(super) fn enter(&self, id: u32, client: ClientAddress, route: Role) -> Entered {
-        let live = Arc::new(Live {
-            id,
-            client,
-            since: Instant::now(),
-            known: Mutex::new(Known {
-                state: State::LoggingIn,
-                route,
-                user: None,
-                account: None,
-                database: None,
-                client_tls: None,
-                subject: None,
-                backend_tls: None,
-                backend_id: None,
-            }),
-            relayed: Relayed::default(),
-            killed: CancellationToken::new(),
-        });
+    /// One more, with an id that no other has; `None` only if the system gives no random bytes.
+    pub(super) fn enter(
+        &self,
+        random: &dyn SecureRandom,
+        client: ClientAddress,
+        route: Role,
+    ) -> Option<Entered> {
         let mut all = self.live();
-        all.insert(id, Arc::clone(&live));
+        let (id, vacant) = loop {
+            let mut bytes = [0; 4];
+            random.fill(&mut bytes).ok()?;
+            let id = OURS | u32::from_ne_bytes(bytes);
+            if let Entry::Vacant(vacant) = all.entry(id) {
+                break (id, vacant);
+            }
+        };
+        let live = Arc::new(Live::new(id, client, route));
+        vacant.insert(Arc::clone(&live));
         self.counts().accepted.count();
         self.counts().at_once(all.len());
         drop(all);
-        Entered {
+        Some(Entered {
             live,
             sessions: self.clone(),
-        }
+        })
+    }
+
+    /// The one with this id.
+    pub(super) fn get(&self, id: u32) -> Option<Arc<Live>> {
+        self.live().get(&id).map(Arc::clone)
     }
 
     pub(super) fn note_denial(
@@ -251,6 +263,28 @@ impl Sessions {
 }
 
 impl Live {
+    fn new(id: u32, client: ClientAddress, route: Role) -> Self {
+        Self {
+            id,
+            client,
+            since: Instant::now(),
+            known: Mutex::new(Known {
+                state: State::LoggingIn,
+                route,
+                user: None,
+                account: None,
+                database: None,
+                client_tls: None,
+                subject: None,
+                backend_tls: None,
+                backend_id: None,
+            }),
+            place: Mutex::default(),
+            relayed: Relayed::default(),
+            killed: CancellationToken::new(),
+        }
+    }
+
     /// What is known of it by now.
     pub fn known(&self) -> Known {
         self.lock().clone()
@@ -269,6 +303,10 @@ impl Live {
     /// Bytes of responses, in clear.
     pub fn bytes_from_backend(&self) -> u64 {
         self.relayed.from_backend.get()
+    }
+
+    pub(super) fn lock_place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -307,21 +345,26 @@ impl Drop for Entered {
 
 #[cfg(test)]
 mod tests {
+    use rustls::crypto::aws_lc_rs;
+
     use super::*;
 
     #[tokio::test]
     async fn a_session_can_be_seen_and_ended_while_it_lives() {
         let sessions = Sessions::default();
-        assert!(!sessions.kill(7), "nobody is there");
-        let entered = sessions.enter(7, ClientAddress::UnixSocket, Role::Source);
+        let random = aws_lc_rs::default_provider().secure_random;
+        let entered = sessions
+            .enter(random, ClientAddress::UnixSocket, Role::Source)
+            .expect("random bytes");
+        let id = entered.live().id;
         entered.live().relayed.from_client.add(5);
         let seen = sessions.all();
-        assert_eq!((seen[0].id, seen[0].bytes_from_client()), (7, 5));
-        assert!(!sessions.kill(8), "another id");
-        assert!(sessions.kill(7));
+        assert_eq!((seen[0].id, seen[0].bytes_from_client()), (id, 5));
+        assert!(!sessions.kill(id ^ 1), "another id");
+        assert!(sessions.kill(id));
         entered.killed().await;
         drop(entered);
-        assert!(sessions.all().is_empty() && !sessions.kill(7));
+        assert!(sessions.all().is_empty() && !sessions.kill(id));
         let totals = sessions.totals();
         assert_eq!((totals.accepted, totals.most_at_once), (1, 1));
     }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::authenticate::{Answer, authenticate};
 use super::identify::{Identified, Wishes};
 use super::live::State;
 use super::outcome::{Failure, Record};
-use super::registry::Place;
-use super::{Authenticated, DataPort, Session};
+use super::place::Place;
+use super::slots::{Patience, Slot};
+use super::{Authenticated, DataPort, LAST_COMMAND, Session};
 use crate::backend::connect::Connection;
 use crate::backend::import::NotImported;
 use crate::backend::{Backend, Role};
@@ -19,7 +20,7 @@ use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Denial, Identity, Permit};
+use crate::rules::{Denial, Identity, Permit};
 use crate::tls::Negotiated;
 
 /// A login, or a `COM_CHANGE_USER`, to be judged.
@@ -37,7 +38,7 @@ impl DataPort {
     pub(super) async fn login(
         &self,
         client: &mut Stream,
-        address: ClientAddress,
+        slot: &Slot,
         backend: Arc<Backend>,
         record: &mut Record,
     ) -> Result<Authenticated, Failure> {
@@ -46,9 +47,16 @@ impl DataPort {
             identity,
             user,
             wishes,
-        } = timeout_at(deadline, self.identify(client, address, &backend, record))
-            .await
-            .unwrap_or(Err(Failure::TooSlow))?;
+        } = {
+            let identified = self.identify(client, slot, &backend, record);
+            tokio::select! {
+                biased;
+                identified = timeout_at(deadline, slot.wait_for_client(identified)) => {
+                    identified.unwrap_or(Err(Failure::TooSlow))?
+                }
+                () = self.last_login() => return Err(Failure::Draining),
+            }
+        };
         record.show(State::LoggingIn);
 
         let login = Login {
@@ -59,7 +67,7 @@ impl DataPort {
         };
         let permit = self.authorize(&backend, login, deadline, record).await?;
         record.account = Some(permit.account().to_owned());
-        if backend.drain().borrow().is_some() {
+        if backend.drain().borrow().is_some() || self.handles.stop.politely.is_cancelled() {
             return Err(Failure::Draining);
         }
         record.show(State::Connecting);
@@ -67,8 +75,12 @@ impl DataPort {
         let mut connection = self
             .connect(&backend, &user, &wishes, &permit, record)
             .await?;
+        let patience = Patience {
+            deadline,
+            slot: Some(slot),
+        };
         let answer = self
-            .ask(client, &mut connection, record.route, deadline)
+            .ask(client, &mut connection, record.route, patience)
             .await?;
         let Connection {
             mut stream,
@@ -112,16 +124,22 @@ impl DataPort {
         }
     }
 
+    /// Waits until whoever has not sent its login would only hold up the end. Cancel safe.
+    async fn last_login(&self) {
+        self.handles.stop.politely.cancelled().await;
+        sleep(LAST_COMMAND).await;
+    }
+
     /// The backend's answer to the login that it was sent.
     async fn ask(
         &self,
         client: &mut Stream,
         connection: &mut Connection,
         route: Role,
-        deadline: Instant,
+        patience: Patience<'_>,
     ) -> Result<Answer, Failure> {
         let key = &self.handles.password_key;
-        let answer = authenticate(client, &mut connection.stream, route, key, deadline)
+        let answer = authenticate(client, &mut connection.stream, route, key, patience)
             .await
             .map_err(|failure| match failure {
                 Failure::Backend {

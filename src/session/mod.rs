@@ -13,26 +13,28 @@ mod denials;
 mod ending;
 pub(crate) mod hello;
 mod identify;
+mod idle;
 mod limit;
 mod live;
 mod login;
 mod outcome;
 mod password;
 mod password_key;
+mod place;
 mod refusal;
 mod refuse;
-mod registry;
 mod relay;
 pub(crate) mod repeats;
 mod rewrite;
+mod slots;
 mod tls_status;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::crypto::SecureRandom;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
@@ -41,19 +43,21 @@ pub use self::denials::{Refusals, Verdict};
 pub use self::ending::Stop;
 use self::ending::{Asked, Ending};
 use self::identify::Wishes;
+use self::idle::Idle;
 pub use self::limit::Limit;
 pub use self::live::{Known, Live, Sessions, State, Totals};
 use self::outcome::{End, Record, shutdown_in_progress};
 pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
+use self::place::{Place, Reachable};
 pub use self::refusal::{BackendRefusal, Refusal};
-use self::registry::{Place, Registry, SessionId};
 use self::relay::{Event, Relay};
 use self::rewrite::one_statement;
+use self::slots::{Slot, Slots};
 pub use self::tls_status::TlsStatus;
 use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
-use crate::net::socket::Socket;
+use crate::net::socket::{KeepAlive, Socket};
 use crate::net::stream::Stream;
 use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
@@ -69,15 +73,25 @@ const LAST_COMMAND: Duration = Duration::from_secs(1);
 /// A longer one is not read for that.
 const LAST_COMMAND_BYTES: usize = 1024 * 1024;
 
-/// `limits`, as far as they concern sessions.
+/// `limits`, as far as they concern sessions. `None` is no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Client connections at once, all together.
     pub connections: usize,
+    /// Client connections at once of one address, or of one IPv6 network of 64 bits.
+    pub connections_per_client: Option<usize>,
     /// Client connections at once that have not logged in yet.
     pub connections_before_login: usize,
+    /// TLS handshakes with clients at once.
+    pub handshakes: Option<usize>,
     /// One deadline from accept to the backend's OK.
     pub login_time: Duration,
+    /// How long a session may go without a command.
+    pub idle_time: Option<Duration>,
+    /// How old a session may become, give or take a tenth.
+    pub life_time: Option<Duration>,
+    /// How dead clients are noticed; `backend::Settings` has it for servers.
+    pub keep_alive: KeepAlive,
 }
 
 /// What the data port works with; made by `run`.
@@ -107,18 +121,7 @@ pub struct Handles {
 #[derive(Debug)]
 pub struct DataPort {
     handles: Handles,
-    slots: Arc<Semaphore>,
-    slots_before_login: Arc<Semaphore>,
-    registry: Registry,
-}
-
-/// What a client connection occupies.
-#[derive(Debug)]
-struct Slots {
-    /// Until it is closed.
-    _connection: OwnedSemaphorePermit,
-    /// Until it has logged in.
-    before_login: OwnedSemaphorePermit,
+    slots: Arc<Slots>,
 }
 
 /// What a session keeps from its login on.
@@ -144,52 +147,53 @@ struct Authenticated {
 impl DataPort {
     /// Ready to serve listeners.
     pub fn new(handles: Handles) -> Self {
-        let limits = &handles.limits;
         Self {
-            slots: Arc::new(Semaphore::new(limits.connections)),
-            slots_before_login: Arc::new(Semaphore::new(limits.connections_before_login)),
-            registry: Registry::new(handles.random),
+            slots: Slots::new(handles.limits.clone()),
             handles,
         }
     }
 
-    /// Accepts clients until dropped; every session is a task of `sessions`.
-    ///
-    /// Cancel safe: sessions live on.
-    pub async fn listen(self: Arc<Self>, listener: Listener, sessions: TaskTracker) {
-        loop {
-            let (socket, address) = listener.accept().await;
+    /// Accepts clients until `closing`; every session is a task of `sessions`. Clients that were connected by then
+    /// and not accepted yet are told of the end, since closing the port would reset them.
+    pub async fn listen(
+        self: Arc<Self>,
+        listener: Listener,
+        sessions: TaskTracker,
+        closing: CancellationToken,
+    ) {
+        while let Some((socket, address)) = closing.run_until_cancelled(listener.accept()).await {
             sessions.spawn(Arc::clone(&self).serve(socket, address));
+        }
+        for (socket, address) in listener.close() {
+            sessions.spawn(Arc::clone(&self).turn_away(socket, address));
         }
     }
 
     /// One session, from accept to close.
     async fn serve(self: Arc<Self>, socket: Socket, address: ClientAddress) {
+        // fails only where the client is gone, which shows soon enough
+        let _ = socket.keep_alive(self.handles.limits.keep_alive);
         let mut client = Stream::new(Side::Client, socket);
-        let Some(id) = self.registry.enter() else {
-            return error!("the system gives no random bytes; a client was turned away");
+        let Some((mut record, backend)) = self.record(address) else {
+            return;
         };
-        // from here on the route is fixed, wherever others go
-        let backend = self.handles.backends.routed();
-        let route = backend.role();
-        let entered = self.handles.sessions.enter(id.get(), address, route);
-        let mut record = Record::new(entered, route);
-        let Slots {
-            _connection,
-            before_login,
-        } = match self.slots() {
-            Ok(slots) => slots,
-            Err(full) => {
+        let slot = match self.slot(address) {
+            Ok(slot) => slot,
+            Err(limit) => {
+                let full = Failure::NoSlot { limit };
                 return self
                     .refuse_in_place_of_greeting(client, &record, &full)
                     .await;
             }
         };
+        let login = self.login(&mut client, &slot, backend, &mut record);
         // boxed, so that what only a login needs is given back before the relay
-        let authenticated = Box::pin(self.login(&mut client, address, backend, &mut record)).await;
-        drop(before_login);
-        match authenticated {
-            Ok(authenticated) => self.relay(client, authenticated, &id, &mut record).await,
+        let login = Box::pin(self.handles.stop.now.run_until_cancelled(login));
+        match login.await.unwrap_or(Err(Failure::Draining)) {
+            Ok(authenticated) => {
+                slot.has_logged_in();
+                self.relay(client, authenticated, &mut record).await;
+            }
             Err(failure @ Failure::BackendNotSeen(_)) => {
                 self.refuse_in_place_of_greeting(client, &record, &failure)
                     .await;
@@ -198,41 +202,53 @@ impl DataPort {
         }
     }
 
-    fn slots(&self) -> Result<Slots, Failure> {
-        let take = |slots: &Arc<Semaphore>, limit, name| {
-            Arc::clone(slots).try_acquire_owned().map_err(|_| {
-                self.handles.sessions.counts().limits.count(limit);
-                Failure::TooManyConnections { limit: name }
-            })
+    /// A client that has come too late.
+    async fn turn_away(self: Arc<Self>, socket: Socket, address: ClientAddress) {
+        if let Some((record, _)) = self.record(address) {
+            let client = Stream::new(Side::Client, socket);
+            self.refuse_in_place_of_greeting(client, &record, &Failure::Draining)
+                .await;
+        }
+    }
+
+    /// Begins the record of a session. From here on its route is fixed, wherever others go.
+    fn record(&self, address: ClientAddress) -> Option<(Record, Arc<Backend>)> {
+        let backend = self.handles.backends.routed();
+        let route = backend.role();
+        let random = self.handles.random;
+        let Some(entered) = self.handles.sessions.enter(random, address, route) else {
+            error!("the system gives no random bytes; a client was turned away");
+            return None;
         };
-        Ok(Slots {
-            _connection: take(&self.slots, Limit::Connections, "limits.connections")?,
-            before_login: take(
-                &self.slots_before_login,
-                Limit::ConnectionsBeforeLogin,
-                "limits.connections-before-login",
-            )?,
-        })
+        Some((Record::new(entered, route), backend))
+    }
+
+    fn slot(&self, address: ClientAddress) -> Result<Slot, Limit> {
+        let slot = self.slots.take(Instant::now())?;
+        slot.count_client(address)?;
+        Ok(slot)
     }
 
     /// From the backend's OK to the close of both connections.
-    async fn relay(
-        &self,
-        client: Stream,
-        authenticated: Authenticated,
-        id: &SessionId,
-        record: &mut Record,
-    ) {
+    async fn relay(&self, client: Stream, authenticated: Authenticated, record: &mut Record) {
         let Authenticated {
             session,
             stream,
             place,
             unconfirmed,
         } = authenticated;
-        let reachable = id.reachable_at(place);
+        let reachable = Reachable::at(record.live(), place);
         let tracker = Tracker::new(Form::of(session.wishes.granted));
         let mut relay = Relay::new(client, stream, tracker, unconfirmed, record.live());
-        let mut ending = Ending::of(&self.handles.stop, &session.backend);
+        let limits = &self.handles.limits;
+        let live = record.live();
+        let mut ending = Ending::of(
+            &self.handles.stop,
+            &session.backend,
+            &live,
+            limits.life_time,
+        );
+        let mut idle = Idle::new(limits.idle_time, live);
         relay.ends_between_transactions = ending.asked() == Asked::EndBetweenTransactions;
         let end = loop {
             let event = tokio::select! {
@@ -246,6 +262,13 @@ impl DataPort {
                         continue;
                     }
                 },
+                () = idle.is_due() => {
+                    if idle.is_over(relay.awaits_answer()) {
+                        Event::End(End::Idle)
+                    } else {
+                        continue;
+                    }
+                }
             };
             let carried_on = match event {
                 Event::ChangeUser => {
@@ -269,7 +292,10 @@ impl DataPort {
                     debug!(id = record.id, command, "command not relayed");
                     relay.answer(sequence, &unknown_command())
                 }
-                Event::BetweenTransactions => Err(last_command(&mut relay).await),
+                Event::BetweenTransactions => {
+                    last_command(&mut relay).await;
+                    Err(ending.reason())
+                }
                 Event::End(end) => Err(end),
             };
             if let Err(end) = carried_on {
@@ -288,11 +314,10 @@ fn unknown_command() -> ErrPacket {
 }
 
 /// Waits for the command of a client that is to be ended, so that it reads why.
-async fn last_command(relay: &mut Relay) -> End {
+async fn last_command(relay: &mut Relay) {
     relay.begin_packets();
     if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LAST_COMMAND_BYTES)).await {
         // it is closed next, either way
         let _ = relay.client.queue_packet(&shutdown_in_progress().encode());
     }
-    End::Drained
 }

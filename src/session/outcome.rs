@@ -31,6 +31,11 @@ pub(crate) enum Failure {
     Left,
     #[error("too many connections: {limit}")]
     TooManyConnections { limit: &'static str },
+    #[error("too many connections: {limit}")]
+    NoSlot { limit: Limit },
+    /// It has not logged in, and is to speak.
+    #[error("the client gave way to another: {limit}")]
+    GaveWay { limit: Limit },
     #[error("no greeting of the {0} was ever seen")]
     BackendNotSeen(Role),
     #[error("{}", .0.in_words())]
@@ -63,7 +68,7 @@ pub(crate) enum Failure {
     },
     #[error("the backend is on a Unix socket and would take this name for mytls' own OS user")]
     OwnOsUser { user: String, using_password: bool },
-    #[error("new sessions go to the other backend, and those of this one are asked to end")]
+    #[error("no new sessions: mytls ends, or they go to the other backend")]
     Draining,
     #[error("{error}")]
     Connect {
@@ -105,14 +110,17 @@ pub(crate) fn access_denied(user: &str, address: ClientAddress, using_password: 
 }
 
 impl Failure {
-    /// The limit that it ran into, of those that are looked after within the login.
+    /// The limit that the client ran into, if it was one.
     fn limit(&self) -> Option<Limit> {
-        if matches!(self, Self::TooSlow) {
-            Some(Limit::LoginTime)
-        } else if matches!(self, Self::Client(StreamError::TooLarge { .. })) {
-            Some(Limit::LoginPacket)
-        } else {
-            None
+        match self {
+            Self::NoSlot { limit } | Self::GaveWay { limit } => Some(*limit),
+            Self::TooSlow => Some(Limit::LoginTime),
+            Self::Client(StreamError::TooLarge { .. }) => Some(Limit::LoginPacket),
+            Self::Connect { error, .. } => match **error {
+                ConnectError::TooSlow { .. } => Some(Limit::ConnectTime),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -132,7 +140,7 @@ impl Failure {
             Self::Client(_) | Self::Left | Self::NoRandom | Self::RefusedByBackend(_) => {
                 return None;
             }
-            Self::TooManyConnections { .. } => {
+            Self::TooManyConnections { .. } | Self::NoSlot { .. } | Self::GaveWay { .. } => {
                 ErrPacket::new(1040, "08004", "Too many connections")
             }
             Self::BackendNotSeen(route) => cannot_connect(*route),
@@ -267,6 +275,10 @@ pub(super) enum End {
     Drained,
     #[error("cut by the drain")]
     Cut,
+    #[error("idle for longer than {}", Limit::IdleTime)]
+    Idle,
+    #[error("older than {}, ended between transactions", Limit::LifeTime)]
+    Old,
     #[error("ended by KILL on the admin port")]
     Killed,
 }
@@ -285,6 +297,46 @@ impl End {
             Self::Drained => Outcome::Drained,
             Self::Cut => Outcome::Cut,
             Self::Killed => Outcome::Killed,
+            Self::Idle => Outcome::Idle,
+            Self::Old => Outcome::Old,
+        }
+    }
+
+    /// The limit that the session ran into, if it was one.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Idle => Some(Limit::IdleTime),
+            Self::Old => Some(Limit::LifeTime),
+            Self::ChangeUser(failure) | Self::NotConfirmed(failure) => failure.limit(),
+            _ => None,
+        }
+    }
+
+    /// What the client is told, with which sequence number, where that cannot be taken for part of a response.
+    pub(super) fn last_word(&self) -> Option<(u8, ErrPacket)> {
+        match self {
+            Self::Violation {
+                violation,
+                error_sequence,
+            } => {
+                let error = if violation.is_out_of_order() {
+                    ErrPacket::new(1156, "08S01", "Got packets out of order")
+                } else {
+                    ErrPacket::new(1835, "HY000", "Malformed communication packet.")
+                };
+                error_sequence.map(|sequence| (sequence, error))
+            }
+            // as MySQL says it, unasked
+            Self::Idle => Some((
+                0,
+                ErrPacket::new(
+                    4031,
+                    "HY000",
+                    "The client was disconnected by the server because of inactivity. See wait_timeout and \
+                     interactive_timeout for configuring this behavior.",
+                ),
+            )),
+            _ => None,
         }
     }
 }
@@ -449,12 +501,15 @@ impl Record {
         if let End::ChangeUser(failure) | End::NotConfirmed(failure) = end {
             self.count_refusal(failure);
         }
+        self.count_limit(end.limit());
         match end {
             End::Quit
             | End::ClientClosed
             | End::BackendClosed
             | End::BackendEnded(_)
             | End::Drained
+            | End::Idle
+            | End::Old
             | End::Killed => {
                 session_line!(info, self, end);
             }
@@ -470,6 +525,7 @@ impl Record {
 
     /// Counts a login that failed, whether or not its line is written.
     pub(super) fn count_failure(&self, failure: &Failure) {
+        self.count_limit(failure.limit());
         let counts = self.entered.sessions().counts();
         match failure.cause() {
             Cause::Refused(_) | Cause::RefusedByBackend(_) => {
@@ -481,8 +537,11 @@ impl Record {
                 counts.aborted.count(abort);
             }
         }
-        if let Some(limit) = failure.limit() {
-            counts.limits.count(limit);
+    }
+
+    fn count_limit(&self, hit: Option<Limit>) {
+        if let Some(limit) = hit {
+            self.entered.sessions().counts().limits.count(limit);
         }
     }
 

@@ -200,7 +200,9 @@ impl Failure {
             }
             Self::RefusedByBackend(error) => Cause::RefusedByBackend(error.into()),
             Self::Left => aborted(Abort::Left),
-            Self::TooManyConnections { .. } => aborted(Abort::TooManyConnections),
+            Self::TooManyConnections { .. } | Self::NoSlot { .. } | Self::GaveWay { .. } => {
+                aborted(Abort::TooManyConnections)
+            }
             Self::TooSlow => aborted(Abort::TooSlow),
             Self::Client(StreamError::Tls(..)) => aborted(Abort::ClientTls),
             Self::Client(StreamError::Closed(_) | StreamError::Io(..)) => {

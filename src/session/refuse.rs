@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::DataPort;
@@ -14,6 +15,9 @@ use crate::net::stream::Stream;
 /// How often the log is told what it does not show.
 const LEFT_OUT_EVERY: Duration = Duration::from_secs(60);
 
+/// What a client that gave way gets to take its error: it nearly always fits into the socket.
+const GAVE_WAY: Duration = Duration::from_millis(100);
+
 impl DataPort {
     /// Tells a client why it may not log in, and closes.
     pub(super) async fn refuse(&self, mut client: Stream, record: &Record, failure: &Failure) {
@@ -22,7 +26,12 @@ impl DataPort {
             // it is closed next, either way
             let _ = client.queue_packet(&reply.encode());
         }
-        client.close().await;
+        if let Failure::GaveWay { .. } = failure {
+            // Its slot is another's by now, so it must not stay for long. It has said nothing that would be lost.
+            let _ = timeout(GAVE_WAY, client.flush()).await;
+        } else {
+            client.close().await;
+        }
     }
 
     /// The same for a client that was not greeted. Nothing of its own can be on the way, so nothing is waited for.

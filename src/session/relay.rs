@@ -105,6 +105,11 @@ impl Relay {
         self.unconfirmed = user;
     }
 
+    /// Whether a command is under way.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.tracker.outstanding() > 0
+    }
+
     /// Relays until something happens. Cancel safe.
     pub(super) async fn run(&mut self) -> Event {
         poll_fn(|cx| with_buffers(|buffers| self.poll(cx, buffers))).await
@@ -154,20 +159,10 @@ impl Relay {
         Ok(self.client.queue_packet(&error.encode())?)
     }
 
-    /// Closes both sides; each gets what was sent to it. Of a broken protocol the client is told, where that cannot be
-    /// taken for part of a response.
+    /// Closes both sides; each gets what was sent to it, and the client a last word.
     pub(super) async fn close(mut self, end: &End) {
-        if let End::Violation {
-            violation,
-            error_sequence: Some(sequence),
-        } = end
-        {
-            let error = if violation.is_out_of_order() {
-                ErrPacket::new(1156, "08S01", "Got packets out of order")
-            } else {
-                ErrPacket::new(1835, "HY000", "Malformed communication packet.")
-            };
-            self.client.set_next_sequence(*sequence);
+        if let Some((sequence, error)) = end.last_word() {
+            self.client.set_next_sequence(sequence);
             // it is closed next, either way
             let _ = self.client.queue_packet(&error.encode());
         }

@@ -3,7 +3,7 @@
 
 use super::DataPort;
 use super::identify::Wishes;
-use super::registry::{Meant, Place};
+use super::place::{Meant, Place};
 use super::tls_status::{TlsStatus, of_client};
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
@@ -31,7 +31,7 @@ impl DataPort {
     ) -> Option<Vec<u8>> {
         let query_attributes = wishes.granted.contains(Capabilities::QUERY_ATTRIBUTES);
         match Statement::read(payload, query_attributes)? {
-            Statement::Kill(kill) => match self.registry.meant(kill.id, &place.server) {
+            Statement::Kill(kill) => match self.handles.sessions.meant(kill.id, &place.server) {
                 Meant::Nobody => None,
                 // its number there may be somebody else's here
                 Meant::Elsewhere => Some(kill.with_id(NOBODY)),

@@ -1,14 +1,20 @@
-//! Limits of a login: its size, its time, the number of connections.
+//! Limits: of a login's size and time, of the number of connections, of a session's age and silence, of dead peers.
 
+use std::io::Write as _;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::support::backend::{Backend, Server};
 use crate::support::client::{Client, ssl_request};
-use crate::support::conversation::Event;
+use crate::support::conversation::{Answer, Event};
 use crate::support::handshake::Login;
+use crate::support::packet::{message, ok};
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, wait_for};
+
+/// Bytes.
+const MORE_THAN_SOCKETS_HOLD: usize = 40 << 20;
 
 #[test]
 fn login_larger_than_the_limit_is_refused_by_its_header() {
@@ -135,12 +141,22 @@ fn placed(proxy: &Proxy) -> Client {
     })
 }
 
+/// Such a client, logged in.
+#[track_caller]
+fn placed_and_logged_in(proxy: &Proxy) -> Client {
+    let mut client = placed(proxy);
+    client.send_login(&Login::of("app"));
+    assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
+    client.sequence = 0;
+    client
+}
+
 #[test]
 fn one_connection_too_many_is_refused_and_a_place_becomes_free_again() {
     let backend = Backend::start(Server::mysql());
     let proxy = Proxy::start(Config::before(&backend).with("limits: { connections: 2 }"));
-    let _first = placed(&proxy);
-    let second = placed(&proxy);
+    let _first = placed_and_logged_in(&proxy);
+    let second = placed_and_logged_in(&proxy);
     let mut third = Client::connect(proxy.address);
     let error = third.error();
     assert_eq!((error.sequence, error.code, error.state), (0, 1040, None));
@@ -150,20 +166,258 @@ fn one_connection_too_many_is_refused_and_a_place_becomes_free_again() {
 }
 
 #[test]
-fn connections_before_login_have_a_limit_of_their_own() {
+fn one_address_has_its_own_limit_and_unix_sockets_have_none() {
     let backend = Backend::start(Server::mysql());
-    let config = Config::before(&backend).with("limits: { connections-before-login: 1 }");
-    let proxy = Proxy::start(config);
-    let logged_in = || {
-        let mut client = placed(&proxy);
-        client.send_login(&Login::of("app"));
-        assert!(client.authenticate(ClientPlugin::with_password()).is_ok());
-        client
+    let config = Config::before(&backend).unix_socket();
+    let proxy = Proxy::start(config.with("limits: { connections-per-client: 1 }"));
+    let first = placed(&proxy);
+    let mut second = Client::connect(proxy.address);
+    let error = second.error();
+    assert_eq!((error.sequence, error.code, error.state), (0, 1040, None));
+    second.expect_clean_end();
+    let mut others = [
+        Client::connect_from([127, 0, 0, 2], proxy.address),
+        Client::connect_unix(&proxy.unix_socket()),
+        Client::connect_unix(&proxy.unix_socket()),
+    ];
+    for other in &mut others {
+        other.greeting();
+    }
+    drop(first);
+    placed(&proxy);
+    proxy.wait_for_log("limits.connections-per-client");
+}
+
+/// Wherever it stops: before it answers the greeting, within TLS, before its login.
+#[test]
+fn client_that_does_not_go_on_gives_way_to_the_next_one() {
+    let backend = Backend::start(Server::mysql());
+    let limits = "limits: { connections-before-login: 1, login-time: 600s }";
+    let proxy = Proxy::start(Config::before(&backend).with(limits));
+    let login = Login::of("app");
+
+    let mut silent = placed(&proxy);
+    let mut in_tls = placed(&proxy);
+    assert_eq!(silent.error().code_and_state(), (1040, "08004"));
+    silent.expect_clean_end();
+
+    in_tls.send(&ssl_request(&login));
+    in_tls.send_raw(b"\x16\x03\x01\x02\x00\x01"); // the start of a ClientHello
+    let mut behind_tls = placed(&proxy);
+    in_tls.expect_end();
+
+    behind_tls.start_tls(&login, &PKI.client_tls(None));
+    placed_and_logged_in(&proxy);
+    assert_eq!(behind_tls.error().code_and_state(), (1040, "08004"));
+    proxy.wait_for_log("the client gave way to another: limits.connections-before-login");
+}
+
+/// A server counts a login that is cut, and blocks our address for too many of them.
+#[test]
+fn client_that_gives_way_in_the_auth_relay_is_a_refused_login_to_the_backend() {
+    let backend = Backend::start(Server::mysql());
+    let limits = "limits: { connections-before-login: 1, login-time: 600s }";
+    let proxy = Proxy::start(Config::before(&backend).with(limits));
+    let mut client = placed(&proxy);
+    client.send_login(&Login::of("app"));
+    assert_eq!(client.read().payload[0], 0xfe, "AuthSwitchRequest");
+    placed(&proxy);
+    assert_eq!(client.error().code_and_state(), (1040, "08004"));
+    let events = backend.closed_within(Duration::from_secs(10));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
+}
+
+/// They would hold every place for ten minutes.
+#[test]
+fn silent_crowd_does_not_keep_the_honest_out() {
+    let backend = Backend::start(Server::mysql());
+    let limits = "limits: { connections-before-login: 20, login-time: 600s }";
+    let proxy = Proxy::start(Config::before(&backend).with(limits));
+    let _crowd: Vec<_> = (0..200).map(|_| Client::connect(proxy.address)).collect();
+    let honest: Vec<_> = (0..40).map(|_| placed_and_logged_in(&proxy)).collect();
+    for mut client in honest {
+        client.query("SELECT 1");
+        client.expect_echo("SELECT 1");
+    }
+}
+
+#[test]
+fn handshake_that_does_not_end_gives_its_turn_to_the_next_one() {
+    let backend = Backend::start(Server::mysql());
+    let limits = "limits: { handshakes: 1, login-time: 600s }";
+    let proxy = Proxy::start(Config::before(&backend).with(limits));
+    let login = Login::of("app");
+    let tls = PKI.client_tls(None);
+    let mut bystander = Client::logged_in_over_tls(proxy.address, &login, &tls);
+    let mut stuck = Client::greeted(proxy.address);
+    stuck.send(&ssl_request(&login));
+    stuck.send_raw(b"\x16\x03\x01\x02\x00\x01"); // the start of a ClientHello
+    // its turn, once the one before has had its time
+    let mut next = Client::logged_in_over_tls(proxy.address, &login, &tls);
+    stuck.expect_end();
+    for client in [&mut bystander, &mut next] {
+        client.query("SELECT 1");
+        client.expect_echo("SELECT 1");
+    }
+    proxy.wait_for_log("limits.handshakes");
+}
+
+/// MySQL 9.7 says it so, unasked and with number 0; an open transaction makes no difference there either (run).
+#[test]
+fn idle_session_is_ended_as_mysql_ends_it() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(Config::before(&backend).with("limits: { idle-time: 300ms }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.query("BEGIN");
+    client.expect_echo("BEGIN");
+    let begun = Instant::now();
+    client.sequence = 0;
+    let error = client.error();
+    assert!(begun.elapsed() >= Duration::from_millis(250), "early");
+    assert_eq!(
+        (error.sequence, error.code_and_state()),
+        (0, (4031, "HY000"))
+    );
+    assert_eq!(
+        error.message,
+        "The client was disconnected by the server because of inactivity. See wait_timeout and \
+         interactive_timeout for configuring this behavior."
+    );
+    client.expect_clean_end();
+    backend.closed_within(Duration::from_secs(5));
+    assert!(proxy.session_line().contains("limits.idle-time"));
+}
+
+#[test]
+fn session_whose_server_takes_its_time_is_not_idle() {
+    let server = Server::mysql().on_command(|_, command| {
+        if command.payload.ends_with(b"SLEEP") {
+            std::thread::sleep(Duration::from_secs(1)); // the time over which the session must not be ended
+        }
+        Ok(Answer::Ordinary)
+    });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend).with("limits: { idle-time: 200ms }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.query("SELECT SLEEP");
+    client.expect_echo("SELECT SLEEP");
+}
+
+#[test]
+fn old_session_ends_between_transactions_and_is_never_cut() {
+    const IN_TRANSACTION: u16 = 1;
+    let server = Server::mysql().on_command(|conversation, command| {
+        let status = if command.payload.ends_with(b"COMMIT") {
+            2
+        } else {
+            2 | IN_TRANSACTION
+        };
+        conversation.send(&ok(status))?;
+        Ok(Answer::Done)
+    });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend).with("limits: { life-time: 300ms }"));
+    let begun = Instant::now();
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    // well past its time, jitter and all
+    while begun.elapsed() < Duration::from_secs(1) {
+        client.query("INSERT");
+        assert!(client.read().is_ok());
+    }
+    client.query("COMMIT");
+    assert!(client.read().is_ok());
+    client.query("INSERT");
+    assert_eq!(client.error().code_and_state(), (1053, "08S01"));
+    client.expect_clean_end();
+    assert!(proxy.session_line().contains("limits.life-time"));
+}
+
+/// The timer of the connection with these ports, seen from the first: its kind (2 is keep-alive) and hundredths of a
+/// second until it goes off. The kernel tells nothing else of another process' sockets.
+#[cfg(target_os = "linux")]
+fn timer_of(local_port: Option<u16>, remote_port: u16) -> Option<(u8, u32)> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("read /proc");
+    let port = |address: &str| {
+        let (_, port) = address.split_once(':')?;
+        u16::from_str_radix(port, 16).ok()
     };
-    let _first = logged_in();
-    let _second = logged_in();
-    let _third = placed(&proxy);
-    assert_eq!(Client::connect(proxy.address).error().code, 1040);
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = port(fields[2]) == Some(remote_port)
+            && local_port.is_none_or(|local| port(fields[1]) == Some(local))
+            && fields[3] == "01";
+        let (kind, when) = fields[5].split_once(':')?;
+        let timer = (kind.parse().ok()?, u32::from_str_radix(when, 16).ok()?);
+        is_it.then_some(timer)
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn silent_peers_are_asked_on_both_sides_after_the_time_that_is_written() {
+    for (written, expected) in [("7s", Some(700)), ("0s", None)] {
+        let backend = Backend::start(Server::mysql());
+        let limits = format!("limits: {{ keep-alive: {written} }}");
+        let proxy = Proxy::start(Config::before(&backend).with(&limits));
+        let client = Client::logged_in(proxy.address, &Login::of("app"));
+        let client_port = client.wire.local_port();
+        let sides = [
+            (Some(proxy.address.port()), client_port),
+            (None, backend.port()),
+        ];
+        for (local, remote) in sides {
+            // what was sent last may not be acknowledged yet, which has a timer of its own
+            wait_for("the timer", || {
+                let (kind, when) = timer_of(local, remote)?;
+                match expected {
+                    Some(most) => (kind == 2 && when <= most).then_some(()),
+                    None => (kind == 0).then_some(()),
+                }
+            });
+        }
+    }
+}
+
+/// A peer that lives and does not read is what the option cannot tell from one that is gone, so it can be seen by that.
+#[cfg(target_os = "linux")]
+#[test]
+fn client_that_acknowledges_nothing_is_given_up_after_the_time_that_is_written() {
+    let server = Server::mysql().on_command(|conversation, _| {
+        conversation.send_message(&vec![b'x'; MORE_THAN_SOCKETS_HOLD])?;
+        Ok(Answer::Close)
+    });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend).with("limits: { unacknowledged-time: 1s }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.query("SELECT");
+    let line = proxy.session_line();
+    assert!(line.contains("connection to the client failed"), "{line}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn server_that_acknowledges_nothing_is_given_up_after_the_time_that_is_written() {
+    let (end_of_test, ended) = mpsc::channel::<()>();
+    let ended = Mutex::new(ended);
+    let server = Server::mysql().on_command(move |_, _| {
+        // nothing is read meanwhile
+        let _ = ended.lock().map(|ended| ended.recv());
+        Ok(Answer::Close)
+    });
+    let backend = Backend::start(server);
+    let proxy = Proxy::start(Config::before(&backend).with("limits: { unacknowledged-time: 1s }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.query("SELECT");
+    // the sockets on the way take a part of it, and then there is nobody to write to
+    client.wire.set_write_patience(Duration::from_secs(1));
+    let statement = [&[0x03], &vec![b'x'; MORE_THAN_SOCKETS_HOLD][..]].concat();
+    let _ = client.wire.write_all(&message(0, &statement));
+    let line = proxy.session_line();
+    assert!(line.contains("connection to the backend failed"), "{line}");
+    drop(end_of_test);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::backend::own_account::PasswordSource;
 use crate::backend::{Security, Settings};
+use crate::net::socket::KeepAlive;
 use crate::protocol::server_kind::ServerKind;
 use crate::rules::Requirement;
 
@@ -137,6 +138,7 @@ async fn whoever_waits_when_imports_end_is_refused() {
         endpoints: Vec::new(),
         security: Security::Plaintext,
         connect_time: Duration::ZERO,
+        keep_alive: KeepAlive::default(),
         import: None,
     })
     .expect("nothing to load");

@@ -104,7 +104,7 @@ fn the_admin_port_listens_beside_the_data_port_and_reads_its_users() {
 
 #[test]
 fn variables_tell_the_configuration_without_secrets() {
-    let text = "security: {ssl-ca: ca.pem, ssl-cert: c.pem, ssl-key-base64: LS0tLS1CRUdJTg==}\nlimits: {login-time: 1500ms}\n";
+    let text = "security: {ssl-ca: ca.pem, ssl-cert: c.pem, ssl-key-base64: LS0tLS1CRUdJTg==}\nlimits: {login-time: 1500ms, connections-per-client: 20, idle-time: 8h}\ndrain: {min: 5s}\n";
     let variables = right(&format!("{LEAST}{text}")).variables();
     let value = |name: &str| {
         let found = variables.iter().find(|(known, _)| known == name);
@@ -118,6 +118,12 @@ fn variables_tell_the_configuration_without_secrets() {
         ("require_secure_transport", "OFF"),
         ("max_connections", "10000"),
         ("limits_login_time", "2"),
+        ("limits_connections_per_client", "20"),
+        ("limits_handshakes", "0"),
+        ("limits_idle_time", "28800"),
+        ("limits_life_time", "0"),
+        ("limits_keep_alive", "60"),
+        ("drain_min", "5"),
         ("from_endpoints", "127.0.0.1:3306"),
         ("from_security_ssl_mode", "DISABLED"),
         ("port", "3307"),

@@ -193,6 +193,13 @@ impl Backend {
         backend
     }
 
+    /// Its TCP port.
+    #[track_caller]
+    pub(crate) fn port(&self) -> u16 {
+        let (_, port) = self.endpoint.rsplit_once("port: ").expect("a TCP endpoint");
+        port.parse().expect("a port")
+    }
+
     /// How many connections were made.
     pub(crate) fn dials(&self) -> usize {
         self.record.lock().len()

@@ -26,7 +26,12 @@ impl Client {
     /// Connected; nothing read.
     #[track_caller]
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("connect to mytls");
+        Self::connected(TcpStream::connect(address).expect("connect to mytls"))
+    }
+
+    /// Over a connection that somebody else has made.
+    #[track_caller]
+    pub(crate) fn connected(stream: TcpStream) -> Self {
         Self::over(Socket::tcp(stream).expect("set socket options"))
     }
 

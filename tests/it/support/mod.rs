@@ -15,5 +15,6 @@ pub(crate) mod pki;
 pub(crate) mod plugin;
 pub(crate) mod proxy;
 pub(crate) mod rsa;
+pub(crate) mod secret;
 pub(crate) mod visit;
 pub(crate) mod wire;

@@ -292,7 +292,8 @@ impl Proxy {
     #[track_caller]
     pub(crate) fn session_line(&self) -> String {
         self.wait_for_line("a session's end", |line| {
-            line.contains("session ended") && line.contains("account=")
+            line.contains("session ended")
+                && (line.contains("account=") || line.contains("\"account\""))
         })
     }
 
@@ -322,8 +323,10 @@ impl Proxy {
         let line = self.wait_for_line("the admin port", |line| {
             line.contains("listening") && line.contains("mysql_admin")
         });
-        let (_, address) = line.rsplit_once("address=").expect("an address");
-        address.trim_matches('"').parse().expect("an address")
+        // in text and in JSON
+        let (_, address) = line.rsplit_once("address").expect("an address");
+        let address = address.trim_matches(['=', '"', ':', '}']);
+        address.parse().expect("an address")
     }
 
     /// Where the HTTP port listens.
@@ -371,6 +374,21 @@ impl Proxy {
         self.signal(Signal::SIGHUP);
     }
 
+    /// Stops the process where it is, until [`resume`](Self::resume).
+    pub(crate) fn suspend(&self) {
+        self.signal(Signal::SIGSTOP);
+        wait_until("a stopped process", || {
+            let stat = std::fs::read_to_string(self.proc().join("stat")).expect("read /proc");
+            stat.rsplit_once(')')
+                .is_some_and(|(_, behind_name)| behind_name.starts_with(" T"))
+        });
+    }
+
+    /// Lets a process go on that was stopped.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
         kill(Pid::from_raw(id), signal).expect("signal mytls");
@@ -384,8 +402,12 @@ impl Proxy {
         wait_for("the end of a reload", || {
             let log = self.log.lock();
             let new = &log.lines[before..];
-            let is_end =
-                |line: &String| line.ends_with("reloaded") || line.contains("not reloaded whole");
+            // in text and in JSON
+            let is_end = |line: &String| {
+                line.ends_with(" reloaded")
+                    || line.contains("\"reloaded\"")
+                    || line.contains("not reloaded whole")
+            };
             new.iter().any(is_end).then(|| new.join("\n"))
         })
     }
@@ -436,6 +458,12 @@ impl Proxy {
             .iter()
             .map(|field| field.parse::<usize>().expect("a number"))
             .sum()
+    }
+
+    /// What every user of the machine may read of it.
+    pub(crate) fn command_line(&self) -> String {
+        let line = std::fs::read(self.proc().join("cmdline")).expect("read /proc");
+        String::from_utf8_lossy(&line).replace('\0', " ")
     }
 
     fn proc(&self) -> PathBuf {

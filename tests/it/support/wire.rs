@@ -273,6 +273,14 @@ impl Wire {
         matches!(&self.0, Stream::TlsClient(stream) if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
+    /// Our own port, of a TCP connection.
+    pub(crate) fn local_port(&self) -> u16 {
+        match self.socket().expect("a connection") {
+            Socket::Tcp(stream) => stream.local_addr().expect("an address").port(),
+            Socket::Unix(_) => panic!("a Unix socket has no port"),
+        }
+    }
+
     /// How long a write may take from now on; it is not meant to succeed.
     pub(crate) fn set_write_patience(&self, time: Duration) {
         self.socket()
