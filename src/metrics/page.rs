@@ -133,6 +133,8 @@ mod tests {
     use super::super::Histogram;
     use super::*;
 
+    const BOUNDS: &[Duration] = &[Duration::from_micros(500), Duration::from_secs(2)];
+
     // Written out after the examples of the format's description; the lab has `promtool` read a whole page.
     #[test]
     fn text_is_as_the_format_has_it() {
@@ -140,7 +142,7 @@ mod tests {
         page.number(Kind::Gauge, "a_seconds", "A time.", 1.5);
         let mut odd = page.family(Kind::Counter, "b_total", "Odd labels.");
         odd.number(&[("path", "C:\\DIR\n\"x\""), ("code", "7")], 3_u64);
-        let histogram = Histogram::new(&[Duration::from_micros(500), Duration::from_secs(2)]);
+        let histogram = Histogram::new(BOUNDS);
         histogram.observe(Duration::from_millis(250));
         histogram.observe(Duration::from_secs(60));
         let mut times = page.family(Kind::Histogram, "c_seconds", "Times.");

@@ -1,5 +1,10 @@
 //! `GET /metrics`: each thing is counted once, and is what the other side has counted.
 
+#![expect(
+    clippy::float_cmp,
+    reason = "counts and seconds are whole numbers, as they are printed"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -34,10 +39,11 @@ fn each_refusal_by_an_account_is_counted_once_under_its_reason() {
         ("cipher", "CIPHER 'ECDHE-RSA-AES128-GCM-SHA256'"),
         ("san", "SAN 'DNS:another'"),
     ];
-    let accounts: String = rules
+    let accounts: Vec<String> = rules
         .iter()
         .map(|(user, rule)| format!("  - {{ user: \"'{user}'@'%'\", require: \"{rule}\" }}\n"))
         .collect();
+    let accounts = accounts.concat();
     let elsewhere = "  - { user: \"'elsewhere'@'192.0.2.1'\", require: NONE }\n";
     let (_backend, proxy) = started(&format!("{HTTP}\naccounts:\n{accounts}{elsewhere}"));
     let shown = PKI.client_tls(Some(&PKI.client));
@@ -482,7 +488,7 @@ fn gauges_go_back_to_zero_and_every_connection_has_an_end() {
     let clients: Vec<_> = (0..5)
         .map(|_| Client::logged_in(proxy.address, &Login::of("app")))
         .collect();
-    let _probe = Client::greeted(proxy.address);
+    let probe = Client::greeted(proxy.address);
     let relaying = "mytls_sessions{state=\"relaying\",route=\"source\"}";
     let waiting = "mytls_sessions{state=\"logging_in\",route=\"source\"}";
     Metrics::wait_until(&proxy, "all sessions", |now| {
@@ -491,7 +497,7 @@ fn gauges_go_back_to_zero_and_every_connection_has_an_end() {
     for mut client in clients {
         client.command(&[1]); // COM_QUIT
     }
-    drop(_probe);
+    drop(probe);
     let end = Metrics::wait_until(&proxy, "the end of all sessions", |now| {
         now.sum("mytls_sessions{") == 0.0
     });
