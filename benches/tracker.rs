@@ -1,10 +1,12 @@
 //! What the tracker costs for each read of the relay: 64 KiB of short rows, 64 KiB of long rows, a point select.
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mytls::protocol::response::Form;
 use mytls::protocol::tracker::Tracker;
+use mytls::session::Relayed;
 
 /// As much as the relay reads at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -109,5 +111,21 @@ fn point_select(criterion: &mut Criterion) {
     assert_eq!(tracker.outstanding(), 0);
 }
 
-criterion_group!(benches, short_rows, long_rows, point_select);
+/// What the relay counts of it: bytes, commands, and how long it took, by two looks at the clock.
+fn counting(criterion: &mut Criterion) {
+    let relayed = Relayed::default();
+    let mut commands = 0;
+    criterion.bench_function("point select, counted", |bencher| {
+        bencher.iter(|| {
+            relayed.from_client.add(black_box(40));
+            commands += 1;
+            relayed.commands.reach(black_box(commands));
+            let since = black_box(Instant::now());
+            relayed.from_backend.add(black_box(200));
+            relayed.command_times.observe(since.elapsed());
+        });
+    });
+}
+
+criterion_group!(benches, short_rows, long_rows, point_select, counting);
 criterion_main!(benches);

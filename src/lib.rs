@@ -45,9 +45,10 @@
 //! - mytls keeps no user's password, and reads one only where it must change its form between a secure and an insecure
 //!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts, and [`ctl`] at admin ports.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
+//! - What is counted is counted by whoever owns it, once, in the types of [`metrics`]; [`run`] puts it on the page.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | admin | drain, http | config | certs | ctl | authorize, check, cli,
-//!   health, systemd, sandbox, reload, run, main (and the small process, logging, shell, signals).
+//!   metrics, protocol, rules | net, tls | backend | session | admin | drain, http | config | certs | ctl | authorize, check,
+//!   cli, health, systemd, sandbox, reload, run, main (and the small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]
 
@@ -63,6 +64,7 @@ pub mod drain;
 pub mod health;
 pub mod http;
 pub mod logging;
+pub mod metrics;
 pub mod net;
 pub mod process;
 pub mod protocol;

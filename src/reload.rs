@@ -14,11 +14,12 @@ use tracing::{error, info, warn};
 use crate::backend::Backend;
 use crate::config::{Config, ConfigError};
 use crate::logging::Logging;
+use crate::metrics::Counters;
 use crate::rules::{InForce, Settings};
 use crate::sandbox::Sandbox;
 use crate::tls::{
-    Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, Loaded as _,
-    OnError, Stage,
+    Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, LoadResult,
+    Loaded as _, OnError, Stage,
 };
 
 /// How often an idle proxy looks for itself. Certificates are replaced hours before they run out.
@@ -69,6 +70,8 @@ pub struct Reloader {
     pub sandbox: Arc<Sandbox>,
     /// What has been said about certificates that run out.
     pub expiry: Mutex<ExpiryWatch>,
+    /// How reloads of the configuration file went.
+    pub results: Counters<LoadResult>,
 }
 
 impl Reloader {
@@ -78,6 +81,10 @@ impl Reloader {
     /// Cancel safe: what was begun goes on, but nothing else is begun.
     pub async fn reload(&self) {
         let configuration = self.reload_configuration().await;
+        self.results.count(match configuration {
+            Ok(()) => LoadResult::Ok,
+            Err(()) => LoadResult::Failed,
+        });
         let tls = self.reload_tls(None, OnError::Keep).await;
         self.tell_of_expiry();
         if configuration.is_ok() && tls.is_ok() {

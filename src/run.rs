@@ -3,12 +3,13 @@
 mod admin;
 mod background;
 mod http;
+mod metrics;
 mod tls;
 mod try_it;
 
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{SecureRandom, aws_lc_rs};
 use thiserror::Error;
@@ -20,6 +21,7 @@ use tracing::{info, warn};
 use self::admin::Admin;
 use self::background::Background;
 use self::http::Http;
+use self::metrics::Metrics;
 use self::tls::{PortsTls, judge_start, ports_tls};
 use self::try_it::shell_lines;
 use crate::admin::{RuleFile, RuleFileError, UsersError};
@@ -27,6 +29,7 @@ use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
 use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
+use crate::metrics::Counters;
 use crate::net::listener::ListenError;
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
@@ -111,6 +114,7 @@ struct Start {
 }
 
 async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
+    let started = SystemTime::now();
     let (mut ends, mut hang_ups) = signals::listen().map_err(RunError::Runtime)?;
     let PortsTls {
         main: tls,
@@ -150,6 +154,7 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
         read: start.read,
         sandbox: start.sandbox,
         expiry: Mutex::default(),
+        results: Counters::default(),
     });
     let shared = Shared {
         tls,
@@ -161,7 +166,8 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
         reloader: Arc::clone(&reloader),
     };
     let admin = Admin::start(&config, admin_tls, rule_file, &shared, &mut start.sockets)?;
-    let http = Http::start(&config, &shared, &phases, &mut start.sockets)?;
+    let metrics = shared.metrics(&admin, &phases, started);
+    let http = Http::start(&config, &shared, &phases, metrics, &mut start.sockets)?;
     let port = Arc::new(shared.data_port(&config, stop.clone()));
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
@@ -222,6 +228,17 @@ struct Shared {
 }
 
 impl Shared {
+    fn metrics(&self, admin: &Admin, phases: &Phases, started: SystemTime) -> Metrics {
+        Metrics {
+            sessions: self.sessions.clone(),
+            backends: Arc::clone(&self.backends),
+            reloader: Arc::clone(&self.reloader),
+            phase: phases.watch(),
+            admin_logins: Arc::clone(&admin.logins),
+            started,
+        }
+    }
+
     fn data_port(self, config: &Config, stop: Stop) -> DataPort {
         DataPort::new(Handles {
             tls: self.tls,

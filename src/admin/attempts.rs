@@ -1,7 +1,6 @@
 //! Failed logins, by address: who guesses waits longer each time.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +19,6 @@ const MOST_ADDRESSES: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     failed: Mutex<HashMap<ClientAddress, Failed>>,
-    /// Since the start.
-    total: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +42,6 @@ impl Attempts {
 
     /// One more.
     pub(super) fn failed_from(&self, address: ClientAddress, now: Instant) {
-        self.total.fetch_add(1, Ordering::Relaxed);
         let mut failed = self.failed();
         if failed.len() >= MOST_ADDRESSES {
             failed.retain(|_, failed| failed.counts(now));
@@ -65,11 +61,6 @@ impl Attempts {
             times: entry.times.saturating_add(1),
             last: now,
         };
-    }
-
-    /// Failed logins since the start.
-    pub(super) fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
     }
 
     fn failed(&self) -> MutexGuard<'_, HashMap<ClientAddress, Failed>> {
@@ -104,7 +95,6 @@ mod tests {
         assert_eq!(waited[..3], [0, 100, 200].map(Duration::from_millis));
         assert_eq!(waited[39], LONGEST_DELAY);
         assert_eq!(attempts.delay(address(2), now), Duration::ZERO);
-        assert_eq!(attempts.total(), 40);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct View {
     pub(super) fault: Option<String>,
     /// Generations so far; 0 while there was none.
     pub(super) generation: u64,
+    /// Handshakes brought to their end.
+    pub(super) handshakes: u64,
     /// What is accepted; only of ports.
     policy: Option<Policy>,
     sources: Sources,
@@ -106,6 +108,7 @@ fn view<T: Loaded>(channel: &Channel<T>, policy: Option<&Policy>) -> View {
         is_enabled: current.is_some(),
         fault: channel.fault().map(|error| error.to_string()),
         generation: current.as_ref().map_or(0, |current| current.number),
+        handshakes: channel.counts().handshakes.total(),
         policy: policy.cloned(),
         sources: channel.sources().clone(),
         certificates: current

@@ -14,7 +14,7 @@ use super::statement::{
 };
 use super::status;
 use super::variables::{ROUTE, VERSION, Variables, selected};
-use super::{AdminPort, NotReloaded};
+use super::{AdminPort, LoginResult, NotReloaded};
 use crate::backend::{Keeping, Role};
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::tls::{ChannelName, OnError};
@@ -83,8 +83,7 @@ impl AdminPort {
                 conditions,
             } => {
                 let views = self.parts.channels.views();
-                let totals = self.parts.sessions.totals();
-                let rows = status::channel_status(&views, &totals, &columns, &conditions);
+                let rows = status::channel_status(&views, &columns, &conditions);
                 Ok(Answer::Rows(rows))
             }
             Statement::Shutdown => {
@@ -334,7 +333,7 @@ impl AdminPort {
             route: parts.backends.routed().role(),
             live: parts.sessions.count(),
             totals: parts.sessions.totals(),
-            admin_logins_failed: self.attempts.total(),
+            admin_logins_failed: parts.logins.get(LoginResult::Denied),
             channels: parts.channels.views(),
             own_tls: session.tls.filter(|_| scope == Scope::Session),
         }

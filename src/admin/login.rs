@@ -128,7 +128,7 @@ impl AdminPort {
             .write_packet(&greeting.encode())
             .await
             .map_err(|_| Failure::Left)?;
-        let hello = Hello::hear(client, acceptor, None).await?;
+        let hello = Hello::hear(client, acceptor, None, self.parts.channels.admin.counts()).await?;
         let login = hello.packet.login()?;
         let user = UserName::from_login(login.user, login.head.collation, ServerKind::MySql)
             .map_err(Failure::from)?;

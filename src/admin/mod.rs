@@ -46,6 +46,7 @@ pub use self::rule_file::{AccountRules, RuleFile, RuleFileError};
 pub use self::users::{UserSettings, Users, UsersError};
 pub use self::variables::Variables;
 use crate::backend::Backends;
+use crate::metrics::{Counters, labels};
 use crate::net::ListenAddress;
 use crate::net::listener::Listener;
 use crate::net::socket::Socket;
@@ -115,12 +116,33 @@ pub struct Parts {
     pub drain_max: Duration,
     /// `ALTER INSTANCE RELOAD TLS`
     pub reload_tls: Box<ReloadTls>,
+    /// How logins went.
+    pub logins: Arc<Counters<LoginResult>>,
     /// When mytls was started.
     pub started: Instant,
     /// `SHUTDOWN` cancels it.
     pub shutdown: CancellationToken,
     /// Ends the port's own connections.
     pub stop: CancellationToken,
+}
+
+/// How a login to the admin port went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginResult {
+    /// Somebody is in.
+    Accepted,
+    /// Unknown, without the certificate, or with a wrong password.
+    Denied,
+    /// It did not come to that.
+    Aborted,
+}
+
+labels! {
+    LoginResult, "result" {
+        Accepted => "accepted",
+        Denied => "denied",
+        Aborted => "aborted",
+    }
 }
 
 impl fmt::Debug for Parts {
@@ -191,6 +213,7 @@ impl AdminPort {
         drop(before_login);
         match logged_in {
             Ok(logged_in) => {
+                self.parts.logins.count(LoginResult::Accepted);
                 info!(id, user = logged_in.user, client = %address, "admin logged in");
                 Connection::new(&self, client, logged_in).serve().await;
             }
@@ -216,6 +239,10 @@ impl AdminPort {
     /// A probe that connects and leaves is nothing to read about; of the others the first ones of a minute are written.
     fn log_refused(&self, refused: &Refused, address: ClientAddress) {
         let reason = refused.to_string();
+        self.parts.logins.count(match refused {
+            Refused::Denied { .. } => LoginResult::Denied,
+            Refused::Early(_) => LoginResult::Aborted,
+        });
         match refused {
             Refused::Early(Failure::Left) => {
                 debug!(client = %address, reason, "admin login failed");

@@ -52,7 +52,7 @@ pub(super) fn status(facts: &Facts) -> Vec<(String, String)> {
     rows.push(text("Ssl_version", own.map_or("", |tls| tls.version)));
     // the data port's, which comes first
     if let Some(main) = facts.channels.first() {
-        rows.extend(tls_of_port(main, Some(totals)));
+        rows.extend(tls_of_port(main, true));
     }
     for channel in &facts.channels {
         rows.extend(of_channel(channel));
@@ -62,7 +62,7 @@ pub(super) fn status(facts: &Facts) -> Vec<(String, String)> {
 }
 
 /// Certificates and counters of a port, by MySQL's names.
-fn tls_of_port(view: &View, totals: Option<&Totals>) -> Vec<(String, String)> {
+fn tls_of_port(view: &View, with_counters: bool) -> Vec<(String, String)> {
     let own = view.own();
     let date =
         |seconds: fn(&Expiry) -> u64| own.map_or(String::new(), |own| openssl_date(seconds(own)));
@@ -77,9 +77,9 @@ fn tls_of_port(view: &View, totals: Option<&Totals>) -> Vec<(String, String)> {
         ("Ssl_server_not_after", date(|own| own.not_after)),
         ("Ssl_server_not_before", date(|own| own.not_before)),
     ];
-    if let Some(totals) = totals {
-        rows.push(("Ssl_accepts", totals.over_tls.to_string()));
-        rows.push(("Ssl_finished_accepts", totals.over_tls.to_string()));
+    if with_counters {
+        rows.push(("Ssl_accepts", view.handshakes.to_string()));
+        rows.push(("Ssl_finished_accepts", view.handshakes.to_string()));
     }
     rows.into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -111,7 +111,6 @@ fn of_channel(view: &View) -> Vec<(String, String)> {
 /// `performance_schema.tls_channel_status`
 pub(super) fn channel_status(
     channels: &[View],
-    totals: &Totals,
     columns: &[ChannelColumn],
     conditions: &[Condition],
 ) -> ResultSet {
@@ -119,7 +118,7 @@ pub(super) fn channel_status(
     for (position, view) in channels.iter().enumerate() {
         let enabled = if view.is_enabled { "Yes" } else { "No" };
         let mut properties = vec![("Enabled".to_owned(), enabled.to_owned())];
-        let mut others = tls_of_port(view, (position == 0).then_some(totals));
+        let mut others = tls_of_port(view, position == 0);
         others.sort();
         properties.append(&mut others);
         if let Some(fault) = &view.fault {

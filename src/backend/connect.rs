@@ -29,7 +29,7 @@ use crate::tls::{self, CertificateRefusal, Connector, Generation, LoadError};
 const GREETING_BYTES: usize = 4096;
 
 /// `ER_HOST_IS_BLOCKED`
-const HOST_IS_BLOCKED: u16 = 1129;
+pub(super) const HOST_IS_BLOCKED: u16 = 1129;
 /// `ER_HOST_NOT_PRIVILEGED`: also of MariaDB, when it takes a PROXY header from nobody at our address.
 const HOST_IS_NOT_PRIVILEGED: u16 = 1130;
 
@@ -228,14 +228,18 @@ impl Backend {
     ) -> Result<Connection, Arc<ConnectError>> {
         let generation = tls.generation();
         if let Some(reason) = known.back_off().reason(Instant::now(), generation) {
+            self.counts.withheld.count();
             return Err(Arc::clone(reason));
         }
         let dialled = Dialled {
             known: Arc::clone(known),
             generation,
             sent_proxy_header: self.sends_proxy_header,
+            counts: Arc::clone(&self.counts),
         };
         let endpoint = &known.endpoint;
+        let began = Instant::now();
+        self.counts.dials.count();
         let connected = timeout_at(until, self.dial(&dialled, tls, head, client))
             .await
             .unwrap_or_else(|_| {
@@ -244,8 +248,12 @@ impl Backend {
                 })
             });
         match connected {
-            Ok(connection) => Ok(connection),
+            Ok(connection) => {
+                self.counts.times.observe(began.elapsed());
+                Ok(connection)
+            }
             Err(error) => {
+                self.counts.failures.count((&error).into());
                 // whoever asked for the connection logs the failure
                 debug!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
                 let error = Arc::new(error);
@@ -310,7 +318,7 @@ impl Backend {
             InForce::Tls(_) | InForce::Plaintext => None,
             InForce::Fault(fault) => return Err(ConnectError::NoCertificates(Arc::clone(fault))),
         };
-        if let Some(connector) = connector {
+        if let (Some(connector), Some(channel)) = (connector, &self.tls) {
             head.capabilities = head.capabilities | Capabilities::SSL;
             let asked = stream.write_packet(&head.encode()).await;
             if let Err(error) = asked {
@@ -321,7 +329,7 @@ impl Backend {
                 Endpoint::Unix(_) => "localhost",
             });
             let begun = stream
-                .connect_tls(connector.config().clone(), name.clone())
+                .connect_tls(connector.config().clone(), name.clone(), channel.counts())
                 .await;
             if let Err(error) = begun {
                 return Err(dialled.no_tls(&mut stream, error).await);

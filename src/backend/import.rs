@@ -4,7 +4,7 @@
 //! is judged here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 use tokio::sync::watch;
@@ -68,10 +68,23 @@ struct Progress {
     finished: u64,
     /// Of the last that went well.
     latest: Option<Arc<ImportedAccounts>>,
+    /// Of the same.
+    tally: Option<Tally>,
+    /// So many failed.
+    failures: u64,
     /// Why the last that is over failed, if it did.
     failure: Option<Arc<str>>,
     /// There will be no more.
     ended: bool,
+}
+
+/// What the last import that went well has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// How many accounts.
+    pub accounts: usize,
+    /// When it was over.
+    pub at: SystemTime,
 }
 
 /// Why there are no accounts to judge a user by.
@@ -184,6 +197,17 @@ impl Import {
         self.progress.borrow().latest.clone()
     }
 
+    /// What it has brought; none if no import ever went well.
+    pub fn tally(&self) -> Option<Tally> {
+        self.progress.borrow().tally
+    }
+
+    /// How many imports are over, and how many of them have failed.
+    pub fn counts(&self) -> (u64, u64) {
+        let now = self.progress.borrow();
+        (now.finished, now.failures)
+    }
+
     /// Asks for an import as soon as may be.
     pub fn request(&self) {
         let next = self.progress.borrow().started + 1;
@@ -247,6 +271,10 @@ impl Import {
                 }
                 self.progress.send_modify(|now| {
                     now.latest = Some(Arc::new(accounts));
+                    now.tally = Some(Tally {
+                        accounts: count,
+                        at: SystemTime::now(),
+                    });
                     now.failure = None;
                     now.finished = now.started;
                 });
@@ -265,6 +293,7 @@ impl Import {
         }
         self.progress.send_modify(|now| {
             now.failure = Some(failure.into());
+            now.failures += 1;
             now.finished = now.started;
         });
     }

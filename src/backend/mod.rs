@@ -7,6 +7,7 @@
 mod back_off;
 pub mod client;
 pub mod connect;
+mod counts;
 mod grant_tables;
 pub mod import;
 mod kept_route;
@@ -33,6 +34,7 @@ use tracing::{info, warn};
 
 use self::back_off::BackOff;
 use self::connect::{ConnectError, last_word};
+pub use self::counts::{DialCounts, DialFailure};
 use self::import::{Import, ImportSettings};
 pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
@@ -172,6 +174,7 @@ pub struct Backend {
     sends_proxy_header: bool,
     /// While its sessions are asked to end: when those that are left are cut.
     drain: watch::Sender<Option<Instant>>,
+    counts: Arc<DialCounts>,
 }
 
 /// An endpoint and what is known of it.
@@ -211,6 +214,7 @@ pub struct Dialled {
     known: Arc<Known>,
     generation: u64,
     sent_proxy_header: bool,
+    counts: Arc<DialCounts>,
 }
 
 impl Dialled {
@@ -224,6 +228,7 @@ impl Dialled {
     /// any broken handshake, so the endpoint rests.
     pub fn tls_failed(&self, error: StreamError) -> Arc<ConnectError> {
         let error = Arc::new(ConnectError::Tls(error));
+        self.counts.failures.count((&*error).into());
         self.rest_for(&error);
         error
     }
@@ -345,6 +350,7 @@ impl Backend {
             import: None,
             sends_proxy_header: false,
             drain: watch::Sender::default(),
+            counts: Arc::default(),
         }
     }
 
@@ -380,6 +386,11 @@ impl Backend {
             .iter()
             .flat_map(|known| Expiry::of_all("shown by the server", known.shown().iter()))
             .collect()
+    }
+
+    /// What has come of its dials.
+    pub fn counts(&self) -> &DialCounts {
+        &self.counts
     }
 
     /// What it greeted with when last dialled; none before the first time.

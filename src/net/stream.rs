@@ -23,7 +23,7 @@ use crate::protocol::Side;
 use crate::protocol::compression::{Algorithm, FrameError};
 use crate::protocol::packet::{HEADER_BYTES, Header};
 use crate::protocol::proxy_header::Ends;
-use crate::tls::handshake_reason;
+use crate::tls::{HandshakeFailure, TlsCounts, handshake_reason};
 
 /// While a peer is only watched for its end, so much of what it sends early is kept.
 const EARLY_BYTES: usize = 64 * 1024;
@@ -74,6 +74,19 @@ pub enum StreamError {
 }
 
 impl StreamError {
+    /// What it is when a handshake ends by it.
+    pub fn handshake_failure(&self) -> HandshakeFailure {
+        match self {
+            Self::Closed(_) => HandshakeFailure::Closed,
+            Self::Io(..) => HandshakeFailure::Connection,
+            Self::Tls(_, error) => error.into(),
+            // of packets, which there are none of before its end
+            Self::Frame(..) | Self::Sequence { .. } | Self::TooLarge { .. } => {
+                HandshakeFailure::Other
+            }
+        }
+    }
+
     /// The reason for an operator: what rustls saw, said in words.
     pub fn in_words(&self) -> String {
         match self {
@@ -177,10 +190,14 @@ impl Stream {
     // ---- TLS -------------------------------------------------------------------------------------------------------
 
     /// Becomes the server of a TLS session. Whatever was received already belongs to TLS.
-    pub async fn accept_tls(&mut self, config: Arc<ServerConfig>) -> Result<(), StreamError> {
+    pub async fn accept_tls(
+        &mut self,
+        config: Arc<ServerConfig>,
+        counts: &TlsCounts,
+    ) -> Result<(), StreamError> {
         let tls =
             ServerConnection::new(config).map_err(|error| StreamError::Tls(self.side, error))?;
-        self.handshake(tls.into()).await
+        self.handshake(tls.into(), counts).await
     }
 
     /// Becomes the client of a TLS session.
@@ -188,13 +205,26 @@ impl Stream {
         &mut self,
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
+        counts: &TlsCounts,
     ) -> Result<(), StreamError> {
         let tls = ClientConnection::new(config, name)
             .map_err(|error| StreamError::Tls(self.side, error))?;
-        self.handshake(tls.into()).await
+        self.handshake(tls.into(), counts).await
     }
 
-    async fn handshake(&mut self, mut tls: Connection) -> Result<(), StreamError> {
+    async fn handshake(&mut self, tls: Connection, counts: &TlsCounts) -> Result<(), StreamError> {
+        let handshake = counts.begin();
+        if let Err(error) = self.shake_hands(tls).await {
+            handshake.failed(error.handshake_failure());
+            return Err(error);
+        }
+        if let Some(tls) = self.tls() {
+            handshake.done(tls);
+        }
+        Ok(())
+    }
+
+    async fn shake_hands(&mut self, mut tls: Connection) -> Result<(), StreamError> {
         // the relay bounds what is unsent by not reading the other side
         tls.set_buffer_limit(None);
         self.tls = Some(Box::new(tls));

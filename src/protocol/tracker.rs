@@ -112,6 +112,7 @@ pub struct Tracker {
     client: Sender,
     backend: Responder,
     transaction: Transaction,
+    forwarded: u64,
 }
 
 /// A command that was forwarded.
@@ -134,12 +135,18 @@ impl Tracker {
             client: Sender::default(),
             backend: Responder::default(),
             transaction: Transaction::default(),
+            forwarded: 0,
         }
     }
 
     /// Commands that were forwarded and whose response has not ended.
     pub fn outstanding(&self) -> usize {
         self.commands.len()
+    }
+
+    /// Commands that were forwarded so far; without `COM_QUIT`, and `COM_CHANGE_USER`, which the tracker never sees.
+    pub fn forwarded_so_far(&self) -> u64 {
+        self.forwarded
     }
 
     /// Whether a client that was held back by [`ClientThen::Full`] may go on. Not at the first gap, so that it goes on

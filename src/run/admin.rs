@@ -9,9 +9,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{RunError, Shared};
-use crate::admin::{AdminPort, Channels, NotReloaded, Parts, RuleFile, Settings, Users, Variables};
+use crate::admin::{
+    AdminPort, Channels, LoginResult, NotReloaded, Parts, RuleFile, Settings, Users, Variables,
+};
 use crate::config::Config;
 use crate::drain::CUT;
+use crate::metrics::Counters;
 use crate::reload::ReloadError;
 use crate::systemd::{Port, Sockets};
 use crate::tls::{Acceptor, Channel, ChannelName, OnError};
@@ -22,6 +25,8 @@ pub(super) struct Admin {
     connections: TaskTracker,
     stop: CancellationToken,
     shutdown: CancellationToken,
+    /// How logins went.
+    pub(super) logins: Arc<Counters<LoginResult>>,
 }
 
 impl Admin {
@@ -92,6 +97,7 @@ impl Admin {
                     result.map_err(|error| not_reloaded(&error, on_error, keeps_tls))
                 })
             }),
+            logins: Arc::clone(&self.logins),
             started: Instant::now(),
             shutdown: self.shutdown.clone(),
             stop: self.stop.clone(),

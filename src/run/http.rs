@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::metrics::Metrics;
 use super::{RunError, Shared};
 use crate::config::Config;
 use crate::drain::{CUT, Phases};
@@ -27,6 +28,7 @@ impl Http {
         config: &Config,
         shared: &Shared,
         phases: &Phases,
+        metrics: Metrics,
         sockets: &mut Sockets,
     ) -> Result<Self, RunError> {
         let http = Self::default();
@@ -35,7 +37,7 @@ impl Http {
         };
         let reloader = Arc::clone(&shared.reloader);
         let handles = Handles {
-            metrics: Arc::new(String::new),
+            metrics: Arc::new(move || metrics.render()),
             expiries: Box::new(move || reloader.expiries()),
             tls: Arc::clone(&shared.tls),
             backends: Arc::clone(&shared.backends),

@@ -107,6 +107,7 @@ impl DataPort {
             }
             Answer::Err(err) => {
                 let error = ErrPacket::decode(err)?;
+                record.count_refused_by_backend(&error);
                 // MySQL closes the connection then, which alone would say nothing
                 info!(
                     id = record.id,

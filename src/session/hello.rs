@@ -14,7 +14,7 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::greeting::SALT_BYTES;
 use crate::protocol::login::{HEAD_BYTES, Login, LoginHead};
 use crate::rules::Transport;
-use crate::tls::{Acceptor, CertificateRefusal, Negotiated};
+use crate::tls::{Acceptor, CertificateRefusal, Negotiated, TlsCounts};
 
 /// The longest packet of a login. Connection attributes, of which servers take 64 KiB, and tickets of as much are the
 /// longest parts. Clients that nobody knows yet make us hold one each, `limits.connections-before-login` in all.
@@ -43,6 +43,7 @@ impl Hello {
         client: &mut Stream,
         acceptor: Option<&Acceptor>,
         slot: Option<&Slot>,
+        counts: &TlsCounts,
     ) -> Result<Self, Failure> {
         let first = match client.read_packet(LOGIN_BYTES).await {
             Ok(packet) => Zeroizing::new(packet),
@@ -65,7 +66,8 @@ impl Hello {
             "the client asks for TLS, which it was not offered",
         ))?;
         let tls = async {
-            let accepted = client.accept_tls(Arc::clone(acceptor.config())).await;
+            let config = Arc::clone(acceptor.config());
+            let accepted = client.accept_tls(config, counts).await;
             accepted.map_err(Failure::Client)
         };
         match slot {

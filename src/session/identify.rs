@@ -60,7 +60,7 @@ impl DataPort {
             .greet(client, &greeting, record.id, acceptor.is_some())
             .await?;
         record.greeted = true;
-        let hello = Hello::hear(client, acceptor, Some(slot)).await;
+        let hello = Hello::hear(client, acceptor, Some(slot), self.handles.tls.counts()).await;
         if let Some(tls) = client.tls().and_then(|tls| Negotiated::of(tls)) {
             record.over_tls(tls);
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::metrics::Labels;
+
 /// A limit of the configuration (`limits`), or a fixed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
@@ -59,5 +61,17 @@ impl fmt::Display for Limit {
     /// As a path in the configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "limits.{}", self.name())
+    }
+}
+
+impl Labels for Limit {
+    const COUNT: usize = Self::ALL.len();
+
+    fn position(self) -> usize {
+        self as usize
+    }
+
+    fn texts(position: usize) -> Vec<(&'static str, &'static str)> {
+        vec![("limit", Self::ALL[position].name())]
     }
 }

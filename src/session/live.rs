@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use rustls::crypto::SecureRandom;
 use tokio_util::sync::CancellationToken;
 
+use super::counts::{Relayed, SessionCounts};
 use super::denials::{Denials, Refusals, Verdict};
 use super::limit::Limit;
 use super::place::Place;
@@ -28,29 +28,13 @@ pub struct Sessions(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     live: Mutex<HashMap<u32, Arc<Live>>>,
-    counts: Counts,
+    counts: SessionCounts,
     denials: Mutex<Denials>,
     /// Of one minute, so that the log does not flood.
     refused: Mutex<Repeats>,
     /// The same of those who were let pass. By themselves, so that neither hides the other.
     reported: Mutex<Repeats>,
 }
-
-/// Since the start.
-#[derive(Debug, Default)]
-struct Counts {
-    accepted: Count,
-    most_at_once: AtomicU64,
-    over_tls: AtomicU64,
-    logged_in: AtomicU64,
-    refused: AtomicU64,
-    aborted: AtomicU64,
-    limit_hits: [AtomicU64; Limit::ALL.len()],
-}
-
-/// A number that one task adds to and others read.
-#[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
 
 /// What sessions have come to since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +43,9 @@ pub struct Totals {
     pub accepted: u64,
     /// The most connections at once.
     pub most_at_once: u64,
-    /// TLS handshakes brought to their end.
-    pub over_tls: u64,
     /// Logins that the backend has confirmed.
     pub logged_in: u64,
-    /// Logins that were refused, by us or by the backend.
+    /// Logins and changes of user that were refused, by us or by the backend.
     pub refused: u64,
     /// Logins that came to nothing: clients that left, or broke the protocol.
     pub aborted: u64,
@@ -81,9 +63,8 @@ pub struct Live {
     known: Mutex<Known>,
     /// For those who want to kill it by its id.
     place: Mutex<Option<Place>>,
-    /// Bytes of commands and of responses, in clear.
-    pub(super) from_client: Count,
-    pub(super) from_backend: Count,
+    /// What it has moved.
+    pub(super) relayed: Relayed,
     killed: CancellationToken,
 }
 
@@ -123,22 +104,25 @@ pub enum State {
     Relaying,
 }
 
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LoggingIn, Self::Connecting, Self::Relaying];
+
+    /// As the metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoggingIn => "logging_in",
+            Self::Connecting => "connecting",
+            Self::Relaying => "relaying",
+        }
+    }
+}
+
 /// A session is among the live ones for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Entered {
     live: Arc<Live>,
     sessions: Sessions,
-}
-
-impl Count {
-    pub(super) fn add(&self, more: u64) {
-        self.0
-            .store(self.get().saturating_add(more), Ordering::Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Sessions {
@@ -170,17 +154,39 @@ impl Sessions {
 
     /// What was counted since the start.
     pub fn totals(&self) -> Totals {
-        let counts = &self.0.counts;
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = self.counts();
         Totals {
             accepted: counts.accepted.get(),
-            most_at_once: read(&counts.most_at_once),
-            over_tls: read(&counts.over_tls),
-            logged_in: read(&counts.logged_in),
-            refused: read(&counts.refused),
-            aborted: read(&counts.aborted),
-            limit_hits: counts.limit_hits.each_ref().map(read),
+            most_at_once: counts.most_at_once(),
+            logged_in: counts.logged_in.get(),
+            refused: counts.refused.total() + counts.refused_by_backend.total(),
+            aborted: counts.aborted.total(),
+            limit_hits: Limit::ALL.map(|limit| counts.limits.get(limit)),
         }
+    }
+
+    /// The same and more, in full.
+    pub fn counts(&self) -> &SessionCounts {
+        &self.0.counts
+    }
+
+    /// What all sessions have relayed, those that are over and those there are now; and of the latter how far each is, and
+    /// where it goes.
+    pub fn relayed(&self) -> (Relayed, Vec<(State, Role)>) {
+        let relayed = Relayed::default();
+        let live: Vec<_> = {
+            // under the lock, so that none is on both sides, or on none
+            let live = self.live();
+            relayed.absorb(&self.0.counts.relayed);
+            live.values().map(Arc::clone).collect()
+        };
+        let now = |session: Arc<Live>| {
+            relayed.absorb(&session.relayed);
+            let known = session.lock();
+            (known.state, known.route)
+        };
+        let now = live.into_iter().map(now).collect();
+        (relayed, now)
     }
 
     /// One more, with an id that no other has; `None` only if the system gives no random bytes.
@@ -201,12 +207,8 @@ impl Sessions {
         };
         let live = Arc::new(Live::new(id, client, route));
         vacant.insert(Arc::clone(&live));
-        let counts = &self.0.counts;
-        // under the lock, so that one at a time adds
-        counts.accepted.add(1);
-        counts
-            .most_at_once
-            .fetch_max(all.len() as u64, Ordering::Relaxed);
+        self.counts().accepted.count();
+        self.counts().at_once(all.len());
         drop(all);
         Some(Entered {
             live,
@@ -217,26 +219,6 @@ impl Sessions {
     /// The one with this id.
     pub(super) fn get(&self, id: u32) -> Option<Arc<Live>> {
         self.live().get(&id).map(Arc::clone)
-    }
-
-    pub(super) fn count_tls(&self) {
-        self.0.counts.over_tls.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_login(&self) {
-        self.0.counts.logged_in.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_refusal(&self) {
-        self.0.counts.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_abort(&self) {
-        self.0.counts.aborted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_limit(&self, limit: Limit) {
-        self.0.counts.limit_hits[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn note_denial(
@@ -298,8 +280,7 @@ impl Live {
                 backend_id: None,
             }),
             place: Mutex::default(),
-            from_client: Count::default(),
-            from_backend: Count::default(),
+            relayed: Relayed::default(),
             killed: CancellationToken::new(),
         }
     }
@@ -316,12 +297,12 @@ impl Live {
 
     /// Bytes of commands, in clear.
     pub fn bytes_from_client(&self) -> u64 {
-        self.from_client.get()
+        self.relayed.from_client.get()
     }
 
     /// Bytes of responses, in clear.
     pub fn bytes_from_backend(&self) -> u64 {
-        self.from_backend.get()
+        self.relayed.from_backend.get()
     }
 
     pub(super) fn lock_place(&self) -> MutexGuard<'_, Option<Place>> {
@@ -356,7 +337,9 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.sessions.live().remove(&self.live.id);
+        let mut live = self.sessions.live();
+        live.remove(&self.live.id);
+        self.sessions.0.counts.relayed.absorb(&self.live.relayed);
     }
 }
 
@@ -374,7 +357,7 @@ mod tests {
             .enter(random, ClientAddress::UnixSocket, Role::Source)
             .expect("random bytes");
         let id = entered.live().id;
-        entered.live().from_client.add(5);
+        entered.live().relayed.from_client.add(5);
         let seen = sessions.all();
         assert_eq!((seen[0].id, seen[0].bytes_from_client()), (id, 5));
         assert!(!sessions.kill(id ^ 1), "another id");

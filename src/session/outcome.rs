@@ -6,9 +6,11 @@ use std::time::Instant;
 use thiserror::Error;
 use tracing::{debug, info, warn};
 
+use super::counts::Outcome;
 use super::denials::Verdict;
 use super::limit::Limit;
 use super::live::{Entered, Known, Live, State};
+use super::refusal::{BackendRefusal, Cause};
 use crate::backend::Role;
 use crate::backend::connect::ConnectError;
 use crate::backend::import::NotImported;
@@ -124,23 +126,6 @@ pub(crate) fn access_denied(user: &str, address: ClientAddress, using_password: 
 }
 
 impl Failure {
-    /// Whether somebody was refused, by us or by the backend; else the login came to nothing.
-    fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::UserName(_)
-                | Self::Certificate(_)
-                | Self::Denied { .. }
-                | Self::NotImported { .. }
-                | Self::OwnOsUser { .. }
-                | Self::ClearText(_)
-                | Self::NoRsaKey(_)
-                | Self::NotConfirmed(_)
-                | Self::NoAccountNamed { .. }
-                | Self::RefusedByBackend(_)
-        )
-    }
-
     /// The limit that the client ran into, if it was one.
     fn limit(&self) -> Option<Limit> {
         match self {
@@ -344,6 +329,24 @@ pub(super) enum End {
 }
 
 impl End {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Quit => Outcome::Quit,
+            Self::ClientClosed => Outcome::ClientClosed,
+            Self::BackendClosed => Outcome::BackendClosed,
+            Self::BackendEnded(_) => Outcome::BackendEnded,
+            Self::Violation { .. } => Outcome::Violation,
+            Self::Stream(_) => Outcome::ConnectionFailed,
+            Self::NotConfirmed(_) => Outcome::NotConfirmed,
+            Self::ChangeUser(_) => Outcome::ChangeUser,
+            Self::Drained => Outcome::Drained,
+            Self::Cut => Outcome::Cut,
+            Self::Killed => Outcome::Killed,
+            Self::Idle => Outcome::Idle,
+            Self::Old => Outcome::Old,
+        }
+    }
+
     /// The limit that the session ran into, if it was one.
     fn limit(&self) -> Option<Limit> {
         match self {
@@ -477,14 +480,15 @@ impl Record {
 
     /// The client has been told that it is logged in.
     pub(super) fn logged_in(&self) {
-        self.entered.sessions().count_login();
+        let counts = self.entered.sessions().counts();
+        counts.logged_in.count();
+        counts.login_times.observe(self.started.elapsed());
         self.show(State::Relaying);
     }
 
     /// A TLS handshake with the client is done.
     pub(super) fn over_tls(&mut self, tls: Negotiated) {
         self.client_tls = Some(tls);
-        self.entered.sessions().count_tls();
     }
 
     /// Where the session's bytes are counted.
@@ -501,6 +505,7 @@ impl Record {
     /// those that it asks for, at login or in `COM_CHANGE_USER`.
     pub(super) fn log_reported(&self, user: &UserName, account: &str, denial: &Denial) {
         let (sessions, reason) = (self.entered.sessions(), denial.to_string());
+        sessions.counts().would_be_refused.count(denial.into());
         sessions.note_denial(Some(user.as_str()), self.client, Verdict::Reported, &reason);
         if !sessions.shows(Verdict::Reported, &format!("{user}: {reason}")) {
             return;
@@ -533,12 +538,30 @@ impl Record {
         sessions.note_denial(user, self.client, Verdict::Refused, &reason);
     }
 
-    /// Writes the line of a session that logged in.
+    /// The backend refused a change of user.
+    pub(super) fn count_refused_by_backend(&self, error: &ErrPacket) {
+        let counts = self.entered.sessions().counts();
+        counts.refused_by_backend.count(BackendRefusal::from(error));
+    }
+
+    /// Counts who said no, and remembers whom mytls itself has refused.
+    fn count_refusal(&self, failure: &Failure) {
+        let counts = self.entered.sessions().counts();
+        match failure.cause() {
+            Cause::Refused(refusal) => counts.refused.count(refusal),
+            Cause::RefusedByBackend(refusal) => counts.refused_by_backend.count(refusal),
+            Cause::Aborted(_) => return,
+        }
+        self.note(failure);
+    }
+
+    /// Counts a session that had logged in, and writes its line.
     pub(super) fn log_end(&self, end: &End) {
-        if let End::ChangeUser(failure) | End::NotConfirmed(failure) = end
-            && failure.is_refusal()
-        {
-            self.note(failure);
+        let counts = self.entered.sessions().counts();
+        counts.ended.count(end.outcome());
+        counts.session_times.observe(self.started.elapsed());
+        if let End::ChangeUser(failure) | End::NotConfirmed(failure) = end {
+            self.count_refusal(failure);
         }
         self.count_limit(end.limit());
         match end {
@@ -565,17 +588,22 @@ impl Record {
     /// Counts a login that failed, whether or not its line is written.
     pub(super) fn count_failure(&self, failure: &Failure) {
         self.count_limit(failure.limit());
-        if failure.is_refusal() {
-            self.entered.sessions().count_refusal();
-            self.note(failure);
-        } else {
-            self.entered.sessions().count_abort();
+        let counts = self.entered.sessions().counts();
+        match failure.cause() {
+            Cause::Refused(_) | Cause::RefusedByBackend(_) => {
+                counts.ended.count(Outcome::Refused);
+                self.count_refusal(failure);
+            }
+            Cause::Aborted(abort) => {
+                counts.ended.count(Outcome::Aborted);
+                counts.aborted.count(abort);
+            }
         }
     }
 
     fn count_limit(&self, hit: Option<Limit>) {
         if let Some(limit) = hit {
-            self.entered.sessions().count_limit(limit);
+            self.entered.sessions().counts().limits.count(limit);
         }
     }
 

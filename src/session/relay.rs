@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use super::live::Live;
 use super::outcome::{End, broken_frame};
@@ -60,7 +61,9 @@ pub(super) struct Relay {
     unconfirmed: Option<UserName>,
     /// Set for a drain: the relay returns between transactions.
     pub(super) ends_between_transactions: bool,
-    /// Counts the bytes.
+    /// When the client began to wait for the backend; none while nothing is outstanding.
+    waits_since: Option<Instant>,
+    /// Counts what goes by.
     live: Arc<Live>,
 }
 
@@ -82,6 +85,7 @@ impl Relay {
             waiting: None,
             unconfirmed: None,
             ends_between_transactions: false,
+            waits_since: None,
             live,
         };
         relay.set_unconfirmed(unconfirmed);
@@ -220,7 +224,12 @@ impl Relay {
                 error_sequence,
             })?;
         self.client.poll_send(cx, bytes)?;
-        self.live.from_backend.add(bytes.len() as u64);
+        self.live.relayed.from_backend.add(bytes.len() as u64);
+        if self.tracker.outstanding() == 0
+            && let Some(since) = self.waits_since.take()
+        {
+            self.live.relayed.command_times.observe(since.elapsed());
+        }
         Poll::Ready(match then {
             BackendThen::ReadMore => Ok(()),
             BackendThen::Unasked { error_code } => Err(End::BackendEnded(error_code)),
@@ -252,7 +261,7 @@ impl Relay {
                     self.tracker.number_file(bytes);
                 }
                 let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
-                self.live.from_client.add(consumed as u64);
+                self.has_forwarded(consumed);
                 self.held.extend_from_slice(&bytes[consumed..]);
                 self.follow(then);
                 return Poll::Ready(Ok(()));
@@ -263,13 +272,24 @@ impl Relay {
             self.tracker.number_file(&mut self.held);
         }
         let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, &self.held)?;
-        self.live.from_client.add(consumed as u64);
+        self.has_forwarded(consumed);
         self.held.drain(..consumed);
         if self.held.is_empty() {
             self.held = Vec::new();
         }
         self.follow(then);
         Poll::Ready(Ok(()))
+    }
+
+    /// Counts what came from the client. One who pipelines is timed from its first command to the last response: to time
+    /// each command would take a clock for each, and nearly nobody does.
+    fn has_forwarded(&mut self, bytes: usize) {
+        let relayed = &self.live.relayed;
+        relayed.from_client.add(bytes as u64);
+        relayed.commands.reach(self.tracker.forwarded_so_far());
+        if self.waits_since.is_none() && self.tracker.outstanding() > 0 {
+            self.waits_since = Some(Instant::now());
+        }
     }
 
     /// While a command is held back, the client's end must still be seen.

@@ -3,6 +3,7 @@
 //! A *reload* is asked for and always reads the files again. A *reread* happens when a connection is made and the files
 //! have changed. Either loads all of a place's files as one, or changes nothing. Connections that exist keep theirs.
 
+pub(crate) mod counts;
 pub(crate) mod snapshot;
 
 use std::{
@@ -21,7 +22,10 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::tls::{
-    channel::snapshot::{Contents, Look, Moving, Snapshot},
+    channel::{
+        counts::{LoadCause, LoadResult, TlsCounts},
+        snapshot::{Contents, Look, Moving, Snapshot},
+    },
     channel_name::ChannelName,
     loaded::{Loaded, acceptor::AcceptorError, connector::ConnectorError, expiry::Expiry},
     sources::{Sources, problem::MaterialError},
@@ -99,6 +103,7 @@ pub struct Channel<T> {
     looks: AtomicU64,
     /// Held during a look, so that there is one at a time.
     book: Arc<Mutex<Book>>,
+    counts: TlsCounts,
 }
 
 /// What only the look that is under way uses.
@@ -123,6 +128,17 @@ enum Cause {
     Renewal,
 }
 
+impl From<Cause> for LoadCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Start => Self::Start,
+            Cause::Asked(_) => Self::Asked,
+            Cause::Changed | Cause::Poll => Self::Changed,
+            Cause::Renewal => Self::Renewal,
+        }
+    }
+}
+
 impl<T: Loaded> Channel<T> {
     /// Loads for the first time. Where that fails there is no TLS until a reload or reread succeeds;
     /// [`fault`](Self::fault) says why.
@@ -142,6 +158,7 @@ impl<T: Loaded> Channel<T> {
             fault: ArcSwapOption::empty(),
             looks: AtomicU64::new(0),
             book: Arc::default(),
+            counts: TlsCounts::default(),
         };
         let mut book = Book::default();
         // What it comes to is in the channel.
@@ -153,6 +170,11 @@ impl<T: Loaded> Channel<T> {
     /// Which place it is.
     pub fn name(&self) -> ChannelName {
         self.name
+    }
+
+    /// What has come of its handshakes, which whoever does them counts here, and of its loads.
+    pub fn counts(&self) -> &TlsCounts {
+        &self.counts
     }
 
     /// Where its material comes from.
@@ -294,6 +316,7 @@ impl<T: Loaded> Channel<T> {
         let generation = generation.map(Arc::new);
         let before = self.current.swap(generation.clone());
         self.fault.store(None);
+        self.counts.count_load(cause.into(), LoadResult::Ok);
         let warnings = |of: &Option<Arc<Generation<T>>>| -> Vec<String> {
             let warnings = of.iter().flat_map(|generation| generation.tls.warnings());
             warnings.map(ToString::to_string).collect()
@@ -324,6 +347,7 @@ impl<T: Loaded> Channel<T> {
 
     fn fail(&self, cause: Cause, error: LoadError) -> Arc<LoadError> {
         let error = Arc::new(error);
+        self.counts.count_load(cause.into(), LoadResult::Failed);
         if cause == Cause::Asked(OnError::TurnOff) {
             self.current.store(None);
         }

@@ -11,7 +11,7 @@
 //! | `settings` | a `security` section of the configuration |
 //! | `issuing` | making certificates: auto-tls, and [`SigningCa`] for `mytls certs new` |
 //! | `loaded` | one immutable generation, loaded and checked whole: [`Acceptor`] towards clients, [`Connector`] towards a backend |
-//! | `channel` | the generation of one place that is in force, and what replaces it: a reload that was asked for, or changed files |
+//! | `channel` | the generation of one place that is in force, and what replaces it: a reload that was asked for, or changed files; what is counted of a place |
 //! | `inventory` | everything in a PEM file, for a person |
 //! | `password` | no part of TLS: [`Password`] and [`RsaKey`], for a side without |
 //! | `store` | files that are made and kept, also for other modules |
@@ -44,7 +44,12 @@ pub use self::{
         description::{Description, Part, describe},
         flaw::Flaw,
     },
-    channel::{Channel, Generation, LoadError, OnError, Reread},
+    channel::{
+        Channel, Generation, LoadError, OnError, Reread,
+        counts::{
+            Handshake, HandshakeFailure, KeyExchange, LoadCause, LoadResult, Resumption, TlsCounts,
+        },
+    },
     channel_name::{ChannelName, UnknownChannel},
     inventory::{Item, PublicHalf, RevocationSummary, Signer, Signers, certificates_in, inventory},
     issuing::{

@@ -43,6 +43,7 @@ mod limits;
 mod login;
 mod logs;
 mod material;
+mod metrics;
 mod mysql_async_client;
 mod password;
 mod password_servers;

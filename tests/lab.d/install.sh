@@ -111,6 +111,21 @@ install_testssl() { need_packages testssl.sh; }
 install_chromium() { need_packages chromium fonts-dejavu-core; }
 install_pki_tools() { need_packages easy-rsa golang-cfssl; }
 
+# Debian's package would start a server of its own: only the tool is taken out of it.
+install_promtool() {
+  local folder=$LAB/promtool
+  [ ! -x "$folder/promtool" ] || return 0
+  need_packages curl || return 1
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  (
+    [ -n "${APT_UPDATED:-}" ] || as_root apt-get update
+    cd "$folder" && apt-get download prometheus &&
+      dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool
+  ) >"$LAB/log/promtool.log" 2>&1 </dev/null || { tail -n 5 "$LAB/log/promtool.log" >&2; return 1; }
+  rm -f "$folder"/prometheus_*.deb
+}
+
 # A folder of client libraries is complete when it holds the list of what was asked for.
 installed() { [ "$(cat "$LAB/$1/.packages" 2>/dev/null)" = "$2" ]; }
 now_installed() { printf '%s\n' "$2" >"$LAB/$1/.packages"; }
@@ -136,7 +151,7 @@ have() {
 lab_install() {
   local part
   make_certificates
-  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium docker kubernetes cargo_deb systemd; do
+  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium promtool docker kubernetes cargo_deb systemd; do
     ! have $part || result ok "$part is installed"
   done
   summary

@@ -105,6 +105,16 @@ lab_terminal() {
   end_suite
 }
 
+# Only what is made for Prometheus.
+lab_metrics() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "build" build_mytls
+  metrics_checks mysql97
+  end_suite
+}
+
 # Only the HTTP port.
 lab_http() {
   begin_suite
@@ -211,6 +221,7 @@ real_clients() {
     check "mytls with an admin port ends when asked to" stop mytls-admin
     check "mytls with an admin port never panicked" not_in_log panicked mytls-admin
     drain_checks mysql97
+    metrics_checks mysql97
     start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext

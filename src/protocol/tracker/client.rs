@@ -252,6 +252,7 @@ impl Tracker {
         if self.leave == Leave::One {
             self.leave = Leave::None;
         }
+        self.forwarded = self.forwarded.saturating_add(1);
         self.commands.push_back(Forwarded {
             command,
             statement,

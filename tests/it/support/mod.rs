@@ -9,6 +9,7 @@ pub(crate) mod grants;
 pub(crate) mod handshake;
 pub(crate) mod http;
 pub(crate) mod lab;
+pub(crate) mod metrics;
 pub(crate) mod openssl;
 pub(crate) mod packet;
 pub(crate) mod pki;
