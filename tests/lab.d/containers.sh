@@ -209,6 +209,7 @@ manifest_checks() {
       >"$RUN/rendered/helm-$(basename "$values" -values.yaml).yaml" || true
   done
   check "Helm: values without a server are refused" helm_refuses
+  check "Helm: the alerts are those of docker/prometheus" same_alerts
   count_checks "manifests" manifests "$RUN/pods" "$ROOT"/kubernetes/*.yaml "$RUN"/rendered/*.yaml
   check "manifests that are wrong are noticed" wrong_manifests
   for pod in "$RUN"/pods/*; do
@@ -223,6 +224,12 @@ manifests() { # OUT FILE…
 helm_refuses() {
   local said
   ! said=$("$LAB/kubernetes/helm" template release "$ROOT/helm/mytls" 2>&1) && echo "$said" && grep -q /config/from <<<"$said"
+}
+
+# The chart has them by a link, which must not be lost.
+same_alerts() {
+  diff <(grep -o 'alert: .*' "$ROOT/docker/prometheus/mytls.rules.yml" | sort) \
+    <(grep -o 'alert: .*' "$RUN/rendered/helm-cert-manager.yaml" | sort) && grep -q 'alert: ' "$RUN/rendered/helm-cert-manager.yaml"
 }
 
 # Each change must be found.
@@ -253,7 +260,7 @@ pod_checks() {
   check "pod: starts" run_pod "$pod" --detach --network=pods --network-alias=mysql --name=pod mytls serve /etc/mytls/mytls.yaml
   check "pod: mytls wait" in_docker exec pod /mytls wait --timeout 30s
   check "pod: mytls health" in_docker exec pod /mytls health
-  check "pod: kubelet's probes" probes_answer
+  check "pod: kubelet's probes, and metrics for Prometheus" probes_answer
   check "pod: mytls check dials the server" in_docker exec pod /mytls check /etc/mytls/mytls.yaml
   check "pod: a client with its certificate" pod_client --ssl-cert=/certs/client-cert.pem --ssl-key=/certs/client-key.pem
   check "pod: a client without one is refused" refused 1045 pod_client
@@ -309,7 +316,7 @@ certificate_of_pod() {
 
 address_of_pod() { in_docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' pod; }
 
-probes_answer() { probe livez && probe readyz && probe startupz; }
+probes_answer() { probe livez && probe readyz && probe startupz && probe metrics; }
 
 probe() { python3 -c 'import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read())' "http://$(address_of_pod):9307/$1"; }
 
