@@ -80,6 +80,7 @@ def containers(pod):
 def fits_together(all_documents):
     """Selectors find pods, ports by name exist, volumes that are mounted are there."""
     found = list(pods(all_documents))
+    assert found, "there is no workload in it"
     for document in all_documents:
         kind, spec, name = document["kind"], document.get("spec", {}), document["metadata"]["name"]
         selector = {
