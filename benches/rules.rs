@@ -8,7 +8,7 @@ use mytls::protocol::server_kind::ServerKind;
 use mytls::protocol::user_name::UserName;
 use mytls::rules::{
     AccountRule, ClientAddress, Identity, ImportPolicy, ImportedAccount, ImportedAccounts,
-    Requirement, Rules, Settings, Transport,
+    Requirement, Rules, SeenAddress, Settings, Transport,
 };
 
 const ACCOUNTS: usize = 10_000;
@@ -65,12 +65,17 @@ fn authorize(criterion: &mut Criterion) {
     }
     assert!(
         imported
-            .confirm_login(&identity, &user, "user4711", "10.%")
+            .confirm_login(&identity, &user, ("user4711", "10.%"), SeenAddress::Mytls)
             .is_ok()
     );
     criterion.bench_function("confirm among 10,000 imported", |bencher| {
         bencher.iter(|| {
-            imported.confirm_login(black_box(&identity), &user, black_box("user4711"), "10.%")
+            imported.confirm_login(
+                black_box(&identity),
+                &user,
+                (black_box("user4711"), "10.%"),
+                SeenAddress::Mytls,
+            )
         });
     });
 }

@@ -19,9 +19,11 @@ use crate::tls::{CIPHERS, HostName, NewKey, TlsVersion};
 
 mod ctl;
 mod health;
+mod pages;
 
 pub use ctl::{Ctl, CtlUsage};
 pub use health::{Asked, Health, Shutdown, Wait};
+pub use pages::{Completions, Man};
 
 /// The exit status of wrong usage or a wrong configuration (`EX_USAGE` of sysexits.h). clap's own 2 says less.
 pub const EXIT_USAGE: u8 = 64;
@@ -59,6 +61,10 @@ pub enum Command {
     Certs(Certs),
     /// Ask a running mytls, or many, at the admin port.
     Ctl(Ctl),
+    /// Print what makes a shell complete the words and options of mytls.
+    Completions(Completions),
+    /// Write the manual pages into a folder.
+    Man(Man),
     /// Say whether the mytls that runs here is ready for clients.
     ///
     /// Prints a line. Exits with 0 if it is, with 1 if not or if nobody answers, and with 64 for wrong usage.
@@ -413,7 +419,11 @@ mod tests {
             "mytls serve --backend db --task t.yaml",
             "mytls serve --source",
             "mytls serve --backend db --listen 3307",
+            "mytls serve --backend db --http-listen 9307",
             "mytls serve --backend db --listn 127.0.0.1:3307",
+            "mytls completions",
+            "mytls completions cmd",
+            "mytls man",
             "mytls check",
             "mytls check a.yaml --backend db",
             "mytls certs",
@@ -464,6 +474,22 @@ mod tests {
             listen.map(|listen| listen.into_iter().map(Ok).collect()),
             Some(expected.to_vec())
         );
+    }
+
+    #[test]
+    fn an_http_port_can_be_had_without_a_file() {
+        let http = |line| {
+            serve(line)?
+                .configuration(&Environment::default())
+                .ok()?
+                .http
+        };
+        assert_eq!(http("mytls serve --backend db"), None);
+        let listen =
+            http("mytls serve --backend db --http-listen 127.0.0.1:1 --http-listen unix:/h");
+        let listen = listen.map(|http| http.listen.into_iter().map(Ok).collect());
+        let expected = ["127.0.0.1:1", "unix:/h"].map(config::parse_listen);
+        assert_eq!(listen, Some(expected.to_vec()));
     }
 
     #[test]

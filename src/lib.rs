@@ -4,14 +4,14 @@
 //! # The life of a connection
 //!
 //! ```text
-//! accept ─ greeting ─ SSLRequest? ─ TLS ─ certificate judged ─ login packet read ─ AUTHORIZE
+//! accept ─ PROXY header? ─ greeting ─ SSLRequest? ─ TLS ─ certificate judged ─ login packet read ─ AUTHORIZE
 //!   ├ denial: ERR, close; no backend hears of it
 //!   └ permit ─ connect the route's backend ─ TLS ─ its authentication, relayed ─ OK relayed ─
 //!     relay … `COM_CHANGE_USER` → AUTHORIZE … ─ close both ─ one line in the log
 //! ```
 //!
 //! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
-//! one file each: `hello`, `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes, TLS and compression) and
+//! one file each: `origin`, `hello`, `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes, TLS and compression) and
 //! [`protocol::tracker`] (where commands start and responses end).
 //!
 //! # Words
@@ -30,6 +30,7 @@
 //! | identity | what a client has shown: address, transport, certificate |
 //! | permit, denial | what *authorize* (ours, by rules) comes to; *authenticate* is by password, and the backend's |
 //! | import | to read a backend's own accounts out of its grant tables; done with an account of mytls' own |
+//! | balancer | whoever hands clients' connections on to mytls and says in a PROXY header whose they are |
 //! | material | CA, revocation lists, certificate chain and key of one place, loaded and checked as one |
 //! | channel | a place with material of its own: `mysql_main` (the data port), `mysql_admin`, `source`, `target` |
 //! | generation | what was made of the material of a channel at one time; one is in force |
@@ -45,8 +46,8 @@
 //!   side. It has an account of its own ([`backend::own_account`]) only where it imports accounts, and [`ctl`] at admin ports.
 //! - [`protocol`] and [`rules`] do no I/O and read no clock.
 //! - A module imports only modules to its left:
-//!   protocol, rules | net, tls | backend | session | admin | config | certs | ctl | authorize, check, cli, drain, reload,
-//!   run, main (and the small process, logging, shell, signals).
+//!   protocol, rules | net, tls | backend | session | admin | drain, http | config | certs | ctl | authorize, check, cli, health, systemd,
+//!   sandbox, reload, run, main (and the small process, logging, shell, signals).
 
 #![forbid(unsafe_code)]
 
@@ -68,8 +69,10 @@ pub mod protocol;
 pub mod reload;
 pub mod rules;
 pub mod run;
+pub mod sandbox;
 pub mod session;
 pub mod shell;
 pub mod shutdown;
 pub mod signals;
+pub mod systemd;
 pub mod tls;

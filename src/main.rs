@@ -54,6 +54,10 @@ fn main() -> ExitCode {
             )),
             Err(error) => usage(error),
         },
+        Ok(Command::Completions(completions)) => {
+            answer(completions.print(&mut io::stdout().lock()).map(|()| true))
+        }
+        Ok(Command::Man(man)) => answer(man.write().map(|()| true)),
         Ok(Command::Health(order)) => match order.asked.port(&environment) {
             Ok(port) => answer(health::health(&port, order.question(), &mut io::stdout())),
             Err(error) => usage(error),

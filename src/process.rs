@@ -3,8 +3,9 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::warn;
 
-/// Descriptors that are not sessions: listeners, the runtime's own, standard streams.
-const OTHER_DESCRIPTORS: u64 = 64;
+/// Descriptors that are not sessions: connections of the admin port (100) and the HTTP port (64), listeners, the runtime's own,
+/// standard streams. A probe that finds none would have mytls ended for being busy.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Raises the limit of open files as far as allowed: each session needs two.
 pub fn raise_descriptor_limit(connections: usize) {

@@ -15,6 +15,7 @@ use crate::backend::Backend;
 use crate::config::{Config, ConfigError};
 use crate::logging::Logging;
 use crate::rules::{InForce, Settings};
+use crate::sandbox::Sandbox;
 use crate::tls::{
     Acceptor, Channel, ChannelName, Expiry, ExpiryNotice, ExpiryWatch, LoadError, Loaded as _,
     OnError, Stage,
@@ -64,6 +65,8 @@ pub struct Reloader {
     pub started: Config,
     /// For the next one.
     pub read: Arc<ReadConfig>,
+    /// What keeps files closed that a reload may want to read.
+    pub sandbox: Arc<Sandbox>,
     /// What has been said about certificates that run out.
     pub expiry: Mutex<ExpiryWatch>,
 }
@@ -123,8 +126,18 @@ impl Reloader {
         match only {
             Some(only) if meant == 0 => Err(ReloadError::NoChannel(only)),
             _ if failed.is_empty() => Ok(()),
-            _ => Err(ReloadError::Failed(failed)),
+            _ => {
+                self.tell_of_closed_files().await;
+                Err(ReloadError::Failed(failed))
+            }
         }
+    }
+
+    /// What was reread or reloaded may have failed for that. Cancel safe.
+    async fn tell_of_closed_files(&self) {
+        let sandbox = Arc::clone(&self.sandbox);
+        // fails only where the process is ending
+        let _ = spawn_blocking(move || sandbox.tell_of_closed_files()).await;
     }
 
     /// Accounts, `default-require` and the log's level, all or nothing. What is wrong has been logged.
@@ -134,10 +147,15 @@ impl Reloader {
             // the process is ending
             return Err(());
         };
-        let config = config.map_err(|error| {
-            let error = error.in_one_line();
-            error!(error, "the configuration was not reloaded");
-        })?;
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                let error = error.in_one_line();
+                error!(error, "the configuration was not reloaded");
+                self.tell_of_closed_files().await;
+                return Err(());
+            }
+        };
         for warning in &config.warnings {
             if !self.started.warnings.contains(warning) {
                 warn!("{warning}");
@@ -190,6 +208,7 @@ impl Reloader {
         for channel in self.backends.iter().filter_map(|backend| backend.channel()) {
             channel.poll().await;
         }
+        self.tell_of_closed_files().await;
         self.tell_of_expiry();
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustls::crypto::{SecureRandom, aws_lc_rs};
 use thiserror::Error;
 use tokio::runtime;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -26,13 +27,21 @@ use crate::backend::{Backend, BackendError, Backends, KeptRoute};
 use crate::config::Config;
 use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
-use crate::net::listener::{ListenError, Listener};
+use crate::net::listener::ListenError;
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::{self, InForce, RulesError};
+use crate::sandbox::Sandbox;
 use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
 use crate::signals;
+use crate::systemd::{self, Port, Sockets, SocketsError};
 use crate::tls::{Acceptor, Channel, ChannelName, LoadError};
+
+/// What `systemctl status` says while clients are welcome.
+const SERVING: &str = "serving";
+
+/// What the end may take beside the drain: ports and connections are closed.
+const TO_END: Duration = Duration::from_secs(10);
 
 /// Why mytls cannot serve.
 #[derive(Debug, Error)]
@@ -55,30 +64,53 @@ pub enum RunError {
     /// Whoever may log in to the admin port.
     #[error("{0}")]
     AdminUsers(#[from] UsersError),
+    /// The sockets of a systemd socket unit.
+    #[error("{0}")]
+    Sockets(#[from] SocketsError),
     /// A port is taken, or not ours to take.
     #[error("{0}")]
     Listen(#[from] ListenError),
 }
 
 /// Serves until SIGTERM or SIGINT, then drains. `read` reads the configuration again.
-pub fn serve(config: Config, logging: Logging, read: Arc<ReadConfig>) -> Result<(), RunError> {
+pub fn serve(mut config: Config, logging: Logging, read: Arc<ReadConfig>) -> Result<(), RunError> {
     process::forbid_core_dumps();
     process::raise_descriptor_limit(config.limits.connections);
+    let sockets = Sockets::handed_down()?;
+    let addresses = sockets.addresses();
+    addresses.replace_in(&mut config)?;
+    let start = Start {
+        logging,
+        read: Arc::new(move || {
+            let mut config = read()?;
+            // a section that is gone is a change that needs a restart, and told as such
+            let _ = addresses.replace_in(&mut config);
+            Ok(config)
+        }),
+        sockets,
+        // before the runtime: its threads are to be in it
+        sandbox: Arc::new(Sandbox::enter(&config)),
+    };
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    let ended = runtime.block_on(serve_async(config, logging, read));
+    runtime.spawn(systemd::keep_alive());
+    let ended = runtime.block_on(serve_async(config, start));
     // a file system that hangs in the middle of a reload must not hold up the end
     runtime.shutdown_background();
     ended
 }
 
-async fn serve_async(
-    config: Config,
+/// What the process has before it has a runtime.
+struct Start {
     logging: Logging,
     read: Arc<ReadConfig>,
-) -> Result<(), RunError> {
+    sockets: Sockets,
+    sandbox: Arc<Sandbox>,
+}
+
+async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
     let (mut ends, mut hang_ups) = signals::listen().map_err(RunError::Runtime)?;
     let PortsTls {
         main: tls,
@@ -88,10 +120,13 @@ async fn serve_async(
     let rules = Arc::new(InForce::new(all_rules(&config, &rule_file)?)?);
     let backends = Arc::new(backends(&config)?);
     let live = Sessions::default();
+    if start.sockets.has(Port::Mysql) {
+        greet_before_the_queue(&backends, &config).await;
+    }
     let listeners = config
         .listen
         .iter()
-        .map(Listener::bind)
+        .map(|address| start.sockets.open(Port::Mysql, address))
         .collect::<Result<Vec<_>, _>>()?;
 
     let (background, ports) = (Background::default(), Background::default());
@@ -110,9 +145,10 @@ async fn serve_async(
         admin: admin_tls.clone(),
         backends: backends.all().to_vec(),
         rules: Arc::clone(&rules),
-        logging,
+        logging: start.logging,
         started: config.clone(),
-        read,
+        read: start.read,
+        sandbox: start.sandbox,
         expiry: Mutex::default(),
     });
     let shared = Shared {
@@ -124,8 +160,8 @@ async fn serve_async(
         random: aws_lc_rs::default_provider().secure_random,
         reloader: Arc::clone(&reloader),
     };
-    let admin = Admin::start(&config, admin_tls, rule_file, &shared)?;
-    let http = Http::start(&config, &shared, &phases)?;
+    let admin = Admin::start(&config, admin_tls, rule_file, &shared, &mut start.sockets)?;
+    let http = Http::start(&config, &shared, &phases, &mut start.sockets)?;
     let port = Arc::new(shared.data_port(&config, stop.clone()));
     let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
@@ -141,14 +177,19 @@ async fn serve_async(
     background.spawn(async move {
         loop {
             hang_ups.next().await;
+            systemd::reloading();
             reloader.reload().await;
+            systemd::ready(SERVING);
         }
     });
+    systemd::ready(SERVING);
 
     tokio::select! {
         () = ends.asked_to_end() => {}
         () = admin.asked_to_end() => {}
     }
+    let left = format!("draining: {} sessions were left", sessions.len());
+    systemd::stopping(&left, config.drain_min + config.drain_max + TO_END);
     let at_once = serve_on(&phases, config.drain_min, &mut ends).await;
     phases.enter(Phase::Draining);
     ports.end().await;
@@ -183,6 +224,7 @@ impl Shared {
             tls: self.tls,
             rules: self.rules,
             backends: self.backends,
+            balancers: config.balancers.clone(),
             limits: config.limits.clone(),
             tls_status: config.tls_status,
             compression: config.compression,
@@ -192,6 +234,18 @@ impl Shared {
             stop,
         })
     }
+}
+
+/// Clients already wait in the queue of a socket that was handed down. They may as well wait for the greeting of the server
+/// that they will get to, as far as it takes no longer than a dial may.
+async fn greet_before_the_queue(backends: &Backends, config: &Config) {
+    let patience = config.backends.iter().map(|backend| backend.connect_time);
+    // whether it came or not, they are served
+    let _ = timeout(
+        patience.max().unwrap_or_default(),
+        backends.routed().learn_greeting(),
+    )
+    .await;
 }
 
 /// Greetings are learnt before clients come, accounts imported as long as they do.

@@ -4,10 +4,12 @@
 //! whoever reaches it would take it from any process of a pod, and from any page in a browser. Who is meant is looked up
 //! in `/proc`, which in a container has the processes of that container alone.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -101,11 +103,13 @@ fn chosen(mut running: Vec<Process>, only: Option<i32>) -> Result<Process, Shutd
     Err(ShutdownError::Several(running))
 }
 
-/// Every `mytls serve` of our user, or as root of any.
+/// Every `mytls serve` of our user, or as root of any. Its program has the name that we were called by.
 fn running() -> Result<Vec<Process>, ShutdownError> {
+    let own_path = env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let own_name = own_path.file_name().unwrap_or_default();
     let folders = fs::read_dir("/proc").map_err(ShutdownError::NoProc)?;
     let mut all: Vec<_> = folders
-        .filter_map(|entry| Process::read(&entry.ok()?.path()))
+        .filter_map(|entry| Process::read(&entry.ok()?.path(), own_name))
         .collect();
     all.sort_by_key(|process| process.id);
     Ok(all)
@@ -113,7 +117,7 @@ fn running() -> Result<Vec<Process>, ShutdownError> {
 
 impl Process {
     /// None if it is none of ours, or has ended meanwhile.
-    fn read(folder: &Path) -> Option<Self> {
+    fn read(folder: &Path, own_name: &OsStr) -> Option<Self> {
         let id = folder.file_name()?.to_str()?.parse().ok()?;
         let command = fs::read(folder.join("cmdline")).ok()?;
         let command: Vec<String> = command
@@ -121,7 +125,7 @@ impl Process {
             .map(|word| String::from_utf8_lossy(word).into_owned())
             .collect();
         let program = Path::new(command.first()?).file_name()?;
-        let is_mytls = program == "mytls" && command.get(1)? == "serve";
+        let is_mytls = program == own_name && command.get(1)? == "serve";
         let status = fs::read_to_string(folder.join("status")).ok()?;
         let us = geteuid();
         let is_ours = us.is_root() || user(&status)? == us.as_raw();

@@ -9,6 +9,7 @@ use mytls::protocol::err_packet::ErrPacket;
 use mytls::protocol::greeting::BackendGreeting;
 use mytls::protocol::login::{Login, LoginHead};
 use mytls::protocol::ok_packet::status_of_ok;
+use mytls::protocol::proxy_header::ProxyHeader;
 use mytls::protocol::statement::Statement;
 use mytls::rules::{AccountName, AlternativeNames, Attribute, Host, Name, Requirement};
 
@@ -24,6 +25,7 @@ pub(crate) fn nothing_panics(data: &[u8]) {
     let _ = ChangeUser::decode(bytes, flags).map(|command| command.attributes.encode_behind(&[]));
     let _ = BackendGreeting::decode(bytes).map(|greeting| greeting.server_kind());
     let _ = ErrPacket::decode(bytes);
+    let _ = (ErrPacket::find(bytes), ProxyHeader::decode(bytes));
     let _ = status_of_ok(bytes);
     let _ = Statement::read(bytes, low % 2 == 1);
 

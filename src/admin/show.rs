@@ -102,7 +102,7 @@ fn session(live: &Live, full: bool) -> Vec<Value> {
                 .user
                 .unwrap_or_else(|| "unauthenticated user".to_owned()),
         ),
-        Some(live.client.to_string()),
+        Some(known.client.to_string()),
         known.database,
         Some(command.to_owned()),
         Some(live.since.elapsed().as_secs().to_string()),

@@ -172,6 +172,7 @@ mod tests {
             connect_time: Duration::from_secs(1),
             keep_alive: KeepAlive::default(),
             import: None,
+            sends_proxy_header: false,
         };
         let backend = Arc::new(Backend::new(settings).expect("a backend"));
         let backends = Backends::new(vec![backend], Role::Target, KeptRoute::default());

@@ -99,7 +99,10 @@ impl Client {
             head,
             endpoint,
             ..
-        } = backend.connect(head).await.map_err(LoginError::Connect)?;
+        } = backend
+            .connect(head, None)
+            .await
+            .map_err(LoginError::Connect)?;
         // what it just greeted with
         let server = backend
             .greeting()
@@ -131,7 +134,13 @@ impl Client {
             Err(LoginError::Stream(error @ StreamError::Tls(..))) => {
                 return Err(LoginError::Connect(endpoint.tls_failed(error)));
             }
-            Err(LoginError::Stream(_) | LoginError::TooSlow) => {}
+            Err(LoginError::Stream(error)) => {
+                return Err(match endpoint.cut(&mut stream, error).await {
+                    Ok(error) => LoginError::Connect(error),
+                    Err(error) => LoginError::Stream(error),
+                });
+            }
+            Err(LoginError::TooSlow) => {}
             _ => endpoint.answered(),
         }
         logged_in?;

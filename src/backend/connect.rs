@@ -1,6 +1,7 @@
 //! Dialling a backend: an endpoint that answers, its greeting, TLS as configured. Never plaintext instead.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -20,6 +21,8 @@ use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::greeting::BackendGreeting;
 use crate::protocol::login::LoginHead;
 use crate::protocol::packet::{ERR, Malformed};
+use crate::protocol::proxy_header::{Ends, ProxyHeader};
+use crate::rules::SeenAddress;
 use crate::tls::{self, CertificateRefusal, Connector, Generation, LoadError};
 
 /// Greetings are under 200 bytes; an ERR in their place under 600.
@@ -27,6 +30,8 @@ const GREETING_BYTES: usize = 4096;
 
 /// `ER_HOST_IS_BLOCKED`
 const HOST_IS_BLOCKED: u16 = 1129;
+/// `ER_HOST_NOT_PRIVILEGED`: also of MariaDB, when it takes a PROXY header from nobody at our address.
+const HOST_IS_NOT_PRIVILEGED: u16 = 1130;
 
 /// A connection that waits for its login.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub struct Connection {
     pub connection_id: u32,
     /// Whom to tell how the login went on.
     pub endpoint: Dialled,
+    /// Whose address the server sees.
+    pub seen: SeenAddress,
 }
 
 /// How a backend is to be spoken to just now.
@@ -81,6 +88,12 @@ pub enum ConnectError {
     /// An ERR in place of a greeting.
     #[error("the backend refused the connection: {} {}{}", .0.code, .0.message, cure(.0))]
     Refused(ErrPacket),
+    /// An ERR behind our PROXY header, of a server that may take none.
+    #[error("the backend refused the connection behind our PROXY header: {} {} (does proxy-protocol.send fit this server?)", .0.code, .0.message)]
+    ProxyHeaderRefused(ErrPacket),
+    /// The connection ended behind our PROXY header, to a server that may take none.
+    #[error("{} behind our PROXY header: does proxy-protocol.send fit this server?", .0.in_words())]
+    ProxyHeader(#[source] StreamError),
     /// No MySQL server, or a hostile one.
     #[error("the backend's greeting cannot be read: {0}")]
     Greeting(#[from] Malformed),
@@ -113,12 +126,26 @@ fn cure(error: &ErrPacket) -> &'static str {
 }
 
 impl ConnectError {
-    /// Whether the server may have counted this dial as a failed handshake, or blocks us already.
-    fn may_be_counted(&self) -> bool {
+    /// Of a connection that ended behind our PROXY header before a server took it.
+    pub(super) fn behind_proxy_header(said: Option<ErrPacket>, error: StreamError) -> Self {
+        match said {
+            Some(refused) => Self::ProxyHeaderRefused(refused),
+            None => Self::ProxyHeader(error),
+        }
+    }
+
+    /// Whether the server may have counted this dial as a failed handshake of ours, or blocks us already. Where it sees the
+    /// client's address, it is that one that it blocks.
+    pub(super) fn may_be_counted(&self, seen: SeenAddress) -> bool {
         match self {
             Self::Dial { .. } | Self::NoCertificates(_) => false,
-            Self::Refused(error) => error.code == HOST_IS_BLOCKED,
-            Self::TooSlow { .. }
+            Self::Refused(error) => error.code == HOST_IS_BLOCKED && seen == SeenAddress::Mytls,
+            // these may be about the client's address too
+            Self::ProxyHeaderRefused(error) => {
+                !matches!(error.code, HOST_IS_BLOCKED | HOST_IS_NOT_PRIVILEGED)
+            }
+            Self::ProxyHeader(_)
+            | Self::TooSlow { .. }
             | Self::Greeting(_)
             | Self::Stream(_)
             | Self::NoTls
@@ -130,10 +157,16 @@ impl ConnectError {
 }
 
 impl Backend {
-    /// Connects to the first endpoint that can be used, to log in with this head (without the SSL flag).
+    /// Connects to the first endpoint that can be used, to log in with this head (without the SSL flag). `client` is
+    /// whom a PROXY header tells of, where the server is to get one; `None` for a connection of mytls' own, and for a
+    /// client that has no address.
     ///
     /// Not cancel safe: a connection that is dropped here counts towards the server's `max_connect_errors`.
-    pub async fn connect(&self, head: LoginHead) -> Result<Connection, Arc<ConnectError>> {
+    pub async fn connect(
+        &self,
+        head: LoginHead,
+        client: Option<Ends>,
+    ) -> Result<Connection, Arc<ConnectError>> {
         let deadline = Instant::now() + self.connect_time;
         let tls = self.tls_in_force(deadline).await?;
         let mut failed: Vec<(&Arc<Known>, Arc<ConnectError>)> = Vec::new();
@@ -142,7 +175,7 @@ impl Backend {
             let now = Instant::now();
             let left = u32::try_from(self.endpoints.len() - index).unwrap_or(u32::MAX);
             let until = now + deadline.saturating_duration_since(now) / left;
-            match self.connect_to(known, &tls, head, until).await {
+            match self.connect_to(known, &tls, (head, client), until).await {
                 Ok(connection) => {
                     self.tell_of_changes(known, &failed);
                     return Ok(connection);
@@ -190,7 +223,7 @@ impl Backend {
         &self,
         known: &Arc<Known>,
         tls: &InForce,
-        head: LoginHead,
+        (head, client): (LoginHead, Option<Ends>),
         until: Instant,
     ) -> Result<Connection, Arc<ConnectError>> {
         let generation = tls.generation();
@@ -200,9 +233,10 @@ impl Backend {
         let dialled = Dialled {
             known: Arc::clone(known),
             generation,
+            sent_proxy_header: self.sends_proxy_header,
         };
         let endpoint = &known.endpoint;
-        let connected = timeout_at(until, self.dial(&dialled, tls, head))
+        let connected = timeout_at(until, self.dial(&dialled, tls, head, client))
             .await
             .unwrap_or_else(|_| {
                 Err(ConnectError::TooSlow {
@@ -215,7 +249,11 @@ impl Backend {
                 // whoever asked for the connection logs the failure
                 debug!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
                 let error = Arc::new(error);
-                if error.may_be_counted() {
+                let seen = match client {
+                    Some(_) if self.sends_proxy_header => SeenAddress::Client,
+                    Some(_) | None => SeenAddress::Mytls,
+                };
+                if error.may_be_counted(seen) {
                     dialled.rest_for(&error);
                 }
                 Err(error)
@@ -228,6 +266,7 @@ impl Backend {
         dialled: &Dialled,
         tls: &InForce,
         mut head: LoginHead,
+        client: Option<Ends>,
     ) -> Result<Connection, ConnectError> {
         let endpoint = &dialled.known.endpoint;
         let failed = |source| ConnectError::Dial {
@@ -238,7 +277,14 @@ impl Backend {
         // fails only where the server is gone already
         socket.keep_alive(self.keep_alive).map_err(failed)?;
         let server = Server::of(self.role, endpoint, &socket).map_err(failed)?;
+        let header = self
+            .sends_proxy_header
+            .then(|| proxy_header(client, &socket));
         let mut stream = Stream::new(Side::Backend, socket);
+        if let Some(header) = header {
+            let written = stream.write_bytes(&header.encode()).await;
+            written.map_err(ConnectError::Stream)?;
+        }
         let payload = stream
             .read_packet(GREETING_BYTES)
             .await
@@ -266,18 +312,20 @@ impl Backend {
         };
         if let Some(connector) = connector {
             head.capabilities = head.capabilities | Capabilities::SSL;
-            stream
-                .write_packet(&head.encode())
-                .await
-                .map_err(ConnectError::Tls)?;
+            let asked = stream.write_packet(&head.encode()).await;
+            if let Err(error) = asked {
+                return Err(dialled.no_tls(&mut stream, error).await);
+            }
             let name = tls::server_name(match endpoint {
                 Endpoint::Tcp { host, .. } | Endpoint::Resolved { host, .. } => host,
                 Endpoint::Unix(_) => "localhost",
             });
-            stream
+            let begun = stream
                 .connect_tls(connector.config().clone(), name.clone())
-                .await
-                .map_err(ConnectError::Tls)?;
+                .await;
+            if let Err(error) = begun {
+                return Err(dialled.no_tls(&mut stream, error).await);
+            }
             if let Some(session) = stream.tls() {
                 let shown = session.peer_certificates();
                 // rustls does not verify the certificate of a resumed session again
@@ -293,7 +341,57 @@ impl Backend {
             server,
             connection_id: greeting.connection_id,
             endpoint: dialled.clone(),
+            seen: match header {
+                Some(ProxyHeader::Client(_)) => SeenAddress::Client,
+                Some(ProxyHeader::Local) | None => SeenAddress::Mytls,
+            },
         })
+    }
+}
+
+impl Dialled {
+    /// Why there is no TLS: a server that refuses us behind its greeting says so in plaintext.
+    async fn no_tls(&self, stream: &mut Stream, error: StreamError) -> ConnectError {
+        let refused = last_word(stream, &error).await;
+        let may_be_the_header = self.may_not_take_the_header();
+        match (refused, error) {
+            (refused, error @ (StreamError::Closed(_) | StreamError::Io(..)))
+                if may_be_the_header =>
+            {
+                ConnectError::behind_proxy_header(refused, error)
+            }
+            (Some(refused), error) if may_be_the_header => {
+                ConnectError::behind_proxy_header(Some(refused), error)
+            }
+            (Some(refused), _) if self.sent_proxy_header => ConnectError::Refused(refused),
+            (Some(_) | None, error) => ConnectError::Tls(error),
+        }
+    }
+}
+
+/// The ERR packet that a server sent before it ended a connection, which a reset may have overtaken.
+pub(super) async fn last_word(stream: &mut Stream, error: &StreamError) -> Option<ErrPacket> {
+    if let StreamError::Io(..) = error {
+        // the connection is dead, so this does not wait: there is something to read or there is not
+        let _ = stream.fill().await;
+    }
+    ErrPacket::find(stream.received())
+}
+
+/// What a server is told of a client. If it has no address that means the same machine there as here, the server is told
+/// nothing, and sees the address of mytls, where the client is.
+fn proxy_header(client: Option<Ends>, server: &Socket) -> ProxyHeader {
+    let Some(ends) = client else {
+        return ProxyHeader::Local;
+    };
+    let ip = ends.client().ip();
+    // Percona Server refuses headers with these two; a server here sees us at one of them anyhow
+    let is_localhost = ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
+    let is_of_elsewhere = ip.is_loopback() && !server.stays_on_this_machine();
+    if is_localhost || is_of_elsewhere {
+        ProxyHeader::Local
+    } else {
+        ProxyHeader::Client(ends)
     }
 }
 

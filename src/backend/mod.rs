@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::back_off::BackOff;
-use self::connect::ConnectError;
+use self::connect::{ConnectError, last_word};
 use self::import::{Import, ImportSettings};
 pub use self::kept_route::KeptRoute;
 use self::own_account::PasswordFileError;
@@ -40,8 +40,9 @@ pub use self::route::{Backends, Keeping, RouteError};
 pub use self::server::Server;
 pub use self::state::EndpointState;
 use crate::net::socket::KeepAlive;
-use crate::net::stream::StreamError;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::greeting::BackendGreeting;
+use crate::rules::SeenAddress;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
 
 /// Which of the two backends of a configuration.
@@ -133,6 +134,8 @@ pub struct Settings {
     pub keep_alive: KeepAlive,
     /// Whether accounts are imported out of its grant tables (`import-accounts`).
     pub import: Option<ImportSettings>,
+    /// Whether it is told the client's address (`proxy-protocol.send`).
+    pub sends_proxy_header: bool,
 }
 
 /// A backend cannot be used at all.
@@ -165,6 +168,8 @@ pub struct Backend {
     /// password.
     own_os_user: Option<String>,
     import: Option<Arc<Import>>,
+    /// Whether each connection begins with one.
+    sends_proxy_header: bool,
     /// While its sessions are asked to end: when those that are left are cut.
     drain: watch::Sender<Option<Instant>>,
 }
@@ -205,6 +210,7 @@ impl Known {
 pub struct Dialled {
     known: Arc<Known>,
     generation: u64,
+    sent_proxy_header: bool,
 }
 
 impl Dialled {
@@ -220,6 +226,31 @@ impl Dialled {
         let error = Arc::new(ConnectError::Tls(error));
         self.rest_for(&error);
         error
+    }
+
+    /// The connection broke in a login. The server may be none for our PROXY header; one that ever answered a login is, and
+    /// the error is given back.
+    pub async fn cut(
+        &self,
+        stream: &mut Stream,
+        error: StreamError,
+    ) -> Result<Arc<ConnectError>, StreamError> {
+        if !self.may_not_take_the_header() {
+            return Err(error);
+        }
+        let error = Arc::new(ConnectError::behind_proxy_header(
+            last_word(stream, &error).await,
+            error,
+        ));
+        if error.may_be_counted(SeenAddress::Mytls) {
+            self.rest_for(&error);
+        }
+        Ok(error)
+    }
+
+    /// Whether it may be the PROXY header that a server ended the connection for.
+    fn may_not_take_the_header(&self) -> bool {
+        self.sent_proxy_header && !self.known.has_answered.load(Ordering::Relaxed)
     }
 
     /// Leaves the endpoint alone for a while.
@@ -241,6 +272,7 @@ impl Backend {
             connect_time,
             keep_alive,
             import,
+            sends_proxy_header,
         } = settings;
         let is_on_unix_socket = endpoints
             .iter()
@@ -271,6 +303,7 @@ impl Backend {
             keep_alive,
             own_os_user,
             import,
+            sends_proxy_header,
             ..Self::without_clients(role, endpoints, security, connect_time)
         })
     }
@@ -310,6 +343,7 @@ impl Backend {
             greeting: Mutex::default(),
             own_os_user: None,
             import: None,
+            sends_proxy_header: false,
             drain: watch::Sender::default(),
         }
     }

@@ -33,7 +33,7 @@ const HEAD: LoginHead = LoginHead {
 impl Backend {
     /// Dials once: greeting and TLS, as a session would, without a login.
     pub async fn probe(&self) -> Result<Connection, Arc<ConnectError>> {
-        let mut connection = self.connect(HEAD).await?;
+        let mut connection = self.connect(HEAD, None).await?;
         if connection.stream.tls().is_some()
             && let Ok(error) = timeout(REFUSAL, connection.stream.gone()).await
         {
@@ -44,7 +44,7 @@ impl Backend {
 
     /// Dials once, only to look: a certificate that we do not show cannot be refused, so there is nothing to wait for.
     pub async fn look(&self) -> Result<Connection, Arc<ConnectError>> {
-        self.connect(HEAD).await
+        self.connect(HEAD, None).await
     }
 
     /// Dials until the greeting is learnt, by this or by a session. Cancel safe.

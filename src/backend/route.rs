@@ -219,6 +219,7 @@ mod tests {
                 connect_time: Duration::from_secs(1),
                 keep_alive: KeepAlive::default(),
                 import: None,
+                sends_proxy_header: false,
             };
             Arc::new(Backend::new(settings).expect("a backend"))
         };

@@ -11,6 +11,7 @@ use super::file::{Backend, File, Key, OneOrMany};
 use super::import::{self, Import};
 use super::limits;
 use super::problem::{Fault, Wrong};
+use super::proxy_protocol;
 use super::security;
 use super::value::{choice, file_path};
 use super::warning::Remark;
@@ -61,6 +62,7 @@ pub(super) fn settings(
         settings.push(read.map_err(|fault| fault.in_dm(file.role))?);
     }
     settings.sort_by_key(|settings| settings.role != Role::Source);
+    proxy_protocol::send(&file.proxy_protocol, &mut settings)?;
     Ok(settings)
 }
 
@@ -96,6 +98,7 @@ impl Reader<'_> {
             connect_time: self.connect_time,
             keep_alive: self.keep_alive,
             import: import.transpose()?,
+            sends_proxy_header: false,
         })
     }
 }

@@ -26,13 +26,17 @@ impl Config {
             route,
             tls_status,
             compression,
+            balancers,
             admin,
             http,
             limits,
             drain_min,
             drain_max,
             state_dir,
+            sandbox,
             log: Log { format, level: _ },
+            // named on the command line
+            files: _,
             warnings: _,
         } = self;
         let own = [
@@ -49,11 +53,13 @@ impl Config {
             ("route", *route != other.route),
             ("tls-status", *tls_status != other.tls_status),
             ("compression", *compression != other.compression),
+            ("proxy-protocol.accept-from", *balancers != other.balancers),
             ("admin", *admin != other.admin),
             ("http", *http != other.http),
             ("drain.min", *drain_min != other.drain_min),
             ("drain.max", *drain_max != other.drain_max),
             ("state-dir", *state_dir != other.state_dir),
+            ("sandbox", *sandbox != other.sandbox),
             ("log.format", *format != other.log.format),
         ];
         let all = own
@@ -89,17 +95,22 @@ fn changed_rules(rules: &rules::Settings, other: &rules::Settings) -> [Change; 3
 }
 
 /// What all backends have in common has keys of its own.
-fn changed_backends(backends: &[backend::Settings], other: &[backend::Settings]) -> [Change; 4] {
+fn changed_backends(backends: &[backend::Settings], other: &[backend::Settings]) -> [Change; 5] {
     let section = |backends: &[backend::Settings], role| {
         let of_role = backends.iter().find(|backend| backend.role == role)?;
         Some(backend::Settings {
             connect_time: Duration::ZERO,
             keep_alive: KeepAlive::default(),
             import: None,
+            sends_proxy_header: false,
             ..of_role.clone()
         })
     };
     let differs = |role| section(backends, role) != section(other, role);
+    let told = |backends: &[backend::Settings]| -> Vec<Role> {
+        let told = backends.iter().filter(|backend| backend.sends_proxy_header);
+        told.map(|backend| backend.role).collect()
+    };
     let common = |backends: &[backend::Settings]| {
         let any = backends.first()?;
         Some((any.connect_time, any.import.clone()))
@@ -111,6 +122,7 @@ fn changed_backends(backends: &[backend::Settings], other: &[backend::Settings])
         ("target-database", differs(Role::Target)),
         ("limits.connect-time", connect_time != other_connect_time),
         ("import-accounts", import != other_import),
+        ("proxy-protocol.send", told(backends) != told(other)),
     ]
 }
 

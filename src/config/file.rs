@@ -180,6 +180,7 @@ section! {
         admin: Admin,
         http: Http,
         state_dir: String,
+        sandbox: bool,
         log: Log,
         drain: Drain,
         limits: Limits,
@@ -312,8 +313,8 @@ impl DmFile {
 section! {
     /// `proxy-protocol`.
     ProxyProtocol {
-        accept_from: Vec<String>,
-        send: bool,
+        accept_from: Vec<Spanned<String>>,
+        send: String,
     }
 }
 

@@ -31,8 +31,8 @@ mod import;
 mod limits;
 mod place;
 mod problem;
+mod proxy_protocol;
 mod security;
-mod unbuilt;
 mod value;
 mod variables;
 mod warning;
@@ -42,6 +42,7 @@ pub use dm::Files;
 pub use environment::Environment;
 pub use place::Place;
 pub use problem::{Problem, Wrong};
+pub use proxy_protocol::BalancerError;
 pub use warning::{Notice, Warning};
 
 use dm::DmFiles;
@@ -77,6 +78,8 @@ pub struct Config {
     pub tls_status: TlsStatus,
     /// Whether clients are offered compression.
     pub compression: bool,
+    /// Whose connections to the data port begin with a PROXY header.
+    pub balancers: session::Balancers,
     /// The admin port, if there is to be one.
     pub admin: Option<crate::admin::Settings>,
     /// The HTTP port, if there is to be one.
@@ -89,8 +92,12 @@ pub struct Config {
     pub drain_max: Duration,
     /// Where files that mytls makes itself are kept; `None` keeps them in memory.
     pub state_dir: Option<PathBuf>,
+    /// Whether the process closes to itself what this configuration does not need.
+    pub sandbox: bool,
     /// What the log looks like.
     pub log: Log,
+    /// What it was read from, and is read from again.
+    pub files: Vec<PathBuf>,
     /// What the writer of the file may not expect; to be logged.
     pub warnings: Vec<Warning>,
 }
@@ -167,10 +174,19 @@ impl Config {
     /// Reads and checks a file, DM's files, or both together.
     pub fn load_files(files: &Files, environment: &Environment) -> Result<Self, ConfigError> {
         let dm = DmFiles::read(files)?;
-        match &files.config {
+        let config = match &files.config {
             Some(path) => Self::parse(path, &read(path)?, &dm, environment),
             None => Self::parse(Path::new(""), "", &dm, environment),
-        }
+        }?;
+        let Files {
+            config: own,
+            source,
+            task,
+        } = files;
+        Ok(Self {
+            files: [own, source, task].into_iter().flatten().cloned().collect(),
+            ..config
+        })
     }
 
     /// Checks a file's text; `path` is for errors, and its folder for relative paths.
@@ -212,7 +228,6 @@ impl Config {
         environment: &Environment,
         remarks: &mut Vec<Remark>,
     ) -> Result<Self, Fault> {
-        unbuilt::check(file, remarks)?;
         let (drain_min, drain_max) = limits::drain(file)?;
         let listen = listen(&file.listen, LISTEN, folder)?;
         let client_tls = security::server(&file.security, "security", folder)?;
@@ -237,6 +252,7 @@ impl Config {
             rules,
             route: backends::route(&file.route, &backends)?,
             backends,
+            balancers: proxy_protocol::balancers(&file.proxy_protocol, remarks)?,
             tls_status: choice(
                 &file.tls_status,
                 &[
@@ -250,7 +266,9 @@ impl Config {
             drain_min,
             drain_max,
             state_dir,
+            sandbox: file.sandbox.or(true),
             log: log(&file.log)?,
+            files: Vec::new(),
             warnings: Vec::new(),
         })
     }
@@ -281,6 +299,7 @@ impl Config {
             connect_time: CONNECT_TIME,
             keep_alive: KeepAlive::default(),
             import: None,
+            sends_proxy_header: false,
         };
         let warnings = remarks
             .into_iter()
@@ -310,6 +329,7 @@ pub fn server_to_look_at(address: &str) -> Result<backend::Settings, AddressErro
         connect_time: CONNECT_TIME,
         keep_alive: KeepAlive::default(),
         import: None,
+        sends_proxy_header: false,
     })
 }
 

@@ -103,9 +103,6 @@ pub enum Wrong {
     /// A certificate, key or CA under more than one of its keys.
     #[error("only one of `{0}`, `{0}-base64` and `{0}-bytes` may be written")]
     SeveralForms(&'static str),
-    /// A restriction that mytls would not enforce: refused, not passed over.
-    #[error("mytls cannot do this yet and must not pass over it: {0}")]
-    NotBuilt(&'static str),
     /// A backend beyond this machine without TLS.
     #[error(
         "{0} would be reached in plaintext over the network: write `security:`, best with `ssl-ca`; if that network is \

@@ -3,6 +3,7 @@
 mod backends;
 mod errors;
 mod own_ports;
+mod proxy_protocol;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -115,6 +116,7 @@ fn every_key_that_a_reload_leaves_alone_is_named_when_it_changes() {
         ("compression: true", &["compression"]),
         ("drain: {max: 7s}", &["drain.max"]),
         ("state-dir: elsewhere", &["state-dir"]),
+        ("sandbox: false", &["sandbox"]),
         ("log: {format: json}", &["log.format"]),
     ];
     for (text, expected) in cases {
@@ -160,10 +162,12 @@ fn defaults_are_what_the_design_says() {
             connect_time: Duration::from_secs(5),
             keep_alive: KeepAlive::default(),
             import: None,
+            sends_proxy_header: false,
         }],
         route: Role::Source,
         tls_status: TlsStatus::Client,
         compression: false,
+        balancers: session::Balancers::default(),
         limits: session::Limits {
             connections: 10_000,
             connections_per_client: None,
@@ -180,6 +184,8 @@ fn defaults_are_what_the_design_says() {
         drain_min: Duration::ZERO,
         drain_max: Duration::from_secs(30),
         state_dir: Some("/state".into()),
+        sandbox: true,
+        files: Vec::new(),
         log: Log {
             format: LogFormat::Text,
             level: Level::INFO,
@@ -267,56 +273,6 @@ fn the_example_mentions_every_key_and_no_other() {
     }
 }
 
-#[test]
-fn an_http_port_is_on_this_machine_alone_unless_it_is_written() {
-    let http = |text: &str| right(&format!("{LEAST}{text}\n")).http;
-    assert_eq!(http(""), None);
-    let usual = crate::http::Settings {
-        listen: vec![ListenAddress::Tcp(HTTP_LISTEN)],
-        hosts: Vec::new(),
-    };
-    for text in ["http:", "http: {}", "http: {listen: 127.0.0.1:9307}"] {
-        assert_eq!(http(text).as_ref(), Some(&usual), "{text}");
-    }
-    let quiet = ["http: {listen: unix:/h}", "http: {listen: \"[::1]:1\"}"];
-    let open = [
-        "http: {listen: 0.0.0.0:1}",
-        "http: {listen: [127.0.0.1:1, 10.0.0.1:1]}",
-    ];
-    let says = |text: &str| warnings(&format!("{LEAST}{text}\n"));
-    assert!(quiet.iter().all(|text| says(text).is_empty()));
-    for text in open {
-        let said = says(text);
-        assert!(
-            said[0].starts_with("2: http.listen: without TLS and login"),
-            "{said:?}"
-        );
-    }
-}
-
-#[test]
-fn what_only_adds_and_is_not_built_is_a_warning() {
-    let not_built = "mytls cannot do this yet: the key has no effect";
-    let cases = [("proxy-protocol: {send: true}", "proxy-protocol.send")];
-    for (text, key) in cases {
-        assert_eq!(
-            warnings(&format!("{LEAST}{text}\n")),
-            [format!("2: {key}: {not_built}")],
-            "{text}"
-        );
-    }
-    for text in [
-        "reread-certificates: true\nproxy-protocol: {send: false}",
-        "enforcement: enforce",
-    ] {
-        assert_eq!(
-            warnings(&format!("{LEAST}{text}\n")),
-            [""; 0],
-            "what is so anyway: {text}"
-        );
-    }
-}
-
 /// Nothing in it is a default.
 const EVERY_SETTING: &str = r#"
 listen: [127.0.0.1:0, "unix:mysql.sock"]
@@ -355,13 +311,8 @@ fn every_setting_that_is_built_is_read() {
         host: host.to_owned(),
         port,
     };
-    assert_eq!(
-        config.listen,
-        [
-            address("127.0.0.1:0"),
-            address("unix:/etc/mytls/mysql.sock")
-        ]
-    );
+    let listen = ["127.0.0.1:0", "unix:/etc/mytls/mysql.sock"].map(address);
+    assert_eq!(config.listen, listen);
     assert_eq!(
         (
             config.client_tls.auto_tls,

@@ -126,6 +126,22 @@ impl Config {
         );
         push(&mut rows, "accounts", &rules.accounts.len().to_string());
         push(&mut rows, "route", &self.route.to_string());
+        push(
+            &mut rows,
+            "proxy_protocol_accept_from",
+            &self.balancers.to_string(),
+        );
+        let told: Vec<_> = self
+            .backends
+            .iter()
+            .filter(|each| each.sends_proxy_header)
+            .collect();
+        let send = match told.as_slice() {
+            [] => "OFF",
+            [backend] if self.backends.len() > 1 => backend.role.name(),
+            _ => "ON",
+        };
+        push(&mut rows, "proxy_protocol_send", send);
         for (name, value) in [
             (
                 "require_valid_certificates",
@@ -133,6 +149,7 @@ impl Config {
             ),
             ("reread_certificates", self.reread_certificates),
             ("compression", self.compression),
+            ("sandbox", self.sandbox),
         ] {
             push(&mut rows, name, on(value));
         }

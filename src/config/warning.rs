@@ -32,9 +32,6 @@ impl fmt::Display for Warning {
 /// What is odd.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
-    /// Adds something that mytls cannot do yet.
-    #[error("mytls cannot do this yet: the key has no effect")]
-    NotBuilt,
     /// TLS to the backend without looking at its certificate.
     #[error(
         "the server's certificate is not verified, so that whoever stands between can pass for it: the cure is `ssl-ca`"
@@ -69,6 +66,9 @@ pub enum Notice {
         "accounts, default-require, require-secure-transport and cert-allowed-cn refuse nobody: whom they would refuse is only logged"
     )]
     OnlyReports,
+    /// `0.0.0.0/0` in `proxy-protocol.accept-from`.
+    #[error("lists everybody: whoever reaches the port can claim any client's address")]
+    EverybodyIsBalancer,
     /// `import-accounts.hosts: ignore`.
     #[error("users are not refused for coming from an address that none of their accounts admits")]
     HostsIgnored,

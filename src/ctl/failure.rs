@@ -41,7 +41,9 @@ impl AskError {
             }
             Self::Login(LoginError::Connect(error)) => match &**error {
                 ConnectError::Refused(error) => Some(error),
-                ConnectError::Dial { .. }
+                ConnectError::ProxyHeaderRefused(_)
+                | ConnectError::ProxyHeader(_)
+                | ConnectError::Dial { .. }
                 | ConnectError::TooSlow { .. }
                 | ConnectError::Greeting(_)
                 | ConnectError::Stream(_)
@@ -93,7 +95,10 @@ fn connect_in_words(error: &ConnectError) -> String {
         ConnectError::Stream(error) | ConnectError::Tls(error) => stream_in_words(error),
         ConnectError::Certificate(refusal) => format!("TLS: its {refusal}"),
         ConnectError::Greeting(error) => format!("it is no MySQL port: {error}"),
-        ConnectError::Refused(_) | ConnectError::Lacking(_) => error.to_string(),
+        ConnectError::Refused(_)
+        | ConnectError::ProxyHeaderRefused(_)
+        | ConnectError::ProxyHeader(_)
+        | ConnectError::Lacking(_) => error.to_string(),
     }
 }
 

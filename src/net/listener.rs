@@ -34,6 +34,16 @@ pub struct ListenError {
     source: io::Error,
 }
 
+impl ListenError {
+    /// `source` is why.
+    pub fn new(address: &ListenAddress, source: io::Error) -> Self {
+        Self {
+            address: address.to_string(),
+            source,
+        }
+    }
+}
+
 /// An open port.
 #[derive(Debug)]
 pub enum Listener {
@@ -43,15 +53,41 @@ pub enum Listener {
     Unix(UnixListener, SocketFile),
 }
 
-/// Removes a socket's file when the port closes.
+/// A socket's file.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub enum SocketFile {
+    /// Removed when the port closes.
+    Ours(PathBuf),
+    /// Of whoever has handed the socket down.
+    Handed(PathBuf),
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            warn!(path = %self.0.display(), %error, "remove socket file");
+        if let Self::Ours(path) = self
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            warn!(path = %path.display(), %error, "remove socket file");
         }
+    }
+}
+
+/// A port that was opened for us, and handed down.
+#[derive(Debug)]
+pub enum Handed {
+    /// A TCP port.
+    Tcp(std::net::TcpListener),
+    /// A Unix socket.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Handed {
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        Ok(match self {
+            Self::Tcp(tcp) => ListenAddress::Tcp(tcp.local_addr()?),
+            Self::Unix(unix) => ListenAddress::Unix(path_of(unix)?),
+        })
     }
 }
 
@@ -62,9 +98,21 @@ impl Listener {
             ListenAddress::Tcp(tcp) => bind_tcp(*tcp),
             ListenAddress::Unix(path) => bind_unix(path),
         }
-        .map_err(|source| ListenError {
-            address: address.to_string(),
-            source,
+        .map_err(|source| ListenError::new(address, source))
+    }
+
+    /// Takes a port that was handed down.
+    pub fn of(handed: Handed) -> io::Result<Self> {
+        Ok(match handed {
+            Handed::Tcp(tcp) => {
+                tcp.set_nonblocking(true)?;
+                Self::Tcp(TcpListener::from_std(tcp)?)
+            }
+            Handed::Unix(unix) => {
+                unix.set_nonblocking(true)?;
+                let file = SocketFile::Handed(path_of(&unix)?);
+                Self::Unix(UnixListener::from_std(unix)?, file)
+            }
         })
     }
 
@@ -144,7 +192,9 @@ impl fmt::Display for Listener {
                 Ok(address) => address.fmt(f),
                 Err(error) => error.fmt(f),
             },
-            Self::Unix(_, SocketFile(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(_, SocketFile::Ours(path) | SocketFile::Handed(path)) => {
+                write!(f, "unix:{}", path.display())
+            }
         }
     }
 }
@@ -172,9 +222,16 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
 fn bind_unix(path: &Path) -> io::Result<Listener> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
-    let file = SocketFile(path.to_owned());
+    let file = SocketFile::Ours(path.to_owned());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
     Ok(Listener::Unix(listener, file))
+}
+
+/// One without a file (of Linux' abstract name space) is shown as `@`.
+fn path_of(listener: &std::os::unix::net::UnixListener) -> io::Result<PathBuf> {
+    let address = listener.local_addr()?;
+    let path = address.as_pathname().unwrap_or(Path::new("@"));
+    Ok(path.to_owned())
 }
 
 /// Removes a socket that nobody listens on any more. One in use, or a file of another kind, is left alone.

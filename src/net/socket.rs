@@ -10,6 +10,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::protocol::proxy_header::Ends;
+
 /// A silent peer is asked so many times more whether it is still there, then given up …
 const KEEPALIVE_PROBES: u32 = 6;
 /// … each a part of its silence behind the other, and never more than this.
@@ -80,6 +82,28 @@ impl Socket {
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(keep_alive.unacknowledged)?;
         Ok(())
+    }
+
+    /// The ends of the connection, of which the peer's is the client's; none for a Unix socket and for a connection that
+    /// is gone.
+    pub fn ends(&self) -> Option<Ends> {
+        match self {
+            Self::Tcp(stream) => Some(Ends::new(
+                stream.peer_addr().ok()?,
+                stream.local_addr().ok()?,
+            )),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Whether the peer is on this machine, for certain.
+    pub fn stays_on_this_machine(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream
+                .peer_addr()
+                .is_ok_and(|peer| peer.ip().to_canonical().is_loopback()),
+            Self::Unix(_) => true,
+        }
     }
 
     /// The peer's address; an error for a Unix socket and for a connection that is gone.

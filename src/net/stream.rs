@@ -22,10 +22,14 @@ use super::socket::{RecordWriter, Socket};
 use crate::protocol::Side;
 use crate::protocol::compression::{Algorithm, FrameError};
 use crate::protocol::packet::{HEADER_BYTES, Header};
+use crate::protocol::proxy_header::Ends;
 use crate::tls::handshake_reason;
 
 /// While a peer is only watched for its end, so much of what it sends early is kept.
 const EARLY_BYTES: usize = 64 * 1024;
+
+/// Of an answer in plaintext to a TLS handshake, so much is kept: an ERR packet is shorter.
+const PLAIN_ANSWER_BYTES: usize = 1024;
 
 /// After the last byte, a peer's own last bytes are read and dropped for so long and so many, because closing a socket
 /// with unread bytes resets it, and the reset can overtake what we sent.
@@ -90,6 +94,8 @@ pub struct Stream {
     compressed: Option<Box<Compressed>>,
     /// The peer said that it sends no more.
     ended: bool,
+    /// The peer is not who sent the bytes: it handed them on, from a network.
+    handed_on: bool,
     /// In clear, received and not consumed.
     received: Vec<u8>,
     /// In plaintext, what the socket has not taken yet. With TLS, rustls holds it.
@@ -107,15 +113,26 @@ impl Stream {
             tls: None,
             compressed: None,
             ended: false,
+            handed_on: false,
             received: Vec::new(),
             unsent: Vec::new(),
             sequence: 0,
         }
     }
 
-    /// True for a Unix socket.
+    /// True for a Unix socket whose peer speaks for itself.
     pub fn is_unix_socket(&self) -> bool {
-        matches!(self.socket, Socket::Unix(_))
+        matches!(self.socket, Socket::Unix(_)) && !self.handed_on
+    }
+
+    /// The peer hands on what somebody sent it over a network: that this side is a Unix socket says nothing then.
+    pub fn set_handed_on(&mut self) {
+        self.handed_on = true;
+    }
+
+    /// The ends of the connection, of which the peer's is the client's; none for a Unix socket.
+    pub fn ends(&self) -> Option<Ends> {
+        self.socket.ends()
     }
 
     /// True where nobody on the way can read: TLS, or a Unix socket.
@@ -131,6 +148,20 @@ impl Stream {
     /// Sets the sequence number of the next packet, either way.
     pub fn set_next_sequence(&mut self, sequence: u8) {
         self.sequence = sequence;
+    }
+
+    /// What was received and not consumed. After a TLS handshake that failed because the peer answered in plaintext, that
+    /// answer, as far as it had come.
+    pub fn received(&self) -> &[u8] {
+        &self.received
+    }
+
+    /// Takes so many bytes off what was received.
+    pub fn consume(&mut self, count: usize) {
+        self.received.drain(..count);
+        if self.received.is_empty() {
+            self.received = Vec::new();
+        }
     }
 
     /// Takes what was received and not consumed: bytes that came early.
@@ -195,6 +226,7 @@ impl Stream {
         let Some(tls) = &mut self.tls else {
             return Ok(());
         };
+        let all = wire;
         while !wire.is_empty() {
             // rustls takes 4 KiB at a time, and nothing behind a close_notify
             if tls
@@ -204,9 +236,17 @@ impl Stream {
             {
                 break;
             }
-            let state = tls
-                .process_new_packets()
-                .map_err(|error| StreamError::Tls(self.side, error))?;
+            let state = match tls.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    if let rustls::Error::InvalidMessage(_) = error
+                        && tls.is_handshaking()
+                    {
+                        self.received = all[..all.len().min(PLAIN_ANSWER_BYTES)].to_vec();
+                    }
+                    return Err(StreamError::Tls(self.side, error));
+                }
+            };
             self.ended |= state.peer_has_closed();
             let mut left = state.plaintext_bytes_to_read();
             while left > 0 {
@@ -480,13 +520,19 @@ impl Stream {
         self.queue(&packet)
     }
 
+    /// Writes bytes that are no packet, and waits until they have left. Not cancel safe: they may have left in part.
+    pub async fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        self.queue(bytes)?;
+        self.flush().await
+    }
+
     /// Waits until everything that was sent has left. Cancel safe.
     pub async fn flush(&mut self) -> Result<(), StreamError> {
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 
-    /// Receives something more. Cancel safe.
-    async fn fill(&mut self) -> Result<(), StreamError> {
+    /// Receives something more; an error at the peer's end. Cancel safe.
+    pub async fn fill(&mut self) -> Result<(), StreamError> {
         poll_fn(|cx| {
             with_buffers(|buffers| {
                 let bytes = ready!(self.poll_receive(cx, buffers))?;

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::packet::{ERR, Malformed, PayloadReader};
+use super::packet::{ERR, Header, Malformed, PayloadReader};
 
 /// An error as a client reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,12 @@ impl ErrPacket {
             sql_state: sql_state.into(),
             message: message.into(),
         }
+    }
+
+    /// The ERR packet that received bytes begin with, if it is one and whole.
+    pub fn find(bytes: &[u8]) -> Option<Self> {
+        let (header, rest) = Header::split(bytes)?;
+        Self::decode(rest.get(..header.payload_bytes)?).ok()
     }
 
     /// Reads an ERR payload (with its first byte), with or without SQLSTATE.

@@ -12,6 +12,7 @@ pub mod greeting;
 pub mod login;
 pub mod ok_packet;
 pub mod packet;
+pub mod proxy_header;
 pub mod query_attributes;
 pub mod response;
 pub mod result_set;

@@ -9,7 +9,7 @@ use super::account::Rank;
 use super::accounts::{Account, Accounts, counting};
 use super::denial::Denial;
 use super::host::{Client, Fit, Host, Notation};
-use super::identity::Identity;
+use super::identity::{ClientAddress, Identity};
 use super::judgement::Judgement;
 use super::quoted::Quoted;
 use super::requirement::Requirement;
@@ -38,6 +38,15 @@ pub struct ImportPolicy {
     pub report_only: bool,
     /// Refuse accounts with a peer credential: the server is on a Unix socket, where it would see mytls' own OS user.
     pub refuse_peer_credentials: bool,
+}
+
+/// Whose address a server sees, and chooses the account by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeenAddress {
+    /// That of mytls, whose connection it is.
+    Mytls,
+    /// The client's, which a PROXY header has told the server.
+    Client,
 }
 
 /// The accounts of a server's grant tables, of one import.
@@ -144,8 +153,8 @@ impl ImportedAccounts {
         &self,
         identity: &Identity,
         login: &UserName,
-        user: &str,
-        host: &str,
+        (user, host): (&str, &str),
+        seen: SeenAddress,
     ) -> Result<Confirmed, Denial> {
         let confirmed = self.confirm(identity, user, host)?;
         if self.policy.ignore_hosts {
@@ -157,10 +166,17 @@ impl ImportedAccounts {
         let (own, mut all) = counting(accounts.clone(), &client);
         let account = &confirmed.account;
         let counts = all.any(|judgement| judgement.account() == account);
-        // A host name that the server sees is that of mytls, so it is the client's only on the same machine.
+        // A host name that the server finds for mytls is the client's only on the same machine. One that it finds for the
+        // client is the client's, but it cannot be `localhost`: then somebody between took the header off.
+        let local = Client::new(ClientAddress::UnixSocket);
+        let may_be_its_name = |other: &&Account| {
+            seen == SeenAddress::Client
+                && other.fit(&client) == Fit::Possible
+                && other.fit(&local) == Fit::No
+        };
         let fits = identity.address.is_this_machine()
             || accounts
-                .filter(|other| other.fit(&client) == Fit::Certain)
+                .filter(|other| other.fit(&client) == Fit::Certain || may_be_its_name(other))
                 .any(|other| other.judgement.account() == account);
         let judged = match own.map(Judgement::account) {
             Some(own) if !(counts && fits) => Err(Denial::OtherAccount {

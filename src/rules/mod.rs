@@ -31,7 +31,7 @@ pub use client_names::ClientNames;
 pub use denial::Denial;
 pub use host::{Host, HostError, Notation};
 pub use identity::{Certificate, ClientAddress, Identity, Transport};
-pub use imported::{Confirmed, ImportPolicy, ImportedAccount, ImportedAccounts};
+pub use imported::{Confirmed, ImportPolicy, ImportedAccount, ImportedAccounts, SeenAddress};
 pub use in_force::InForce;
 pub use judgement::Judgement;
 pub use name::{Attribute, Name};

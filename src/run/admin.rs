@@ -12,8 +12,8 @@ use super::{RunError, Shared};
 use crate::admin::{AdminPort, Channels, NotReloaded, Parts, RuleFile, Settings, Users, Variables};
 use crate::config::Config;
 use crate::drain::CUT;
-use crate::net::listener::Listener;
 use crate::reload::ReloadError;
+use crate::systemd::{Port, Sockets};
 use crate::tls::{Acceptor, Channel, ChannelName, OnError};
 
 /// The admin port while mytls runs; nothing where there is none.
@@ -31,6 +31,7 @@ impl Admin {
         tls: Option<Arc<Channel<Acceptor>>>,
         rule_file: RuleFile,
         shared: &Shared,
+        sockets: &mut Sockets,
     ) -> Result<Self, RunError> {
         let admin = Self::default();
         let (Some(settings), Some(tls)) = (&config.admin, tls) else {
@@ -42,7 +43,7 @@ impl Admin {
         let telling = Arc::clone(&port).report_left_out();
         admin.connections.spawn(telling);
         for address in &settings.listen {
-            let listener = Listener::bind(address)?;
+            let listener = sockets.open(Port::Admin, address)?;
             info!(channel = %ChannelName::MysqlAdmin, address = %listener, "listening");
             let accepting = Arc::clone(&port).listen(listener, admin.connections.clone());
             let stop = admin.stop.clone();

@@ -12,7 +12,7 @@ use super::{RunError, Shared};
 use crate::config::Config;
 use crate::drain::{CUT, Phases};
 use crate::http::{Handles, HttpPort};
-use crate::net::listener::Listener;
+use crate::systemd::{Port, Sockets};
 
 /// The HTTP port while mytls runs; nothing where there is none.
 #[derive(Debug, Default)]
@@ -27,6 +27,7 @@ impl Http {
         config: &Config,
         shared: &Shared,
         phases: &Phases,
+        sockets: &mut Sockets,
     ) -> Result<Self, RunError> {
         let http = Self::default();
         let Some(settings) = &config.http else {
@@ -45,7 +46,7 @@ impl Http {
         };
         let port = Arc::new(HttpPort::new(settings, handles));
         for address in &settings.listen {
-            let listener = Listener::bind(address)?;
+            let listener = sockets.open(Port::Http, address)?;
             info!(port = "http", address = %listener, "listening");
             let accepting = Arc::clone(&port).listen(listener, http.connections.clone());
             let stop = http.stop.clone();

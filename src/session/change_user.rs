@@ -47,6 +47,7 @@ impl DataPort {
             backend,
             identity,
             wishes,
+            seen,
         }: &Session,
         record: &mut Record,
         deadline: Instant,
@@ -98,7 +99,7 @@ impl DataPort {
                 record.user = Some(user.as_str().to_owned());
                 record.account = Some(permit.account().to_owned());
                 let confirmed = login
-                    .confirm(backend, &mut relay.backend, deadline, record)
+                    .confirm(backend, (&mut relay.backend, *seen), deadline, record)
                     .await?;
                 relay.user_changed(status_of_ok(ok)?);
                 relay.set_unconfirmed(confirmed.unless_certain(user));

@@ -17,7 +17,7 @@ use crate::backend::query::{QueryError, Row, query};
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::user_name::UserName;
-use crate::rules::{Confirmed, Denial, ImportedAccounts};
+use crate::rules::{Confirmed, Denial, ImportedAccounts, SeenAddress};
 
 /// As bytes: a server turns characters that the client's character set lacks into `?`, and so one account into another.
 const ACCOUNTS: &str = "SELECT CAST(CURRENT_USER() AS BINARY), CAST(@@proxy_user AS BINARY)";
@@ -103,7 +103,12 @@ impl DataPort {
             granted: session.wishes.granted,
         };
         let confirmed = login
-            .confirm(&session.backend, &mut relay.backend, deadline, record)
+            .confirm(
+                &session.backend,
+                (&mut relay.backend, session.seen),
+                deadline,
+                record,
+            )
             .await
             .map_err(End::NotConfirmed)?;
         relay.set_unconfirmed(confirmed.unless_certain(user));
@@ -118,7 +123,7 @@ impl Login<'_> {
     pub(super) async fn confirm(
         self,
         backend: &Backend,
-        stream: &mut Stream,
+        (stream, seen): (&mut Stream, SeenAddress),
         deadline: Instant,
         record: &mut Record,
     ) -> Result<Certainty, Failure> {
@@ -138,7 +143,7 @@ impl Login<'_> {
             }
         };
         let mut judged = match import.latest() {
-            Some(imported) => self.judge(&imported, &answer, record),
+            Some(imported) => self.judge(&imported, &answer, seen, record),
             None => Err(Denial::NotImported),
         };
         // made since the last import
@@ -147,7 +152,7 @@ impl Login<'_> {
             let imported = imported
                 .map_err(|_| Failure::TooSlow)?
                 .map_err(|error| self.not_imported(error))?;
-            judged = self.judge(&imported, &answer, record);
+            judged = self.judge(&imported, &answer, seen, record);
         }
         judged.map_err(|denial| self.denied(denial))?;
         Ok(match answer {
@@ -170,13 +175,15 @@ impl Login<'_> {
         self,
         imported: &ImportedAccounts,
         answer: &Answer,
+        seen: SeenAddress,
         record: &Record,
     ) -> Result<(), Denial> {
         let confirmed: Vec<Confirmed> = match answer {
             Answer::PasswordExpired => vec![imported.confirm_expired(self.identity, self.user)?],
             Answer::Account(Chosen { login, became }) => {
                 let Self { identity, user, .. } = self;
-                let login = imported.confirm_login(identity, user, &login.user, &login.host)?;
+                let login = (login.user.as_str(), login.host.as_str());
+                let login = imported.confirm_login(identity, user, login, seen)?;
                 match became {
                     None => vec![login],
                     Some(AccountText { user, host }) => {

@@ -5,10 +5,11 @@ use super::hello::{Hello, salt};
 use super::outcome::{Failure, Record};
 use super::slots::Slot;
 use crate::backend::Backend;
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, StreamError};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::compression::Algorithm;
 use crate::protocol::greeting::{BackendGreeting, ClientGreeting};
+use crate::protocol::proxy_header::ProxyHeader;
 use crate::protocol::server_kind::ServerKind;
 use crate::protocol::user_name::UserName;
 use crate::rules::Identity;
@@ -58,11 +59,19 @@ impl DataPort {
         let offered = self
             .greet(client, &greeting, record.id, acceptor.is_some())
             .await?;
+        record.greeted = true;
         let hello = Hello::hear(client, acceptor, Some(slot)).await;
         if let Some(tls) = client.tls().and_then(|tls| Negotiated::of(tls)) {
             record.over_tls(tls);
         }
-        let hello = hello?;
+        let hello = hello.map_err(|failure| match failure {
+            Failure::Client(StreamError::Sequence { .. })
+                if record.via.is_none() && ProxyHeader::is_begun_by(client.received()) =>
+            {
+                Failure::UnlistedBalancer(record.client)
+            }
+            other => other,
+        })?;
         let login = hello.packet.login()?;
         let server = greeting.server_kind();
         let user = UserName::from_login(login.user, login.head.collation, server)?;

@@ -76,8 +76,6 @@ pub struct Totals {
 pub struct Live {
     /// The id that its client knows.
     pub id: u32,
-    /// Where the client came from.
-    pub client: ClientAddress,
     /// When it was accepted.
     pub since: Instant,
     known: Mutex<Known>,
@@ -94,6 +92,8 @@ pub struct Live {
 pub struct Known {
     /// How far it is.
     pub state: State,
+    /// Where the client came from; until its balancer has told that, the balancer.
+    pub client: ClientAddress,
     /// Where it goes.
     pub route: Role,
     /// Whom its client says that it is.
@@ -284,10 +284,10 @@ impl Live {
     fn new(id: u32, client: ClientAddress, route: Role) -> Self {
         Self {
             id,
-            client,
             since: Instant::now(),
             known: Mutex::new(Known {
                 state: State::LoggingIn,
+                client,
                 route,
                 user: None,
                 account: None,

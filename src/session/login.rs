@@ -19,6 +19,7 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::login::{BackendLogin, LoginHead};
+use crate::protocol::proxy_header::Ends;
 use crate::protocol::user_name::UserName;
 use crate::rules::{Denial, Identity, Permit};
 use crate::tls::Negotiated;
@@ -43,20 +44,25 @@ impl DataPort {
         record: &mut Record,
     ) -> Result<Authenticated, Failure> {
         let deadline = Instant::now() + self.handles.limits.login_time;
+        let (origin, identified) = {
+            let told_and_identified = async {
+                let origin = self.origin(client, slot, record).await?;
+                let identified = self.identify(client, slot, &backend, record).await?;
+                Ok((origin, identified))
+            };
+            let waited = slot.wait_for_client(told_and_identified);
+            tokio::select! {
+                biased;
+                told_and_identified = timeout_at(deadline, waited) => told_and_identified,
+                () = self.last_login() => return Err(Failure::Draining),
+            }
+        }
+        .unwrap_or_else(|_| Err(self.too_slow(record)))?;
         let Identified {
             identity,
             user,
             wishes,
-        } = {
-            let identified = self.identify(client, slot, &backend, record);
-            tokio::select! {
-                biased;
-                identified = timeout_at(deadline, slot.wait_for_client(identified)) => {
-                    identified.unwrap_or(Err(Failure::TooSlow))?
-                }
-                () = self.last_login() => return Err(Failure::Draining),
-            }
-        };
+        } = identified;
         record.show(State::LoggingIn);
 
         let login = Login {
@@ -73,7 +79,7 @@ impl DataPort {
         record.show(State::Connecting);
 
         let mut connection = self
-            .connect(&backend, &user, &wishes, &permit, record)
+            .connect(&backend, (&user, &permit), &wishes, origin.ends, record)
             .await?;
         let patience = Patience {
             deadline,
@@ -86,11 +92,15 @@ impl DataPort {
             mut stream,
             server,
             connection_id,
+            seen,
             ..
         } = connection;
         match answer {
             Answer::Ok(ok) => {
-                let confirmed = match login.confirm(&backend, &mut stream, deadline, record).await {
+                let confirmed = login
+                    .confirm(&backend, (&mut stream, seen), deadline, record)
+                    .await;
+                let confirmed = match confirmed {
                     Ok(confirmed) => confirmed,
                     Err(failure) => {
                         quit(stream).await;
@@ -117,6 +127,7 @@ impl DataPort {
                             database: None,
                             ..wishes
                         },
+                        seen,
                     },
                 })
             }
@@ -142,18 +153,11 @@ impl DataPort {
         patience: Patience<'_>,
     ) -> Result<Answer, Failure> {
         let key = &self.handles.password_key;
-        let answer = authenticate(client, &mut connection.stream, route, key, patience)
-            .await
-            .map_err(|failure| match failure {
-                Failure::Backend {
-                    route,
-                    error: error @ StreamError::Tls(..),
-                } => Failure::Connect {
-                    route,
-                    error: connection.endpoint.tls_failed(error),
-                },
-                other => other,
-            })?;
+        let answer = authenticate(client, &mut connection.stream, route, key, patience).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) => return Err(explained(failure, connection).await),
+        };
         connection.endpoint.answered();
         Ok(answer)
     }
@@ -207,9 +211,9 @@ impl DataPort {
     async fn connect(
         &self,
         backend: &Backend,
-        user: &UserName,
+        (user, _permit): (&UserName, &Permit),
         wishes: &Wishes,
-        _permit: &Permit,
+        ends: Option<Ends>,
         record: &mut Record,
     ) -> Result<Connection, Failure> {
         let route = backend.role();
@@ -219,7 +223,7 @@ impl DataPort {
             collation: wishes.collation,
         };
         let mut connection = backend
-            .connect(head)
+            .connect(head, ends)
             .await
             .map_err(|error| Failure::Connect { route, error })?;
         record.backend_id = Some(connection.connection_id);
@@ -232,12 +236,31 @@ impl DataPort {
             attributes: &wishes.attributes,
         }
         .encode();
-        connection
-            .stream
-            .write_packet(&payload)
-            .await
-            .map_err(|error| Failure::Backend { route, error })?;
-        Ok(connection)
+        match connection.stream.write_packet(&payload).await {
+            Ok(()) => Ok(connection),
+            Err(error) => Err(explained(Failure::Backend { route, error }, &mut connection).await),
+        }
+    }
+}
+
+/// Why a backend's part of a login failed, where more is known: it may be our certificate, or our PROXY header, that it
+/// does not take.
+async fn explained(failure: Failure, connection: &mut Connection) -> Failure {
+    match failure {
+        Failure::Backend {
+            route,
+            error: error @ StreamError::Tls(..),
+        } => Failure::Connect {
+            route,
+            error: connection.endpoint.tls_failed(error),
+        },
+        Failure::Backend { route, error } => {
+            match connection.endpoint.cut(&mut connection.stream, error).await {
+                Ok(error) => Failure::Connect { route, error },
+                Err(error) => Failure::Backend { route, error },
+            }
+        }
+        other => other,
     }
 }
 

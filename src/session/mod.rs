@@ -1,6 +1,6 @@
 //! The data port: one client connection with its backend connection, from accept to close.
 //!
-//! accept → `identify` (greeting, TLS, certificate, login packet) → `login`: the rules make a
+//! accept → `origin` (a PROXY header, if a balancer hands the connection on) → `identify` (greeting, TLS, certificate, login packet) → `login`: the rules make a
 //! [`Permit`](crate::rules::Permit), the backend is dialled, it does its part (`authenticate`), and says which account that
 //! is (`confirm`) → `relay`, with `change_user` on the way → close both, one line in the log. Who does not pass (`refuse`)
 //! costs the backend nothing.
@@ -16,6 +16,7 @@ mod idle;
 mod limit;
 mod live;
 mod login;
+mod origin;
 mod outcome;
 mod password;
 mod password_key;
@@ -43,6 +44,7 @@ use self::identify::Wishes;
 use self::idle::Idle;
 pub use self::limit::Limit;
 pub use self::live::{Known, Live, Sessions, State, Totals};
+pub use self::origin::Balancers;
 use self::outcome::{End, Record, shutdown_in_progress};
 pub(crate) use self::outcome::{Failure, access_denied};
 pub use self::password_key::PasswordKey;
@@ -60,7 +62,7 @@ use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::response::Form;
 use crate::protocol::tracker::Tracker;
 use crate::protocol::user_name::UserName;
-use crate::rules::{ClientAddress, Identity, InForce};
+use crate::rules::{ClientAddress, Identity, InForce, SeenAddress};
 use crate::tls::{Acceptor, Channel};
 
 /// A session that is asked to end and is between transactions waits so long for a command to answer with 1053. Drivers
@@ -99,6 +101,8 @@ pub struct Handles {
     pub rules: Arc<InForce>,
     /// Where to.
     pub backends: Arc<Backends>,
+    /// Who tells whose connections it hands on.
+    pub balancers: Balancers,
     /// How many, how long.
     pub limits: Limits,
     /// Whose TLS the status variables of a session tell of.
@@ -130,6 +134,8 @@ struct Session {
     identity: Identity,
     /// Without database and attributes: a change of user brings its own.
     wishes: Wishes,
+    /// Whose address the backend sees.
+    seen: SeenAddress,
 }
 
 /// A session whose client the backend has authenticated.
@@ -192,7 +198,7 @@ impl DataPort {
                 slot.has_logged_in();
                 self.relay(client, authenticated, &mut record).await;
             }
-            Err(failure @ Failure::BackendNotSeen(_)) => {
+            Err(failure) if !record.greeted => {
                 self.refuse_in_place_of_greeting(client, &record, &failure)
                     .await;
             }
@@ -223,7 +229,10 @@ impl DataPort {
 
     fn slot(&self, address: ClientAddress) -> Result<Slot, Limit> {
         let slot = self.slots.take(Instant::now())?;
-        slot.count_client(address)?;
+        // whose connection a balancer hands on is known later
+        if !self.handles.balancers.lists(address) {
+            slot.count_client(address)?;
+        }
         Ok(slot)
     }
 

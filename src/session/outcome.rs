@@ -18,6 +18,7 @@ use crate::protocol::Side;
 use crate::protocol::compression::{FrameError, WrongLevel};
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::packet::Malformed;
+use crate::protocol::proxy_header::BadHeader;
 use crate::protocol::tracker::Violation;
 use crate::protocol::user_name::{UserName, UserNameError};
 use crate::rules::{ClientAddress, Denial};
@@ -30,6 +31,18 @@ pub(crate) enum Failure {
     Left,
     #[error("too many connections: {limit}")]
     TooManyConnections { limit: &'static str },
+    #[error(
+        "proxy-protocol.accept-from lists this address, and no PROXY header came within limits.login-time"
+    )]
+    NoProxyHeader,
+    #[error(
+        "proxy-protocol.accept-from lists this address, and its PROXY header is not accepted: {0}"
+    )]
+    ProxyHeader(#[from] BadHeader),
+    #[error("the connection ended within its PROXY header")]
+    ProxyHeaderCut,
+    #[error("a PROXY header from {0}, which proxy-protocol.accept-from does not list")]
+    UnlistedBalancer(ClientAddress),
     #[error("too many connections: {limit}")]
     NoSlot { limit: Limit },
     /// It has not logged in, and is to speak.
@@ -132,7 +145,7 @@ impl Failure {
     fn limit(&self) -> Option<Limit> {
         match self {
             Self::NoSlot { limit } | Self::GaveWay { limit } => Some(*limit),
-            Self::TooSlow => Some(Limit::LoginTime),
+            Self::TooSlow | Self::NoProxyHeader => Some(Limit::LoginTime),
             Self::Client(StreamError::TooLarge { .. }) => Some(Limit::LoginPacket),
             Self::Connect { error, .. } => match **error {
                 ConnectError::TooSlow { .. } => Some(Limit::ConnectTime),
@@ -159,9 +172,15 @@ impl Failure {
             Self::Client(StreamError::Sequence { .. })
             | Self::Malformed(_)
             | Self::ClientBreaks(_)
+            | Self::ProxyHeader(_)
+            | Self::UnlistedBalancer(_)
             | Self::NotAsked => bad_handshake(),
             // nobody is left to read it, TLS never came to be, or the backend's own word was handed on
-            Self::Client(_) | Self::Left | Self::NoRandom | Self::RefusedByBackend(_) => {
+            Self::Client(_)
+            | Self::Left
+            | Self::ProxyHeaderCut
+            | Self::NoRandom
+            | Self::RefusedByBackend(_) => {
                 return None;
             }
             Self::TooManyConnections { .. } | Self::NoSlot { .. } | Self::GaveWay { .. } => {
@@ -173,7 +192,7 @@ impl Failure {
                 "08004",
                 "Client does not support authentication protocol requested by server; consider upgrading MySQL client",
             ),
-            Self::TooSlow => {
+            Self::TooSlow | Self::NoProxyHeader => {
                 ErrPacket::new(1159, "08S01", "Got timeout reading communication packets")
             }
             Self::UserName(_) => {
@@ -249,6 +268,8 @@ fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
         ConnectError::Dial { .. }
         | ConnectError::TooSlow { .. }
         | ConnectError::Refused(_)
+        | ConnectError::ProxyHeaderRefused(_)
+        | ConnectError::ProxyHeader(_)
         | ConnectError::Greeting(_)
         | ConnectError::Stream(_) => cannot_connect(route),
     }
@@ -370,6 +391,7 @@ macro_rules! session_line {
             user = $record.user,
             account = $record.account,
             client = %$record.client,
+            via = $record.via.map(tracing::field::display),
             client_tls = $record.client_tls.map(|tls| tls.version),
             client_cipher = $record.client_tls.map(|tls| tls.cipher),
             client_subject = $record.subject,
@@ -390,6 +412,10 @@ macro_rules! session_line {
 pub(super) struct Record {
     pub(super) id: u32,
     pub(super) client: ClientAddress,
+    /// Until then an error is told in place of the greeting.
+    pub(super) greeted: bool,
+    /// The balancer that handed the connection on, if it told whose it is.
+    pub(super) via: Option<ClientAddress>,
     pub(super) route: Role,
     pub(super) user: Option<String>,
     pub(super) account: Option<String>,
@@ -409,7 +435,9 @@ impl Record {
         let live = entered.live();
         Self {
             id: live.id,
-            client: live.client,
+            client: live.known().client,
+            greeted: false,
+            via: None,
             route,
             user: None,
             account: None,
@@ -427,6 +455,7 @@ impl Record {
     pub(super) fn show(&self, state: State) {
         self.entered.show(Known {
             state,
+            client: self.client,
             route: self.route,
             user: self.user.clone(),
             account: self.account.clone(),
@@ -473,6 +502,7 @@ impl Record {
             ?user,
             account,
             client = %self.client,
+            via = self.via.map(tracing::field::display),
             client_tls = self.client_tls.map(|tls| tls.version),
             client_subject = self.subject,
             reason,

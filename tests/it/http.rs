@@ -301,6 +301,18 @@ fn not_ready_while_draining_and_answers_to_the_end() {
     assert!(TcpStream::connect(address).is_err());
 }
 
+/// A balancer reads it and sends the next ones elsewhere; those who come meanwhile must not be turned away.
+#[test]
+fn not_ready_before_the_port_closes() {
+    let (_backend, mut proxy, address) = ready(&format!("{HTTP}\ndrain: {{ min: 600s }}"));
+    proxy.terminate();
+    wait_until("an end to readiness", || said(address, "/readyz").0 == 503);
+    assert_eq!(said(address, "/readyz").1, line("not ready: draining soon"));
+    Client::logged_in(proxy.address, &Login::of("app"));
+    proxy.terminate();
+    assert_eq!(proxy.exit_status().code(), Some(0));
+}
+
 #[test]
 fn head_is_get_without_a_body() {
     let (_backend, _proxy, address) = ready(HTTP);

@@ -180,14 +180,6 @@ fn log_is_text_or_json_as_asked_for() {
     assert!(proxy.log().lines().all(json), "{}", proxy.log());
 }
 
-/// The number of sessions of the next test; the default suits a developer's patience.
-fn connects() -> usize {
-    std::env::var("MYTLS_TEST_CONNECTS")
-        .ok()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(1000)
-}
-
 /// One connection that breaks off in one of several places.
 fn break_off(proxy: &Proxy, number: usize) {
     let mut client = Client::connect(proxy.address);
@@ -216,50 +208,6 @@ fn break_off(proxy: &Proxy, number: usize) {
             let _ = client.wire.flush();
         }
     }
-}
-
-#[test]
-fn many_sessions_and_broken_ones_leave_nothing_behind() {
-    let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.server)));
-    let mut proxy = Proxy::start(Config::before(&backend));
-    let tls = PKI.client_tls(None);
-    let session = |number: usize| {
-        if number.is_multiple_of(10) {
-            break_off(&proxy, number / 10);
-        }
-        let mut client = Client::logged_in_over_tls(proxy.address, &Login::of("app"), &tls);
-        client.query("SELECT 1");
-        client.expect_echo("SELECT 1");
-    };
-    // The first ones fill caches and start threads.
-    (0..100).for_each(session);
-    let settled = || {
-        let mut before = 0;
-        wait_until("calm", || {
-            let now = proxy.descriptors();
-            std::mem::replace(&mut before, now) == now && now < 40
-        });
-        (
-            before,
-            proxy.status_number("Threads"),
-            proxy.status_number("VmRSS"),
-        )
-    };
-    let (descriptors, threads, resident) = settled();
-    (0..connects()).for_each(session);
-    wait_until("the descriptors of the start", || {
-        proxy.descriptors() <= descriptors
-    });
-    let (_, threads_after, resident_after) = settled();
-    assert!(
-        threads_after <= threads,
-        "{threads} threads became {threads_after}"
-    );
-    assert!(
-        resident_after < resident + (6 << 10),
-        "{resident} KiB became {resident_after}"
-    );
-    assert!(proxy.is_running());
 }
 
 #[test]

@@ -86,17 +86,21 @@ install_java() {
   now_installed java "$jars"
 }
 
-# The Go client and the Go server. Debian 12's own Go (1.19) is too old to fetch a newer one by itself.
-install_go() {
-  local go
-  go=$(command -v go) || true
-  if [ -z "$go" ] || go version | grep -qE 'go1\.([0-9]|1[0-9]|20)(\.| )'; then
+# find_go: sets GO. Debian 12's own Go (1.19) is too old to fetch a newer one by itself.
+find_go() {
+  GO=$(command -v go) || true
+  if [ -z "$GO" ] || go version | grep -qE 'go1\.([0-9]|1[0-9]|20)(\.| )'; then
     unpack go trixie golang-1.24-go,golang-1.24-src || return 1
-    go=$LAB/go/root/usr/lib/go-1.24/bin/go
+    GO=$LAB/go/root/usr/lib/go-1.24/bin/go
     export GOROOT=$LAB/go/root/usr/lib/go-1.24
   fi
+}
+
+# The Go client and the Go server.
+install_go() {
+  find_go || return 1
   mkdir -p "$LAB/bin"
-  (cd "$PARTS/clients/go" && "$go" build -o "$LAB/bin/goclient" .) >"$LAB/log/go.log" 2>&1 </dev/null ||
+  (cd "$PARTS/clients/go" && "$GO" build -o "$LAB/bin/goclient" .) >"$LAB/log/go.log" 2>&1 </dev/null ||
     { tail -n 5 "$LAB/log/go.log" >&2; return 1; }
 }
 
@@ -104,6 +108,7 @@ install_sysbench() { need_packages sysbench; }
 install_haproxy() { need_packages haproxy; }
 install_sslscan() { need_packages sslscan; }
 install_testssl() { need_packages testssl.sh; }
+install_chromium() { need_packages chromium fonts-dejavu-core; }
 install_pki_tools() { need_packages easy-rsa golang-cfssl; }
 
 # A folder of client libraries is complete when it holds the list of what was asked for.
@@ -131,7 +136,7 @@ have() {
 lab_install() {
   local part
   make_certificates
-  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools; do
+  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium docker kubernetes cargo_deb systemd; do
     ! have $part || result ok "$part is installed"
   done
   summary

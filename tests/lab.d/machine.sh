@@ -73,10 +73,10 @@ stop() {
   local pid tries=300
   pid=$(cat "$RUN/$1.pid")
   rm -f "$RUN/$1.pid"
-  kill "$pid" 2>/dev/null || return 0
-  while kill -0 "$pid" 2>/dev/null; do
+  kill "$pid" 2>/dev/null || as_root kill "$pid" 2>/dev/null || return 0 # Docker is root's
+  while [ -e "/proc/$pid" ]; do
     if [ $((tries -= 1)) -le 0 ]; then
-      kill -9 "$pid" || true
+      as_root kill -9 "$pid" || true
       say "error: $1 had to be killed"
       return 1
     fi

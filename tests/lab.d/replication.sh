@@ -89,8 +89,8 @@ replica_follows() { # SERVER SOURCE REPLICA PORT
 CREATE TABLE replicated (id INT PRIMARY KEY AUTO_INCREMENT, text LONGBLOB);
 INSERT INTO replicated (text) VALUES ('first'), (REPEAT('large', 4000000));
 SQL
-    for _ in {1..100}; do echo "INSERT INTO replicated (text) VALUES (UUID());"; done | root_shell "$2" sbtest &&
-    (until_ready "$3" 60 same_rows "$2" "$3") || { replica_status "$1" "$3"; return 1; }
+    for _ in {1..100}; do echo "INSERT INTO replicated (text) VALUES (UUID());"; done | root_shell "$2" sbtest || return 1
+  (until_ready "$3" 60 same_rows "$2" "$3") || { replica_status "$1" "$3"; return 1; }
   acknowledged=$(root_shell "$2" -N -B -e "SHOW STATUS WHERE Variable_name IN ('Rpl_semi_sync_source_yes_tx', 'Rpl_semi_sync_master_yes_tx')")
   echo "acknowledged: $acknowledged"
   [ "$(awk '{print $2}' <<<"$acknowledged")" -ge 100 ]

@@ -4,13 +4,13 @@
 lab_test() {
   cd "$ROOT" || exit
   begin_suite
-  need_packages gcc libc6-dev shellcheck || true
+  need_packages gcc libc6-dev libfaketime shellcheck || true
   check "format" cargo fmt --check
   check "lints" cargo clippy --all-targets --locked -- -D warnings
   check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
   check "one TLS library, one crypto library" one_tls_library
   ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level error --config .deny.toml check bans licenses sources
-  check "scripts" shellcheck .ci/run tests/lab tests/lab.d/*.sh tests/lab.d/clients/*.sh
+  check "scripts" shellcheck .ci/run packaging/deb tests/lab tests/lab.d/*.sh tests/lab.d/{clients,containers/mysql}/*.sh
   start_servers
   eval "$(test_environment)"
   have pki_tools || true
@@ -20,6 +20,8 @@ lab_test() {
   real_clients
   differential_checks
   maker_checks
+  container_checks
+  [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
 
@@ -28,6 +30,26 @@ lab_makers() {
   begin_suite
   check "release build" build_mytls
   maker_checks
+  end_suite
+}
+
+# Only the containers.
+lab_containers() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "release build" build_mytls
+  container_checks
+  end_suite
+}
+
+# Only the Debian package and its units.
+lab_packages() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "release build" build_mytls
+  [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
 
@@ -53,6 +75,16 @@ lab_replication() {
   end_suite
 }
 
+# Only the PROXY protocol.
+lab_proxy() {
+  begin_suite
+  SERVERS=(mariadb118)
+  start_servers
+  check "build" build_mytls
+  proxy_checks mariadb118
+  end_suite
+}
+
 # Only `mytls ctl`.
 lab_terminal() {
   begin_suite
@@ -60,6 +92,16 @@ lab_terminal() {
   start_servers
   check "build" build_mytls
   terminal_checks mysql97 mariadb118
+  end_suite
+}
+
+# Only the HTTP port.
+lab_http() {
+  begin_suite
+  SERVERS=(mysql97)
+  start_servers
+  check "build" build_mytls
+  http_checks mysql97
   end_suite
 }
 
@@ -161,6 +203,7 @@ real_clients() {
     start_mytls mytls-plaintext < <(mytls_config "$(port_of mysql97)" plaintext)
     LAB_SERVER=mysql LAB_USER=app clients_to_plaintext "$(port_of mytls-plaintext)"
     check "mytls before a plaintext backend ends when asked to" stop mytls-plaintext
+    http_checks mysql97
   fi
   if [ -e "$RUN/mysql97.port" ] && [ -e "$RUN/mariadb118.port" ]; then
     terminal_checks mysql97 mariadb118
@@ -168,6 +211,7 @@ real_clients() {
     replication_checks mysql97 mysql97
     replication_checks mariadb118 mariadb118
   fi
+  [ ! -e "$RUN/mariadb118.port" ] || proxy_checks mariadb118
 }
 
 not_in_log() { # WORD NAME

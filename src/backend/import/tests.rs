@@ -140,6 +140,7 @@ async fn whoever_waits_when_imports_end_is_refused() {
         connect_time: Duration::ZERO,
         keep_alive: KeepAlive::default(),
         import: None,
+        sends_proxy_header: false,
     })
     .expect("nothing to load");
     let closing = CancellationToken::new();

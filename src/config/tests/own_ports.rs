@@ -134,3 +134,40 @@ fn variables_tell_the_configuration_without_secrets() {
     }
     assert!(!variables.iter().any(|(_, value)| value.contains("BEGIN")));
 }
+
+#[test]
+fn an_http_port_is_on_this_machine_alone_unless_it_is_written() {
+    let http = |text: &str| right(&format!("{LEAST}{text}\n")).http;
+    assert_eq!(http(""), None);
+    let usual = crate::http::Settings {
+        listen: vec![ListenAddress::Tcp(HTTP_LISTEN)],
+        hosts: Vec::new(),
+    };
+    for text in ["http:", "http: {}", "http: {listen: 127.0.0.1:9307}"] {
+        assert_eq!(http(text).as_ref(), Some(&usual), "{text}");
+    }
+    let config = right(&format!("{LEAST}http: {{hosts: [db.example, a.b]}}\n"));
+    let variables = config.variables();
+    for (name, value) in [
+        ("http_listen", "127.0.0.1:9307"),
+        ("http_hosts", "db.example,a.b"),
+    ] {
+        let row = (name.to_owned(), value.to_owned());
+        assert!(variables.contains(&row), "{name}");
+    }
+    assert_eq!(right(LEAST).keys_for_a_restart(&config), ["http"]);
+    let quiet = ["http: {listen: unix:/h}", "http: {listen: \"[::1]:1\"}"];
+    let open = [
+        "http: {listen: 0.0.0.0:1}",
+        "http: {listen: [127.0.0.1:1, 10.0.0.1:1]}",
+    ];
+    let says = |text: &str| warnings(&format!("{LEAST}{text}\n"));
+    assert!(quiet.iter().all(|text| says(text).is_empty()));
+    for text in open {
+        let said = says(text);
+        assert!(
+            said[0].starts_with("2: http.listen: without TLS and login"),
+            "{said:?}"
+        );
+    }
+}

@@ -18,6 +18,7 @@ use super::plugin::Plugin;
 use super::wire::{PATIENCE, Socket};
 
 type Script = dyn Fn(&mut Conversation) -> io::Result<()> + Send + Sync;
+type HeaderScript = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;
 type CommandScript = dyn Fn(&mut Conversation, &Packet) -> io::Result<Answer> + Send + Sync;
 
 /// How a server behaves; the same for every connection unless [`Backend::start_each`] says otherwise.
@@ -26,6 +27,10 @@ pub(crate) struct Server {
     /// The first packet; without one the connection is closed.
     pub(super) greeting: Option<Vec<u8>>,
     pub(super) tls: Option<Arc<ServerConfig>>,
+    /// So many bytes of the greeting are sent, and then a TCP reset.
+    pub(super) resets_after: Option<usize>,
+    /// Connections begin with a PROXY header.
+    pub(super) proxy_header: Option<Arc<HeaderScript>>,
     pub(super) login: Arc<Script>,
     pub(super) command: Arc<CommandScript>,
 }
@@ -57,6 +62,8 @@ impl Server {
         Self {
             greeting: Some(payload),
             tls: None,
+            resets_after: None,
+            proxy_header: None,
             login: Arc::new(|conversation| Plugin::Native.serve(conversation)),
             command: Arc::new(|_, _| Ok(Answer::Ordinary)),
         }
@@ -72,6 +79,24 @@ impl Server {
             self.greeting = Some(with_tls.payload());
         }
         self.tls = Some(config);
+        self
+    }
+
+    /// A server that sends so many bytes of its greeting, and then a TCP reset.
+    pub(crate) fn resetting_after(bytes: usize) -> Self {
+        Self {
+            resets_after: Some(bytes),
+            ..Self::mysql()
+        }
+    }
+
+    /// Connections begin with a PROXY header. The packet that `refuse` gives for one is sent behind the greeting, as MySQL 9.7
+    /// and MariaDB do: with sequence number 1, whatever has come meanwhile.
+    pub(crate) fn behind_proxy_header(
+        mut self,
+        refuse: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.proxy_header = Some(Arc::new(refuse));
         self
     }
 

@@ -1,6 +1,6 @@
 //! A raw client: every step by itself, so that a test can stop, split or garble any of them.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -132,6 +132,39 @@ impl Client {
         client
     }
 
+    /// A whole login that may be refused, or broken off at any step.
+    pub(crate) fn try_to_log_in(
+        address: SocketAddr,
+        login: &Login,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> io::Result<Result<Self, ErrorPacket>> {
+        let mut wire = Wire::new(Socket::tcp(TcpStream::connect(address)?)?);
+        let mut last = wire.read_packet()?;
+        if let Some(error) = last.error() {
+            return Ok(Err(error));
+        }
+        let mut added = 0;
+        if let Some(tls) = tls {
+            wire.start_tls_as_client(tls, &packet(1, &ssl_request(login)))?;
+            (added, last.sequence) = (flag::SSL, 1);
+        }
+        let first = login.clone().with_flags(added, 0).payload();
+        wire.write_packet(last.next_sequence(), &first)?;
+        let mut plugin = ClientPlugin::with_password();
+        loop {
+            last = wire.read_packet()?;
+            if let Some(error) = last.error() {
+                return Ok(Err(error));
+            }
+            if last.is_ok() {
+                return Ok(Ok(Self { wire, sequence: 0 }));
+            }
+            if let Some(answer) = plugin.answer(&last.payload, wire.transport()) {
+                wire.write_packet(last.next_sequence(), &answer)?;
+            }
+        }
+    }
+
     #[track_caller]
     fn welcomed(&mut self) {
         let last = self.authenticate(ClientPlugin::with_password());
@@ -212,7 +245,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn expect_clean_end(&mut self) {
         let mut byte = [0];
-        let read = std::io::Read::read(&mut self.wire, &mut byte).expect("an end and not a break");
+        let read = self.wire.read(&mut byte).expect("an end and not a break");
         assert_eq!(read, 0, "a byte where the end was due: {byte:?}");
     }
 

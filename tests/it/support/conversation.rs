@@ -6,7 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::backend::Server;
 use super::handshake::{ChangeUser, Login};
-use super::packet::{COLUMN, EOF, Packet, err, flag, message, ok, ok_as_end, one_value, text_row};
+use super::packet::{
+    COLUMN, EOF, Packet, err, flag, message, ok, ok_as_end, one_value, packet, text_row,
+};
 use super::wire::{End, Socket, TlsPeer, Transport, Wire};
 
 /// What a backend saw of one connection, in order.
@@ -14,6 +16,8 @@ use super::wire::{End, Socket, TlsPeer, Transport, Wire};
 pub(crate) enum Event {
     /// Accepted.
     Dialled,
+    /// A PROXY header, of whatever length it says.
+    ProxyHeader(Vec<u8>),
     /// The 32 bytes of an `SSLRequest`.
     SslRequest(Vec<u8>),
     /// TLS is up.
@@ -126,10 +130,30 @@ impl Conversation {
         let Some(greeting) = &server.greeting else {
             return Ok(End::Clean);
         };
+        if let Some(bytes) = server.resets_after {
+            self.reset_on_close();
+            self.send_raw(&packet(0, greeting)[..bytes])?;
+            return Ok(End::Reset);
+        }
+        let header = match &server.proxy_header {
+            Some(_) => self.wire.read_proxy_header()?,
+            None => Vec::new(),
+        };
+        if !header.is_empty() {
+            self.note(Event::ProxyHeader(header.clone()));
+        }
         self.send(greeting)?;
         let Some(first) = self.read_or_end()? else {
             return Ok(End::Clean);
         };
+        let refusal = server
+            .proxy_header
+            .as_ref()
+            .and_then(|refuse| refuse(&header));
+        if let Some(refusal) = refusal {
+            self.wire.write_packet(1, &refusal)?;
+            return self.wire.read_end();
+        }
         let login = if first.payload.len() == 32 {
             self.note(Event::SslRequest(first.payload));
             let Some(tls) = &server.tls else {
@@ -302,6 +326,11 @@ impl Conversation {
     /// TLS 1.3: asks for new keys both ways.
     pub(crate) fn refresh_keys(&mut self) -> io::Result<()> {
         self.wire.refresh_keys()
+    }
+
+    /// Makes the end of the connection a TCP reset.
+    pub(crate) fn reset_on_close(&self) {
+        self.wire.reset_on_close();
     }
 
     /// Waits for the peer to close, and says how it did.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -35,6 +36,10 @@ pub(crate) struct Config {
     os_user: Option<u32>,
     /// The limit of its open files, if not that of the tests.
     open_files: Option<u32>,
+    /// What is in mytls' environment, which is empty otherwise.
+    variables: Vec<(&'static str, String)>,
+    /// Sockets that it is handed, as systemd does; at most two.
+    sockets: Vec<OwnedFd>,
     /// The server, for `serve --backend` and no file.
     backend_alone: Option<String>,
 }
@@ -73,6 +78,8 @@ impl Config {
             binary: BINARY.into(),
             os_user: None,
             open_files: None,
+            variables: Vec::new(),
+            sockets: Vec::new(),
             backend_alone: None,
         }
     }
@@ -149,6 +156,18 @@ impl Config {
         self
     }
 
+    /// A variable of mytls' environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// Hands it one more socket, as systemd does.
+    pub(crate) fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.sockets.push(socket.into());
+        self
+    }
+
     /// `listen`, in place of a port on 127.0.0.1.
     pub(crate) fn listen(mut self, value: &str) -> Self {
         value.clone_into(&mut self.listen);
@@ -165,9 +184,14 @@ impl Config {
         self.os_user.map_or_else(geteuid, Uid::from_raw)
     }
 
-    /// mytls with this configuration, its environment empty.
+    /// mytls with this configuration.
     fn command(&self, subcommand: &str) -> Command {
-        let mut command = mytls(&self.binary, self.open_files);
+        let mut command = if self.sockets.is_empty() {
+            mytls(&self.binary, self.open_files)
+        } else {
+            self.with_sockets()
+        };
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.arg(subcommand);
         if let Some(backend) = &self.backend_alone {
             command.args(["--backend", backend, "--listen", &self.listen]);
@@ -179,6 +203,24 @@ impl Config {
         if let Some(user) = self.os_user {
             command.uid(user).gid(user);
         }
+        command
+    }
+
+    /// A child is given its standard streams and nothing else, so a shell puts them where systemd does: from 3 on.
+    fn with_sockets(&self) -> Command {
+        let count = self.sockets.len();
+        let script = format!(
+            "exec 3<&0 4>&1 </dev/null >/dev/null; export LISTEN_PID=$$ LISTEN_FDS={count}; exec \"$0\" \"$@\""
+        );
+        let mut command = mytls("/bin/sh".as_ref(), None);
+        command.arg("-c").arg(script).arg(&self.binary);
+        let mut copies = self
+            .sockets
+            .iter()
+            .map(|socket| Stdio::from(socket.try_clone().expect("a descriptor")));
+        copies.next().map(|socket| command.stdin(socket));
+        copies.next().map(|socket| command.stdout(socket));
+        assert!(copies.next().is_none(), "at most two sockets");
         command
     }
 
@@ -565,6 +607,11 @@ fn mytls(binary: &Path, open_files: Option<u32>) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// A number that makes a test longer, or shorter, than suits a developer's patience.
+pub(crate) fn number_from_environment(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Polls a condition that nobody announces.

@@ -167,6 +167,17 @@ impl Wire {
         })
     }
 
+    /// A PROXY header of version 2: 16 bytes, of which the last two say how many follow.
+    pub(crate) fn read_proxy_header(&mut self) -> io::Result<Vec<u8>> {
+        let mut header = vec![0; 16];
+        self.read_exact(&mut header)?;
+        let length = u16::from_be_bytes([header[14], header[15]]);
+        let mut rest = vec![0; length.into()];
+        self.read_exact(&mut rest)?;
+        header.extend(rest);
+        Ok(header)
+    }
+
     /// Reads a message of any length; the sequence number is its first packet's.
     pub(crate) fn read_message(&mut self) -> io::Result<Packet> {
         let mut whole = self.read_packet()?;
@@ -309,6 +320,16 @@ impl Wire {
         self.socket()
             .and_then(|socket| socket.set_write_timeout(time))
             .expect("set a timeout");
+    }
+
+    /// Makes its close a TCP reset, which overtakes what was sent and not yet read.
+    pub(crate) fn reset_on_close(&self) {
+        match self.socket().expect("a connection") {
+            Socket::Tcp(stream) => socket2::SockRef::from(stream)
+                .set_linger(Some(Duration::ZERO))
+                .expect("set a socket option"),
+            Socket::Unix(_) => panic!("a Unix socket knows no reset"),
+        }
     }
 
     /// Says that no more bytes will come, and leaves the other direction open.

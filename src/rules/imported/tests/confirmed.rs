@@ -86,7 +86,12 @@ fn the_account_that_the_server_chose_must_be_the_one_for_the_clients_address() {
     let confirm = |policy, address: &str, user_part: &str, host: &str| {
         let imported = ImportedAccounts::new(accounts(&texts), MySql, policy);
         imported
-            .confirm_login(&from(address, TLS), &user("app"), user_part, host)
+            .confirm_login(
+                &from(address, TLS),
+                &user("app"),
+                (user_part, host),
+                SeenAddress::Mytls,
+            )
             .map(|confirmed| confirmed.reported().cloned())
     };
     let other = |account: &str, own: &str| Denial::OtherAccount {
@@ -134,6 +139,47 @@ fn the_account_that_the_server_chose_must_be_the_one_for_the_clients_address() {
             Ok(None),
             "{address}"
         );
+    }
+}
+
+/// What it finds out of the name of an address is the client's then, but for `localhost`: a balancer between us may have
+/// taken the header off.
+#[test]
+fn a_server_that_sees_the_client_may_know_its_name() {
+    let texts = [
+        ("app", "10.%", "NONE"),
+        ("app", "app1.internal", "NONE"),
+        ("app", "app%", "NONE"),
+        ("app", "localhost", "NONE"),
+        ("app", "local%", "NONE"),
+        ("app", "20.0.0.1", "NONE"),
+    ];
+    let imported = ImportedAccounts::new(accounts(&texts), MySql, ENFORCED);
+    let confirm = |host, seen| {
+        let client = from("10.0.0.2", TLS);
+        let confirmed = imported.confirm_login(&client, &user("app"), ("app", host), seen);
+        confirmed.map(|confirmed| confirmed.account().to_owned())
+    };
+    let denied = |host: &str| {
+        Err(Denial::OtherAccount {
+            account: format!("imported 'app'@'{host}'").into(),
+            own: "imported 'app'@'10.%'".into(),
+        })
+    };
+    for seen in [SeenAddress::Client, SeenAddress::Mytls] {
+        for host in ["20.0.0.1", "localhost", "local%"] {
+            assert_eq!(confirm(host, seen), denied(host), "{seen:?}");
+        }
+        assert_eq!(
+            confirm("10.%", seen),
+            Ok("imported 'app'@'10.%'".to_owned()),
+            "{seen:?}"
+        );
+    }
+    for named in ["app1.internal", "app%"] {
+        assert_eq!(confirm(named, SeenAddress::Mytls), denied(named));
+        let expected = format!("imported 'app'@'{named}'");
+        assert_eq!(confirm(named, SeenAddress::Client), Ok(expected));
     }
 }
 
