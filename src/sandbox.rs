@@ -148,6 +148,7 @@ impl Allowed {
             rules: _,
             route: _,
             tls_status: _,
+            compression: _,
             limits: _,
             balancers: _,
             compression: _,
