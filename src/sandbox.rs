@@ -148,7 +148,6 @@ impl Allowed {
             rules: _,
             route: _,
             tls_status: _,
-            compression: _,
             limits: _,
             balancers: _,
             compression: _,
