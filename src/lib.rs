@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
-//! one file each: `origin`, `hello`, `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes and TLS) and
+//! one file each: `origin`, `hello`, `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes, TLS and compression) and
 //! [`protocol::tracker`] (where commands start and responses end).
 //!
 //! # Words

@@ -160,8 +160,7 @@ plugins() {
   done
 }
 
-# A long row, and a file among other statements, in frames of each algorithm; over TLS and, where the server lets them, in
-# plaintext.
+# A long row, and a file among other statements, in frames of each algorithm, over TLS and in plaintext.
 compression() {
   local file tls version name shell of_mysql of_mariadb
   file=$(mktemp)
@@ -169,7 +168,7 @@ compression() {
   local common=(-uapp -papp-pw --max-allowed-packet=128M --local-infile=1 --skip-column-names --batch)
   for tls in yes no; do
     of_mysql=(--ssl-mode=VERIFY_CA --ssl-ca="$PKI/root-ca.pem") of_mariadb=(--ssl-ca="$PKI/root-ca.pem" --ssl-verify-server-cert)
-    [ $tls = yes ] || of_mysql=(--ssl-mode=DISABLED --get-server-public-key) of_mariadb=(--skip-ssl)
+    [ "$tls" = yes ] || of_mysql=(--ssl-mode=DISABLED --get-server-public-key) of_mariadb=(--skip-ssl)
     for name in zlib zstd 'zstd, level 19' 'zlib from MariaDB 10.11' 'zlib from MariaDB 11.8'; do
       case $name in
         zlib | zstd) shell=(mysql97 "${of_mysql[@]}" --compression-algorithms="$name") ;;
@@ -177,7 +176,7 @@ compression() {
         *10.11) shell=(mariadb 1011 "${of_mariadb[@]}" --compress) ;;
         *11.8) shell=(mariadb 118 "${of_mariadb[@]}" --compress) ;;
       esac
-      [ $tls = yes ] || name="$name, no TLS"
+      [ "$tls" = yes ] || name="$name, no TLS"
       check "$name, a row of 40 MB" yes long_row "${shell[@]}" "${common[@]}"
       prints "$name, a file behind a result" "1 200000 20000100000" \
         "CREATE TEMPORARY TABLE sbtest.numbers (n INT) ENGINE=InnoDB;

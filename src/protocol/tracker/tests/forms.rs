@@ -393,3 +393,25 @@ fn a_bulk_execution_ends_with_an_ok_or_a_result_set() {
     );
     assert_eq!(tracker.outstanding(), 0);
 }
+
+/// In compressed frames, clients number a file's packets as frames; the backend goes by its own count.
+#[test]
+fn a_files_packets_are_numbered_anew_wherever_they_are_cut() {
+    let numbered_otherwise = [packet(9, b"row 1"), packet(10, b"row 2"), packet(11, b"")].concat();
+    let expected = packets(2, &[b"row 1", b"row 2", b""]);
+    for cut in 0..numbered_otherwise.len() {
+        let mut tracker = asked(EOF, &[QUERY]);
+        answer(&mut tracker, &[FILE_REQUEST]);
+        let (mut unread, mut sent) = (Vec::new(), Vec::new());
+        for piece in [&numbered_otherwise[..cut], &numbered_otherwise[cut..]] {
+            unread.extend_from_slice(piece);
+            tracker.number_file(&mut unread);
+            let verdict = tracker.client_bytes(&unread).expect("in order");
+            sent.extend(unread.drain(..verdict.forward));
+        }
+        assert_eq!(sent, expected, "cut at {cut}");
+        let mut command = packet(7, PING);
+        tracker.number_file(&mut command);
+        assert_eq!(command, packet(7, PING), "a command is left as it is");
+    }
+}
