@@ -27,9 +27,12 @@ const MOST_LINKS: usize = 40;
 
 /// What may be done with the files below a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a right by itself")]
 struct Rights {
-    /// Read them. Nothing can be listed.
+    /// Read them.
     read: bool,
+    /// See what there is.
+    list: bool,
     /// Make, change and remove them.
     write: bool,
     /// Make and remove Unix sockets.
@@ -213,6 +216,8 @@ impl Allowed {
         for folder in ["/proc", "/sys/fs/cgroup", "/sys/devices/system/cpu"] {
             self.open(folder.as_ref(), |rights| rights.read = true);
         }
+        // descriptors are counted by listing them
+        self.open("/proc".as_ref(), |rights| rights.list = true);
     }
 
     /// What the C library reads to find the address of a name, and the name of our OS user. All of `/etc`, which everybody may

@@ -43,12 +43,16 @@ pub(super) fn enforce(allowed: &Allowed) -> Result<Enforced, RulesetError> {
 fn access(rights: Rights) -> BitFlags<AccessFs> {
     let Rights {
         read,
+        list,
         write,
         sockets,
     } = rights;
     let mut access = BitFlags::EMPTY;
     if read {
         access |= AccessFs::ReadFile;
+    }
+    if list {
+        access |= AccessFs::ReadDir;
     }
     if write {
         // a folder is opened to make sure of what was written to it
