@@ -4,41 +4,39 @@ mod admin;
 mod background;
 mod http;
 mod metrics;
+mod shared;
 mod tls;
 mod try_it;
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustls::crypto::{SecureRandom, aws_lc_rs};
 use thiserror::Error;
 use tokio::runtime;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::info;
 
 use self::admin::Admin;
 use self::background::Background;
 use self::http::Http;
-use self::metrics::Metrics;
-use self::tls::{PortsTls, judge_start, ports_tls};
+use self::shared::Shared;
 use self::try_it::shell_lines;
-use crate::admin::{RuleFile, RuleFileError, UsersError};
-use crate::backend::{Backend, BackendError, Backends, KeptRoute};
+use crate::admin::{RuleFileError, UsersError};
+use crate::backend::{BackendError, Backends};
 use crate::config::Config;
 use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
-use crate::metrics::Counters;
 use crate::net::listener::ListenError;
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
-use crate::rules::{self, InForce, RulesError};
+use crate::rules::RulesError;
 use crate::sandbox::Sandbox;
-use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
-use crate::signals;
+use crate::session::Stop;
+use crate::signals::{self, HangUps};
 use crate::systemd::{self, Port, Sockets, SocketsError};
-use crate::tls::{Acceptor, Channel, ChannelName, LoadError};
+use crate::tls::{ChannelName, LoadError};
 
 /// What `systemctl status` says while clients are welcome.
 const SERVING: &str = "serving";
@@ -113,81 +111,41 @@ struct Start {
     sandbox: Arc<Sandbox>,
 }
 
-async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
+async fn serve_async(config: Config, start: Start) -> Result<(), RunError> {
     let started = SystemTime::now();
-    let (mut ends, mut hang_ups) = signals::listen().map_err(RunError::Runtime)?;
-    let PortsTls {
-        main: tls,
-        admin: admin_tls,
-    } = ports_tls(&config)?;
-    let rule_file = RuleFile::new(config.state_dir.as_deref());
-    let rules = Arc::new(InForce::new(all_rules(&config, &rule_file)?)?);
-    let backends = Arc::new(backends(&config)?);
-    let live = Sessions::default();
-    if start.sockets.has(Port::Mysql) {
-        greet_before_the_queue(&backends, &config).await;
+    let (mut ends, hang_ups) = signals::listen().map_err(RunError::Runtime)?;
+    let (shared, mut sockets) = Shared::load(&config, start)?;
+    if sockets.has(Port::Mysql) {
+        greet_before_the_queue(&shared.backends, &config).await;
     }
     let listeners = config
         .listen
         .iter()
-        .map(|address| start.sockets.open(Port::Mysql, address))
+        .map(|address| sockets.open(Port::Mysql, address))
         .collect::<Result<Vec<_>, _>>()?;
-
     let (background, ports) = (Background::default(), Background::default());
     let (stop, phases) = (Stop::default(), Phases::default());
-    keep_learning(&backends, &background);
+    keep_learning(&shared.backends, &background);
     for listener in &listeners {
         info!(channel = "mysql_main", address = %listener, "listening");
     }
-    if let (Some(listener), Some(generation)) = (listeners.first(), tls.current()) {
+    if let (Some(listener), Some(generation)) = (listeners.first(), shared.tls.current()) {
         for line in shell_lines(listener, &generation.tls) {
             info!("try it: {line}");
         }
     }
-    let reloader = Arc::new(Reloader {
-        tls: Arc::clone(&tls),
-        admin: admin_tls.clone(),
-        backends: backends.all().to_vec(),
-        rules: Arc::clone(&rules),
-        logging: start.logging,
-        started: config.clone(),
-        read: start.read,
-        sandbox: start.sandbox,
-        expiry: Mutex::default(),
-        results: Counters::default(),
-    });
-    let shared = Shared {
-        tls,
-        backends,
-        rules,
-        sessions: live,
-        password_key: PasswordKey::new(config.state_dir.clone()),
-        random: aws_lc_rs::default_provider().secure_random,
-        reloader: Arc::clone(&reloader),
-    };
-    let admin = Admin::start(&config, admin_tls, rule_file, &shared, &mut start.sockets)?;
+    let admin = Admin::start(&config, &shared, &mut sockets)?;
     let metrics = shared.metrics(&admin, &phases, started);
-    let http = Http::start(&config, &shared, &phases, metrics, &mut start.sockets)?;
+    let http = Http::start(&config, &shared, &phases, metrics, &mut sockets)?;
+    keep_current(&shared.reloader, hang_ups, &background);
     let port = Arc::new(shared.data_port(&config, stop.clone()));
-    let sessions = TaskTracker::new();
     background.spawn(Arc::clone(&port).report_left_out());
+    let sessions = TaskTracker::new();
     for listener in listeners {
         let (port, closing) = (Arc::clone(&port), ports.closing.clone());
         let accepting = port.listen(listener, sessions.clone(), closing);
         ports.tasks.spawn(accepting);
     }
-    background.spawn({
-        let reloader = Arc::clone(&reloader);
-        async move { reloader.keep_looking().await }
-    });
-    background.spawn(async move {
-        loop {
-            hang_ups.next().await;
-            systemd::reloading();
-            reloader.reload().await;
-            systemd::ready(SERVING);
-        }
-    });
     systemd::ready(SERVING);
 
     tokio::select! {
@@ -214,46 +172,6 @@ async fn serve_async(config: Config, mut start: Start) -> Result<(), RunError> {
     http.end().await;
     info!("ended");
     Ok(())
-}
-
-/// What the ports share.
-struct Shared {
-    tls: Arc<Channel<Acceptor>>,
-    backends: Arc<Backends>,
-    rules: Arc<InForce>,
-    sessions: Sessions,
-    password_key: PasswordKey,
-    random: &'static dyn SecureRandom,
-    reloader: Arc<Reloader>,
-}
-
-impl Shared {
-    fn metrics(&self, admin: &Admin, phases: &Phases, started: SystemTime) -> Metrics {
-        Metrics {
-            sessions: self.sessions.clone(),
-            backends: Arc::clone(&self.backends),
-            reloader: Arc::clone(&self.reloader),
-            phase: phases.watch(),
-            admin_logins: Arc::clone(&admin.logins),
-            started,
-        }
-    }
-
-    fn data_port(self, config: &Config, stop: Stop) -> DataPort {
-        DataPort::new(Handles {
-            tls: self.tls,
-            rules: self.rules,
-            backends: self.backends,
-            balancers: config.balancers.clone(),
-            limits: config.limits.clone(),
-            tls_status: config.tls_status,
-            compression: config.compression,
-            random: self.random,
-            password_key: self.password_key,
-            sessions: self.sessions,
-            stop,
-        })
-    }
 }
 
 /// How long the end may take at most.
@@ -286,37 +204,16 @@ fn keep_learning(backends: &Backends, background: &Background) {
     }
 }
 
-/// The rules of the file, and those that were made at the admin port, whether or not there is one today: a rule that
-/// restricts somebody must not end with a restart.
-fn all_rules(config: &Config, kept: &RuleFile) -> Result<rules::Settings, RuleFileError> {
-    let admin_accounts = kept.read()?;
-    if !admin_accounts.is_empty() {
-        info!(
-            accounts = admin_accounts.len(),
-            file = kept.path().map(|path| path.display().to_string()),
-            "account rules made at the admin port are in force"
-        );
-        if config.admin.is_none() {
-            warn!("there is no admin port to change the account rules that were made at one");
+/// What is in force is replaced when somebody asks for it, and when files have changed.
+fn keep_current(reloader: &Arc<Reloader>, mut hang_ups: HangUps, background: &Background) {
+    let (looking, asked) = (Arc::clone(reloader), Arc::clone(reloader));
+    background.spawn(async move { looking.keep_looking().await });
+    background.spawn(async move {
+        loop {
+            hang_ups.next().await;
+            systemd::reloading();
+            asked.reload().await;
+            systemd::ready(SERVING);
         }
-    }
-    Ok(rules::Settings {
-        admin_accounts,
-        ..config.rules.clone()
-    })
-}
-
-/// The backends, those with bad certificates too: their sessions fail until a reload or reread finds good ones.
-fn backends(config: &Config) -> Result<Backends, RunError> {
-    let all = config
-        .backends
-        .iter()
-        .map(|each| Backend::new(each.clone()).map(Arc::new))
-        .collect::<Result<Vec<_>, _>>()?;
-    for channel in all.iter().filter_map(|backend| backend.channel()) {
-        judge_start(channel, config)?;
-    }
-    let kept = KeptRoute::new(config.state_dir.as_deref());
-    Ok(Backends::new(all, config.route, kept)
-        .expect("the configuration's route is one of its backends"))
+    });
 }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::{RunError, Shared};
 use crate::admin::{
-    AdminPort, Channels, LoginResult, NotReloaded, Parts, RuleFile, Settings, Users, Variables,
+    AdminPort, Channels, LoginResult, NotReloaded, Parts, Settings, Users, Variables,
 };
 use crate::config::Config;
 use crate::drain::CUT;
@@ -33,18 +33,15 @@ impl Admin {
     /// Reads the users' passwords and opens the port, if the configuration has one.
     pub(super) fn start(
         config: &Config,
-        tls: Option<Arc<Channel<Acceptor>>>,
-        rule_file: RuleFile,
         shared: &Shared,
         sockets: &mut Sockets,
     ) -> Result<Self, RunError> {
         let admin = Self::default();
-        let (Some(settings), Some(tls)) = (&config.admin, tls) else {
+        let (Some(settings), Some(tls)) = (&config.admin, &shared.reloader.admin) else {
             return Ok(admin);
         };
-        let port = Arc::new(AdminPort::new(
-            admin.parts(config, settings, tls, rule_file, shared)?,
-        ));
+        let parts = admin.parts(config, settings, Arc::clone(tls), shared)?;
+        let port = Arc::new(AdminPort::new(parts));
         let telling = Arc::clone(&port).report_left_out();
         admin.connections.spawn(telling);
         for address in &settings.listen {
@@ -64,7 +61,6 @@ impl Admin {
         config: &Config,
         settings: &Settings,
         tls: Arc<Channel<Acceptor>>,
-        rule_file: RuleFile,
         shared: &Shared,
     ) -> Result<Parts, RunError> {
         let (users, names) = (settings.users.clone(), settings.client_names.clone());
@@ -85,7 +81,7 @@ impl Admin {
                 ],
             },
             rules: Arc::clone(&shared.rules),
-            rule_file: Arc::new(rule_file),
+            rule_file: Arc::clone(&shared.rule_file),
             sessions: shared.sessions.clone(),
             variables: Variables::new(config.variables(), Arc::clone(&shared.backends)),
             backends: Arc::clone(&shared.backends),
