@@ -6,7 +6,7 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::AdminPort;
-use super::execute::Answer;
+use super::answer::Answer;
 use super::refusal::Refusal;
 use super::rule_file::{AccountRules, RuleFileError};
 use crate::rules::{AccountName, Requirement};

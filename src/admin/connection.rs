@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::AdminPort;
-use super::execute::Answer;
+use super::answer::Answer;
 use super::login::LoggedIn;
 use super::parser::parse;
 use super::refusal::Refusal;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::info;
 
 use super::accounts::{DOES_NOT_EXIST, Operation};
+use super::answer::Answer;
 use super::login::LoggedIn;
 use super::refusal::Refusal;
 use super::show;
@@ -18,17 +19,6 @@ use super::{AdminPort, LoginResult, NotReloaded};
 use crate::backend::{Keeping, Role};
 use crate::protocol::result_set::{Column, ResultSet, Value};
 use crate::tls::{ChannelName, OnError};
-
-/// What a statement came to.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// It is done.
-    Done,
-    /// It is done, and there is something to say about it.
-    Warned(Vec<Refusal>),
-    /// What was asked for.
-    Rows(ResultSet),
-}
 
 impl Statement {
     /// Whether the log tells who did it.

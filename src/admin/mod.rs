@@ -5,6 +5,7 @@
 //! rules, and `rule_file` keeps them. What it may show and do is handed to it in [`Parts`]. It has no way to a backend's data.
 
 mod accounts;
+mod answer;
 mod attempts;
 mod channels;
 mod connection;

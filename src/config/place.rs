@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_saphyr::Location;
 use serde_saphyr::granit_parser::{Event, Parser};
 
-use super::value::PEM_STARTS;
+/// How PEM begins, as it stands and in base64. As a path it would be shown, in the log too, and it may be a key.
+pub(super) const PEM_STARTS: [&str; 2] = ["-----BEGIN", "LS0tLS1CRUdJTi"];
 
 /// The most of a line that is shown: a certificate in base64 is one line of thousands of characters.
 const EXCERPT_CHARACTERS: usize = 160;

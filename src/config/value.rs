@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use super::file::Key;
+use super::place::PEM_STARTS;
 use super::problem::{Fault, Wrong};
 
 /// The longest duration: a deadline that far away can still be added to a clock's reading.
@@ -54,9 +55,6 @@ pub(super) fn choice<T: Copy>(
             )
         })
 }
-
-/// How PEM begins, as it stands and in base64. As a path it would be shown, in the log too, and it may be a key.
-pub(super) const PEM_STARTS: [&str; 2] = ["-----BEGIN", "LS0tLS1CRUdJTi"];
 
 /// A file's path, joined to the folder of the configuration if it is relative.
 pub(super) fn file_path(text: &Spanned<String>, folder: &Path) -> Result<PathBuf, Fault> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::{timeout, timeout_at};
 use zeroize::Zeroizing;
 
+use super::failure::Failure;
 use super::hello::LOGIN_BYTES;
-use super::outcome::Failure;
 use super::password::Way;
 use super::password_key::PasswordKey;
 use super::slots::Patience;

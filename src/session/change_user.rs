@@ -5,10 +5,12 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::authenticate::{Answer, authenticate};
+use super::end::End;
+use super::failure::Failure;
 use super::hello::LOGIN_BYTES;
 use super::identify::own_attributes;
 use super::login::Login;
-use super::outcome::{End, Failure, Record};
+use super::record::Record;
 use super::relay::Relay;
 use super::slots::Patience;
 use super::{DataPort, Session};

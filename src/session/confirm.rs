@@ -8,8 +8,10 @@ use std::fmt;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::end::End;
+use super::failure::Failure;
 use super::login::Login;
-use super::outcome::{End, Failure, Record};
+use super::record::Record;
 use super::relay::Relay;
 use super::{DataPort, Session};
 use crate::backend::Backend;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::limit::Limit;
-use super::refusal::{BackendRefusal, Refusal};
+use super::refusal::{Abort, BackendRefusal, Refusal};
 use crate::metrics::{Count, Counters, Histogram, labels};
 
 /// A login is a few round trips; what takes seconds waits for a person's clock: a deadline, an import, a slow dial.
@@ -92,37 +92,6 @@ pub enum Outcome {
     Killed,
 }
 
-/// Why a login came to nothing although nobody refused it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Abort {
-    /// The client left before it said anything: a probe, a port scan.
-    Left,
-    /// A limit on the number of connections.
-    TooManyConnections,
-    /// `limits.login-time`
-    TooSlow,
-    /// The client's connection failed, or was closed.
-    ClientLost,
-    /// TLS with the client failed.
-    ClientTls,
-    /// The client broke the protocol.
-    Malformed,
-    /// Its connection began with a wrong PROXY header, or with one that is nobody's to send.
-    ProxyHeader,
-    /// The client is too old to log in.
-    OldClient,
-    /// No greeting of the backend was ever learnt.
-    BackendNotSeen,
-    /// The backend could not be dialled, or not with TLS.
-    BackendNotReached,
-    /// The backend's connection failed in the login, or it broke the protocol.
-    BackendLost,
-    /// New sessions go elsewhere.
-    Draining,
-    /// The system gives no random bytes.
-    NoRandom,
-}
-
 labels! {
     Outcome, "outcome" {
         Refused => "refused",
@@ -140,21 +109,6 @@ labels! {
         Idle => "idle",
         Old => "old",
         Killed => "killed",
-    }
-    Abort, "reason" {
-        Left => "client_left",
-        TooManyConnections => "too_many_connections",
-        TooSlow => "too_slow",
-        ClientLost => "client_lost",
-        ClientTls => "client_tls",
-        Malformed => "malformed",
-        ProxyHeader => "proxy_header",
-        OldClient => "old_client",
-        BackendNotSeen => "backend_not_seen",
-        BackendNotReached => "backend_not_reached",
-        BackendLost => "backend_lost",
-        Draining => "draining",
-        NoRandom => "no_random_bytes",
     }
 }
 

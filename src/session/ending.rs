@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::end::End;
 use super::live::{Live, OURS};
-use super::outcome::End;
 use crate::backend::Backend;
 
 /// How all sessions are asked to end.

@@ -7,7 +7,7 @@ use rustls::crypto::SecureRandom;
 use rustls::pki_types::UnixTime;
 use zeroize::Zeroizing;
 
-use super::outcome::Failure;
+use super::failure::Failure;
 use super::slots::Slot;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::capabilities::Capabilities;

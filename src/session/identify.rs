@@ -1,8 +1,9 @@
 //! The first step: who is there? Greeting, TLS, certificate, login packet. The backend hears nothing of it.
 
 use super::DataPort;
+use super::failure::Failure;
 use super::hello::{Hello, salt};
-use super::outcome::{Failure, Record};
+use super::record::Record;
 use super::slots::Slot;
 use crate::backend::Backend;
 use crate::net::stream::{Stream, StreamError};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::authenticate::{Answer, authenticate};
+use super::failure::Failure;
 use super::identify::{Identified, Wishes};
 use super::live::State;
-use super::outcome::{Failure, Record};
 use super::place::Place;
+use super::record::Record;
 use super::slots::{Patience, Slot};
 use super::{Authenticated, DataPort, LAST_COMMAND, Session};
 use crate::backend::connect::Connection;

@@ -8,8 +8,9 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::DataPort;
+use super::failure::Failure;
 use super::live::State;
-use super::outcome::{Failure, Record};
+use super::record::Record;
 use super::slots::Slot;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::proxy_header::{Ends, ProxyHeader};

@@ -1,7 +1,6 @@
 //! Why somebody may not pass, as few words: for the metrics. The log and `SHOW DENIALS` have the whole reason.
 
-use super::counts::Abort;
-use super::outcome::Failure;
+use super::failure::Failure;
 use crate::metrics::labels;
 use crate::net::stream::StreamError;
 use crate::protocol::err_packet::ErrPacket;
@@ -76,7 +75,53 @@ pub enum BackendRefusal {
     Other,
 }
 
+/// Why a login came to nothing although nobody refused it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abort {
+    /// The client left before it said anything: a probe, a port scan.
+    Left,
+    /// A limit on the number of connections.
+    TooManyConnections,
+    /// `limits.login-time`
+    TooSlow,
+    /// The client's connection failed, or was closed.
+    ClientLost,
+    /// TLS with the client failed.
+    ClientTls,
+    /// The client broke the protocol.
+    Malformed,
+    /// Its connection began with a wrong PROXY header, or with one that is nobody's to send.
+    ProxyHeader,
+    /// The client is too old to log in.
+    OldClient,
+    /// No greeting of the backend was ever learnt.
+    BackendNotSeen,
+    /// The backend could not be dialled, or not with TLS.
+    BackendNotReached,
+    /// The backend's connection failed in the login, or it broke the protocol.
+    BackendLost,
+    /// New sessions go elsewhere.
+    Draining,
+    /// The system gives no random bytes.
+    NoRandom,
+}
+
 labels! {
+    Abort, "reason" {
+        Left => "client_left",
+        TooManyConnections => "too_many_connections",
+        TooSlow => "too_slow",
+        ClientLost => "client_lost",
+        ClientTls => "client_tls",
+        Malformed => "malformed",
+        ProxyHeader => "proxy_header",
+        OldClient => "old_client",
+        BackendNotSeen => "backend_not_seen",
+        BackendNotReached => "backend_not_reached",
+        BackendLost => "backend_lost",
+        Draining => "draining",
+        NoRandom => "no_random_bytes",
+    }
     Refusal, "reason" {
         UserName => "user_name",
         CertificateExpired => "certificate_expired",

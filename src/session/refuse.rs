@@ -8,7 +8,8 @@ use tracing::warn;
 
 use super::DataPort;
 use super::denials::Verdict;
-use super::outcome::{Failure, Record};
+use super::failure::Failure;
+use super::record::Record;
 use super::repeats::LeftOut;
 use crate::net::stream::Stream;
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use super::end::End;
+use super::failure::broken_frame;
 use super::live::Live;
-use super::outcome::{End, broken_frame};
 use crate::net::buffers::{Buffers, with_buffers};
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::command::Command;

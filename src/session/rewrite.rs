@@ -3,7 +3,8 @@
 
 use super::DataPort;
 use super::identify::Wishes;
-use super::place::{Meant, Place};
+use super::place::Place;
+use super::reachable::Meant;
 use super::tls_status::{TlsStatus, of_client};
 use crate::net::stream::Stream;
 use crate::protocol::capabilities::Capabilities;

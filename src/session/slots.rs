@@ -13,8 +13,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::Limits;
+use super::failure::Failure;
 use super::limit::Limit;
-use super::outcome::Failure;
 use crate::rules::ClientAddress;
 
 /// Nobody gives way earlier. Without this, a rush of honest clients would end each of them before its turn came, and
