@@ -51,3 +51,21 @@ ssl-key: /certs/{{ $side }}/{{ . }}
 {{- if hasKey $config "drain" }}{{ fail "config.drain: say it by drain.minSeconds and drain.maxSeconds, which the pod's grace period follows" }}{{ end }}
 {{- mergeOverwrite $ours $config | toYaml }}
 {{- end }}
+
+{{- /* mytls.ports: the TCP ports of the servers, as JSON. An endpoint is host, host:port, an IPv6 address, [address]:port or unix:path. */}}
+{{- define "mytls.ports" -}}
+{{- $ports := list }}
+{{- range $key := list "from" "target-database" }}
+{{- with index $.Values.config $key }}
+{{- if .host }}{{ $ports = append $ports (.port | default 3306 | int) }}{{ end }}
+{{- range ternary .endpoints (list .endpoints | compact) (kindIs "slice" .endpoints) }}
+{{- if regexMatch "^([^:]+|\\[.*\\]):[0-9]+$" . }}
+{{- $ports = append $ports (regexFind "[0-9]+$" . | int) }}
+{{- else if not (hasPrefix "unix:" .) }}
+{{- $ports = append $ports 3306 }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $ports | uniq | toJson }}
+{{- end }}
