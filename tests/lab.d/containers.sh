@@ -155,11 +155,19 @@ YAML
   check "compose: HEALTHCHECK says healthy" within 30 is_healthy mytls_mytls_1
   check "compose: the client" in_compose run --rm -T client
   check "compose: a client with its certificate" compose_client --ssl-cert=/certs/client-cert.pem --ssl-key=/certs/client-key.pem
-  check "compose: a client without one is refused" refused 1045 compose_client
+  check "compose: a client without one is refused" refused 1045 client_of_the_page
   check "compose: nobody goes around mytls" refused 2003 compose_client --host=mysql --port=3306
   check "compose: comes up again" in_compose up -d
   check "compose: docker stop ends mytls well" stops_well mytls_mytls_1
   check "compose: goes away" in_compose down --volumes
+}
+
+# The line of docs/containers.md that shows the refusal, with the options that it has there.
+client_of_the_page() {
+  local line options
+  line=$(grep -m1 -o ' run --rm client --no-defaults .*' "$ROOT/docs/containers.md") || return 1
+  read -ra options <<<"${line#* client }"
+  in_compose run --rm -T client "${options[@]}"
 }
 
 compose_client() { client mytls_default mytls mytls_certificates:/certs:ro "$@"; }
@@ -210,6 +218,7 @@ manifest_checks() {
   done
   check "Helm: values without a server are refused" helm_refuses
   check "Helm: the alerts are those of docker/prometheus" same_alerts
+  check "Helm: the NetworkPolicy opens the ports of endpoints" endpoints_are_open
   count_checks "manifests" manifests "$RUN/pods" "$ROOT"/kubernetes/*.yaml "$RUN"/rendered/*.yaml
   check "manifests that are wrong are noticed" wrong_manifests
   for pod in "$RUN"/pods/*; do
@@ -230,6 +239,10 @@ helm_refuses() {
 same_alerts() {
   diff <(grep -o 'alert: .*' "$ROOT/docker/prometheus/mytls.rules.yml" | sort) \
     <(grep -o 'alert: .*' "$RUN/rendered/helm-cert-manager.yaml" | sort) && grep -q 'alert: ' "$RUN/rendered/helm-cert-manager.yaml"
+}
+
+endpoints_are_open() {
+  diff <(grep -o 'ports: \[{ port: [0-9]* }\]' "$RUN/rendered/helm-existing-secret.yaml" | grep -o '[0-9]*') <(printf '%s\n' 3306 4000 4001)
 }
 
 # Each change must be found.
