@@ -83,7 +83,11 @@ fn serve(config: Config, read: Arc<ReadConfig>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!("{failure}");
-            ExitCode::FAILURE
+            if failure.is_of_configuration() {
+                ExitCode::from(EXIT_USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 use tokio::runtime;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -71,6 +72,20 @@ pub enum RunError {
     /// A port is taken, or not ours to take.
     #[error("{0}")]
     Listen(#[from] ListenError),
+}
+
+impl RunError {
+    /// Whether what is wrong stands in the configuration or beside it, so that starting again is no cure.
+    pub fn is_of_configuration(&self) -> bool {
+        match self {
+            Self::Rules(_)
+            | Self::RuleFile(_)
+            | Self::Backend(_)
+            | Self::AdminUsers(_)
+            | Self::Sockets(_) => true,
+            Self::Runtime(_) | Self::Certificates(..) | Self::Listen(_) => false,
+        }
+    }
 }
 
 /// Serves until SIGTERM or SIGINT, then drains. `read` reads the configuration again.
@@ -137,7 +152,7 @@ async fn serve_async(config: Config, start: Start) -> Result<(), RunError> {
     let admin = Admin::start(&config, &shared, &mut sockets)?;
     let metrics = shared.metrics(&admin, &phases, started);
     let http = Http::start(&config, &shared, &phases, metrics, &mut sockets)?;
-    keep_current(&shared.reloader, hang_ups, &background);
+    keep_current(&shared.reloader, hang_ups, phases.watch(), &background);
     let port = Arc::new(shared.data_port(&config, stop.clone()));
     background.spawn(Arc::clone(&port).report_left_out());
     let sessions = TaskTracker::new();
@@ -205,15 +220,26 @@ fn keep_learning(backends: &Backends, background: &Background) {
 }
 
 /// What is in force is replaced when somebody asks for it, and when files have changed.
-fn keep_current(reloader: &Arc<Reloader>, mut hang_ups: HangUps, background: &Background) {
+fn keep_current(
+    reloader: &Arc<Reloader>,
+    mut hang_ups: HangUps,
+    phase: watch::Receiver<Phase>,
+    background: &Background,
+) {
     let (looking, asked) = (Arc::clone(reloader), Arc::clone(reloader));
     background.spawn(async move { looking.keep_looking().await });
     background.spawn(async move {
         loop {
             hang_ups.next().await;
-            systemd::reloading();
+            // systemd has been told of the end by then, which no reload takes back
+            let is_serving = || *phase.borrow() == Phase::Serving;
+            if is_serving() {
+                systemd::reloading();
+            }
             asked.reload().await;
-            systemd::ready(SERVING);
+            if is_serving() {
+                systemd::ready(SERVING);
+            }
         }
     });
 }

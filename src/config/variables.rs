@@ -169,6 +169,7 @@ impl Config {
                 limits.handshakes.unwrap_or(0).to_string(),
             ),
             ("limits_login_time", seconds(limits.login_time)),
+            ("limits_connect_time", seconds(self.connect_time())),
             ("limits_idle_time", seconds_or_never(limits.idle_time)),
             ("limits_life_time", seconds_or_never(limits.life_time)),
             (
@@ -192,6 +193,12 @@ impl Config {
         };
         push(&mut rows, "log_format", format);
         rows
+    }
+
+    /// One for all backends.
+    fn connect_time(&self) -> Duration {
+        let times = self.backends.iter().map(|backend| backend.connect_time);
+        times.max().unwrap_or_default()
     }
 }
 

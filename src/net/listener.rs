@@ -48,9 +48,18 @@ impl ListenError {
 #[derive(Debug)]
 pub enum Listener {
     /// A TCP port.
-    Tcp(TcpListener),
+    Tcp(TcpListener, Keeper),
     /// A Unix socket; its file is removed with it.
     Unix(UnixListener, SocketFile),
+}
+
+/// Whose a port is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeper {
+    /// It closes with us.
+    Ours,
+    /// Whoever has handed it down keeps it open, and the clients in its queue for the next of us.
+    Handed,
 }
 
 /// A socket's file.
@@ -106,7 +115,7 @@ impl Listener {
         Ok(match handed {
             Handed::Tcp(tcp) => {
                 tcp.set_nonblocking(true)?;
-                Self::Tcp(TcpListener::from_std(tcp)?)
+                Self::Tcp(TcpListener::from_std(tcp)?, Keeper::Handed)
             }
             Handed::Unix(unix) => {
                 unix.set_nonblocking(true)?;
@@ -119,7 +128,7 @@ impl Listener {
     /// The TCP address with the port that was really opened.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Tcp(listener, _) => listener.local_addr().ok(),
             Self::Unix(..) => None,
         }
     }
@@ -148,10 +157,12 @@ impl Listener {
     }
 
     /// Closes the port. Gives the clients that the kernel has connected and nobody has accepted, which would be reset
-    /// otherwise. One that connects between the last accept and the close, microseconds later, is.
+    /// otherwise. One that connects between the last accept and the close, microseconds later, is. Those in the queue of a
+    /// port that was handed down wait for the next of us.
     pub fn close(self) -> impl Iterator<Item = (Socket, ClientAddress)> {
         let (tcp, unix) = match self {
-            Self::Tcp(listener) => (listener.into_std().ok(), None),
+            Self::Tcp(_, Keeper::Handed) | Self::Unix(_, SocketFile::Handed(_)) => (None, None),
+            Self::Tcp(listener, Keeper::Ours) => (listener.into_std().ok(), None),
             // nobody finds the way to a Unix socket of ours without its file
             Self::Unix(listener, _file) => (None, listener.into_std().ok()),
         };
@@ -174,7 +185,7 @@ impl Listener {
 
     async fn accept_once(&self) -> io::Result<(Socket, ClientAddress)> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
                 // fails only where the client is gone already
                 let socket = Socket::tcp(stream).map_err(|_| io::ErrorKind::ConnectionAborted)?;
@@ -192,7 +203,7 @@ impl fmt::Display for Listener {
     /// The address that it listens on, with the port that was really opened.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(listener) => match listener.local_addr() {
+            Self::Tcp(listener, _) => match listener.local_addr() {
                 Ok(address) => address.fmt(f),
                 Err(error) => error.fmt(f),
             },
@@ -220,7 +231,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    Ok(Listener::Tcp(socket.listen(BACKLOG)?))
+    Ok(Listener::Tcp(socket.listen(BACKLOG)?, Keeper::Ours))
 }
 
 fn bind_unix(path: &Path) -> io::Result<Listener> {

@@ -6,7 +6,7 @@ use crate::support::admin::{backend, start};
 use crate::support::backend::{Backend, Server};
 use crate::support::pki::{PKI, replace};
 use crate::support::plugin::PASSWORD;
-use crate::support::proxy::{Config, Proxy, Run, run_with_input, wait_until};
+use crate::support::proxy::{Config, Proxy, Run, address_in, run_with_input, wait_until};
 use crate::support::visit::shown_to_a_client;
 
 /// A port that nobody listens on.
@@ -82,20 +82,24 @@ fn a_port_that_the_ca_does_not_verify_gets_no_login() {
 #[test]
 fn a_name_counts_where_it_is_asked_for() {
     let backend = backend();
-    let section = "admin: { listen: \"0.0.0.0:0\", security: { ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key }, users: [{ user: ops, password-file: ops.secret }] }";
+    let section = "admin: { listen: [\"127.0.0.1:0\", \"127.0.0.2:0\"], security: { ssl-ca: ca.pem, ssl-cert: server.pem, ssl-key: server.key }, users: [{ user: ops, password-file: ops.secret }] }";
     let proxy = Proxy::start(
         Config::before(&backend)
             .with_file("ops.secret", PASSWORD)
             .with(section),
     );
-    let port = proxy.admin_address().port();
+    let other = proxy.wait_for_line("its other address", |line| {
+        line.contains("mysql_admin") && line.contains("address=127.0.0.2:")
+    });
+    let other = address_in(&other);
+    let named = format!("localhost:{}", proxy.admin_address().port());
     let ca = file(&proxy, "ca.pem");
     for (host, mode, code) in [
-        ("127.0.0.2", "VERIFY_IDENTITY", 1),
-        ("127.0.0.2", "VERIFY_CA", 0),
-        ("localhost", "verify_identity", 0),
+        (other.to_string(), "VERIFY_IDENTITY", 1),
+        (other.to_string(), "VERIFY_CA", 0),
+        (named, "verify_identity", 0),
     ] {
-        let ops = as_ops(&proxy, &format!("{host}:{port}"));
+        let ops = as_ops(&proxy, &host);
         let run = ask(
             &format!("{ops} --ssl-ca {ca} --ssl-mode {mode} backends"),
             "",

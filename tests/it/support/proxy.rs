@@ -340,7 +340,7 @@ impl Proxy {
     }
 
     #[track_caller]
-    fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut guard = self.log.lock();
         loop {
@@ -511,7 +511,7 @@ impl Proxy {
 
 /// Where a line of the log, text or JSON, says that a port listens.
 #[track_caller]
-fn address_in(line: &str) -> SocketAddr {
+pub(crate) fn address_in(line: &str) -> SocketAddr {
     let (_, address) = line.rsplit_once("address").expect("an address");
     let address = address.trim_matches(['=', '"', ':', '}']);
     address.parse().expect("an address")
