@@ -40,11 +40,19 @@ impl BackOff {
             .map(|rest| &rest.reason)
     }
 
-    /// A dial with this generation ended in a way that the server may count.
-    pub(super) fn failed(&mut self, now: Instant, generation: u64, reason: Arc<ConnectError>) {
+    /// A dial with this generation, begun at `began`, ended in a way that the server may count.
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        began: Instant,
+        generation: u64,
+        reason: Arc<ConnectError>,
+    ) {
         let delay = match &self.rest {
             // the last ones with the old certificates
             Some(rest) if generation < rest.generation => return,
+            // no dial begins in a rest: this one was under way with the one that the rest is for, and met the same fault
+            Some(rest) if generation == rest.generation && began < rest.until => return,
             Some(rest) if generation == rest.generation => rest.next,
             Some(_) | None => FIRST,
         };
@@ -75,7 +83,7 @@ mod tests {
         let mut now = Instant::now();
         let mut back_off = BackOff::default();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            back_off.failed(now, 1, no_tls());
+            back_off.failed(now, now, 1, no_tls());
             let end = now + Duration::from_secs(seconds);
             let just_before = end - Duration::from_millis(1);
             assert!(back_off.reason(just_before, 1).is_some(), "{seconds}");
@@ -83,7 +91,7 @@ mod tests {
             now = end;
         }
         back_off.succeeded();
-        back_off.failed(now, 1, no_tls());
+        back_off.failed(now, now, 1, no_tls());
         assert!(back_off.reason(now + FIRST, 1).is_none());
     }
 
@@ -91,12 +99,34 @@ mod tests {
     fn rest_ends_with_the_certificates_that_it_was_for() {
         let now = Instant::now();
         let mut back_off = BackOff::default();
-        back_off.failed(now, 1, no_tls());
-        back_off.failed(now, 1, no_tls());
+        back_off.failed(now, now, 1, no_tls());
         assert!(back_off.reason(now, 1).is_some());
         assert!(back_off.reason(now, 2).is_none());
-        back_off.failed(now, 2, no_tls());
+        back_off.failed(now, now, 2, no_tls());
         assert!(back_off.reason(now + FIRST, 2).is_none(), "it is the first");
+    }
+
+    #[test]
+    fn dials_that_were_under_way_together_cause_one_rest() {
+        let now = Instant::now();
+        let mut back_off = BackOff::default();
+        for _ in 0..8 {
+            back_off.failed(now, now, 1, no_tls());
+        }
+        let end = now + FIRST;
+        assert!(back_off.reason(end - Duration::from_millis(1), 1).is_some());
+        assert!(back_off.reason(end, 1).is_none(), "it is the first");
+        // one that took longer than the rest
+        back_off.failed(end, now, 1, no_tls());
+        assert!(back_off.reason(end, 1).is_none());
+        back_off.failed(end, end, 1, no_tls());
+        let next_end = end + FIRST * 2;
+        assert!(
+            back_off
+                .reason(next_end - Duration::from_millis(1), 1)
+                .is_some()
+        );
+        assert!(back_off.reason(next_end, 1).is_none(), "it is the second");
     }
 
     /// A dial that began before a reload may end after it.
@@ -104,8 +134,8 @@ mod tests {
     fn failure_of_old_certificates_is_no_reason_against_new_ones() {
         let now = Instant::now();
         let mut back_off = BackOff::default();
-        back_off.failed(now, 2, no_tls());
-        back_off.failed(now, 1, no_tls());
+        back_off.failed(now, now, 2, no_tls());
+        back_off.failed(now, now, 1, no_tls());
         assert!(back_off.reason(now + FIRST, 2).is_none());
     }
 }

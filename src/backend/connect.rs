@@ -85,9 +85,9 @@ pub enum ConnectError {
         /// Where.
         endpoint: String,
     },
-    /// An ERR in place of a greeting.
+    /// An ERR in place of a greeting, by a server that sees this address.
     #[error("the backend refused the connection: {} {}{}", .0.code, .0.message, cure(.0))]
-    Refused(ErrPacket),
+    Refused(ErrPacket, SeenAddress),
     /// An ERR behind our PROXY header, of a server that may take none.
     #[error("the backend refused the connection behind our PROXY header: {} {} (does proxy-protocol.send fit this server?)", .0.code, .0.message)]
     ProxyHeaderRefused(ErrPacket),
@@ -136,10 +136,12 @@ impl ConnectError {
 
     /// Whether the server may have counted this dial as a failed handshake of ours, or blocks us already. Where it sees the
     /// client's address, it is that one that it blocks.
-    pub(super) fn may_be_counted(&self, seen: SeenAddress) -> bool {
+    pub(super) fn may_be_counted(&self) -> bool {
         match self {
             Self::Dial { .. } | Self::NoCertificates(_) => false,
-            Self::Refused(error) => error.code == HOST_IS_BLOCKED && seen == SeenAddress::Mytls,
+            Self::Refused(error, seen) => {
+                error.code == HOST_IS_BLOCKED && *seen == SeenAddress::Mytls
+            }
             // these may be about the client's address too
             Self::ProxyHeaderRefused(error) => {
                 !matches!(error.code, HOST_IS_BLOCKED | HOST_IS_NOT_PRIVILEGED)
@@ -233,12 +235,12 @@ impl Backend {
         }
         let dialled = Dialled {
             known: Arc::clone(known),
+            began: Instant::now(),
             generation,
             sent_proxy_header: self.sends_proxy_header,
             counts: Arc::clone(&self.counts),
         };
         let endpoint = &known.endpoint;
-        let began = Instant::now();
         self.counts.dials.count();
         let connected = timeout_at(until, self.dial(&dialled, tls, head, client))
             .await
@@ -249,7 +251,7 @@ impl Backend {
             });
         match connected {
             Ok(connection) => {
-                self.counts.times.observe(began.elapsed());
+                self.counts.times.observe(dialled.began.elapsed());
                 Ok(connection)
             }
             Err(error) => {
@@ -257,11 +259,7 @@ impl Backend {
                 // whoever asked for the connection logs the failure
                 debug!(route = %self.role, %endpoint, error = error.to_string(), "connect to backend");
                 let error = Arc::new(error);
-                let seen = match client {
-                    Some(_) if self.sends_proxy_header => SeenAddress::Client,
-                    Some(_) | None => SeenAddress::Mytls,
-                };
-                if error.may_be_counted(seen) {
+                if error.may_be_counted() {
                     dialled.rest_for(&error);
                 }
                 Err(error)
@@ -288,6 +286,10 @@ impl Backend {
         let header = self
             .sends_proxy_header
             .then(|| proxy_header(client, &socket));
+        let seen = match header {
+            Some(ProxyHeader::Client(_)) => SeenAddress::Client,
+            Some(ProxyHeader::Local) | None => SeenAddress::Mytls,
+        };
         let mut stream = Stream::new(Side::Backend, socket);
         if let Some(header) = header {
             let written = stream.write_bytes(&header.encode()).await;
@@ -298,7 +300,7 @@ impl Backend {
             .await
             .map_err(ConnectError::Stream)?;
         if payload.first() == Some(&ERR) {
-            return Err(ConnectError::Refused(ErrPacket::decode(&payload)?));
+            return Err(ConnectError::Refused(ErrPacket::decode(&payload)?, seen));
         }
         let greeting = BackendGreeting::decode(&payload)?;
         debug!(route = %self.role, %endpoint, backend_id = greeting.connection_id, "backend greeted");
@@ -322,7 +324,7 @@ impl Backend {
             head.capabilities = head.capabilities | Capabilities::SSL;
             let asked = stream.write_packet(&head.encode()).await;
             if let Err(error) = asked {
-                return Err(dialled.no_tls(&mut stream, error).await);
+                return Err(dialled.no_tls(&mut stream, error, seen).await);
             }
             let name = tls::server_name(match endpoint {
                 Endpoint::Tcp { host, .. } | Endpoint::Resolved { host, .. } => host,
@@ -332,7 +334,7 @@ impl Backend {
                 .connect_tls(connector.config().clone(), name.clone(), channel.counts())
                 .await;
             if let Err(error) = begun {
-                return Err(dialled.no_tls(&mut stream, error).await);
+                return Err(dialled.no_tls(&mut stream, error, seen).await);
             }
             if let Some(session) = stream.tls() {
                 let shown = session.peer_certificates();
@@ -349,17 +351,19 @@ impl Backend {
             server,
             connection_id: greeting.connection_id,
             endpoint: dialled.clone(),
-            seen: match header {
-                Some(ProxyHeader::Client(_)) => SeenAddress::Client,
-                Some(ProxyHeader::Local) | None => SeenAddress::Mytls,
-            },
+            seen,
         })
     }
 }
 
 impl Dialled {
     /// Why there is no TLS: a server that refuses us behind its greeting says so in plaintext.
-    async fn no_tls(&self, stream: &mut Stream, error: StreamError) -> ConnectError {
+    async fn no_tls(
+        &self,
+        stream: &mut Stream,
+        error: StreamError,
+        seen: SeenAddress,
+    ) -> ConnectError {
         let refused = last_word(stream, &error).await;
         let may_be_the_header = self.may_not_take_the_header();
         match (refused, error) {
@@ -371,7 +375,7 @@ impl Dialled {
             (Some(refused), error) if may_be_the_header => {
                 ConnectError::behind_proxy_header(Some(refused), error)
             }
-            (Some(refused), _) if self.sent_proxy_header => ConnectError::Refused(refused),
+            (Some(refused), _) if self.sent_proxy_header => ConnectError::Refused(refused, seen),
             (Some(_) | None, error) => ConnectError::Tls(error),
         }
     }

@@ -70,8 +70,8 @@ impl From<&ConnectError> for DialFailure {
         match error {
             ConnectError::Dial { .. } => Self::Dial,
             ConnectError::TooSlow { .. } => Self::TooSlow,
-            ConnectError::Refused(error) if error.code == HOST_IS_BLOCKED => Self::HostBlocked,
-            ConnectError::Refused(_) => Self::Refused,
+            ConnectError::Refused(error, _) if error.code == HOST_IS_BLOCKED => Self::HostBlocked,
+            ConnectError::Refused(..) => Self::Refused,
             ConnectError::Greeting(_) => Self::Greeting,
             ConnectError::Stream(_) => Self::Connection,
             ConnectError::NoTls => Self::NoTls,

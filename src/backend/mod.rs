@@ -44,7 +44,6 @@ pub use self::state::EndpointState;
 use crate::net::socket::KeepAlive;
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::greeting::BackendGreeting;
-use crate::rules::SeenAddress;
 use crate::tls::{Channel, ChannelName, ClientSettings, Connector, Expiry, Reread};
 
 /// Which of the two backends of a configuration.
@@ -212,6 +211,7 @@ impl Known {
 #[derive(Debug, Clone)]
 pub struct Dialled {
     known: Arc<Known>,
+    began: Instant,
     generation: u64,
     sent_proxy_header: bool,
     counts: Arc<DialCounts>,
@@ -247,7 +247,8 @@ impl Dialled {
             last_word(stream, &error).await,
             error,
         ));
-        if error.may_be_counted(SeenAddress::Mytls) {
+        self.counts.failures.count((&*error).into());
+        if error.may_be_counted() {
             self.rest_for(&error);
         }
         Ok(error)
@@ -260,9 +261,12 @@ impl Dialled {
 
     /// Leaves the endpoint alone for a while.
     fn rest_for(&self, reason: &Arc<ConnectError>) {
-        self.known
-            .back_off()
-            .failed(Instant::now(), self.generation, Arc::clone(reason));
+        self.known.back_off().failed(
+            Instant::now(),
+            self.began,
+            self.generation,
+            Arc::clone(reason),
+        );
     }
 }
 

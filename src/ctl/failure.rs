@@ -40,7 +40,7 @@ impl AskError {
                 Some(error)
             }
             Self::Login(LoginError::Connect(error)) => match &**error {
-                ConnectError::Refused(error) => Some(error),
+                ConnectError::Refused(error, _) => Some(error),
                 ConnectError::ProxyHeaderRefused(_)
                 | ConnectError::ProxyHeader(_)
                 | ConnectError::Dial { .. }
@@ -95,7 +95,7 @@ fn connect_in_words(error: &ConnectError) -> String {
         ConnectError::Stream(error) | ConnectError::Tls(error) => stream_in_words(error),
         ConnectError::Certificate(refusal) => format!("TLS: its {refusal}"),
         ConnectError::Greeting(error) => format!("it is no MySQL port: {error}"),
-        ConnectError::Refused(_)
+        ConnectError::Refused(..)
         | ConnectError::ProxyHeaderRefused(_)
         | ConnectError::ProxyHeader(_)
         | ConnectError::Lacking(_) => error.to_string(),

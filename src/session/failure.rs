@@ -245,7 +245,7 @@ fn connect_reply(route: Role, error: &ConnectError) -> ErrPacket {
         ),
         ConnectError::Dial { .. }
         | ConnectError::TooSlow { .. }
-        | ConnectError::Refused(_)
+        | ConnectError::Refused(..)
         | ConnectError::ProxyHeaderRefused(_)
         | ConnectError::ProxyHeader(_)
         | ConnectError::Greeting(_)

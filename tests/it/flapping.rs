@@ -1,12 +1,13 @@
 //! A backend that comes and goes: whom it harms, what is dialled meanwhile, and that all is well when it is back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::support::admin::{ask, config as with_admin_port, done, log_in};
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::handshake::Login;
+use crate::support::metrics::{HTTP, Metrics};
 use crate::support::pki::PKI;
 use crate::support::proxy::{Config, Proxy, wait_for, wait_until};
 
@@ -79,6 +80,43 @@ fn clients_of_a_backend_that_fails_in_every_way_are_told_and_cause_few_dials() {
         proxy.descriptors() <= descriptors
     });
     assert!(proxy.is_running());
+}
+
+/// Else many clients at once would make of one short fault a rest as long as of many in a row.
+#[test]
+fn one_fault_that_many_dials_meet_at_once_is_one_fault() {
+    const CLIENTS: u32 = 8;
+    let (well, gate) = (Arc::new(AtomicU8::new(1)), Arc::new(Mutex::new(())));
+    let (is_well, behind) = (Arc::clone(&well), Arc::clone(&gate));
+    let backend = Backend::start_each(move |_| {
+        // the kernel connects those that wait here
+        drop(behind.lock().unwrap_or_else(PoisonError::into_inner));
+        match is_well.load(Ordering::Relaxed) {
+            0 => Server::hanging_up(),
+            _ => Server::mysql(),
+        }
+    });
+    let proxy = Proxy::start(Config::before(&backend).with(HTTP));
+    log_in_again(&proxy);
+    let dials = "mytls_backend_dials_total{route=\"source\"}";
+    let before = Metrics::of(&proxy).number(dials);
+    let closed = gate.lock().expect("nobody has panicked");
+    let mut clients = Vec::new();
+    for number in 1..=CLIENTS {
+        let mut client = Client::greeted(proxy.address);
+        client.send_login(&Login::of("app"));
+        clients.push(client);
+        Metrics::wait_until(&proxy, "a dial more", |now| {
+            now.number(dials) - before >= f64::from(number)
+        });
+    }
+    well.store(0, Ordering::Relaxed);
+    drop(closed);
+    for client in &mut clients {
+        assert!(EXPECTED.contains(&client.error().code));
+    }
+    well.store(1, Ordering::Relaxed);
+    expect_answer(&mut log_in_again(&proxy));
 }
 
 #[test]

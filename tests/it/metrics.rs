@@ -403,6 +403,20 @@ fn dials_that_fail_are_counted_by_reason() {
     }
 }
 
+/// It shows only behind the login of a client.
+#[test]
+fn server_that_takes_no_proxy_header_is_counted() {
+    let server = Server::mysql().on_login(|_| Err(std::io::Error::other("closes")));
+    let backend = Backend::start(server.behind_proxy_header(|_| None));
+    let send = format!("{HTTP}\nproxy-protocol: {{send: true}}");
+    let proxy = Proxy::start(Config::before(&backend).with(&send));
+    let before = Metrics::of(&proxy);
+    assert_eq!(login(&proxy, "app"), Some(2003));
+    let failures = "mytls_backend_dial_failures_total";
+    let series = format!("{failures}{{route=\"source\",reason=\"proxy_header\"}}");
+    Metrics::expect_one_more(&proxy, &before, failures, &series);
+}
+
 #[test]
 fn endpoint_that_rests_is_shown_and_not_dialled() {
     let backend = Backend::start(Server::mysql().tls(PKI.backend_tls(&PKI.other_server)));

@@ -234,3 +234,22 @@ fn a_client_whose_address_the_server_refuses_is_refused_alone() {
         assert!(log.contains("Host '127.0.0.8' is blocked"), "{log}");
     }
 }
+
+/// A client on this machine has the address of mytls there.
+#[test]
+fn a_server_that_blocks_mytls_itself_is_left_alone() {
+    let blocked = err(1129, "HY000", "Host '127.0.0.1' is blocked");
+    let backend = Backend::start_each(move |number| match number {
+        0 => server(),
+        _ => Server::first_packet(blocked.clone()).behind_proxy_header(|_| None),
+    });
+    let proxy = Proxy::start(Config::before(&backend).with(SEND));
+    for _ in 0..2 {
+        let mut client = Client::greeted(proxy.address);
+        client.send_login(&Login::of("app"));
+        assert_eq!(client.error().code, 2003);
+    }
+    let log = proxy.log();
+    assert!(log.contains("Host '127.0.0.1' is blocked"), "{log}");
+    assert_eq!(backend.dials(), 2, "the probe and one client");
+}
