@@ -50,7 +50,7 @@ use crate::backend::Backends;
 use crate::metrics::{Counters, labels};
 use crate::net::ListenAddress;
 use crate::net::listener::Listener;
-use crate::net::socket::Socket;
+use crate::net::socket::{KeepAlive, Socket};
 use crate::net::stream::Stream;
 use crate::protocol::Side;
 use crate::rules::{ClientAddress, ClientNames, InForce};
@@ -184,7 +184,7 @@ impl AdminPort {
     /// Cancel safe: connections live on.
     pub async fn listen(self: Arc<Self>, listener: Listener, connections: TaskTracker) {
         loop {
-            let (socket, address) = listener.accept().await;
+            let (socket, address) = listener.accept(KeepAlive::default()).await;
             connections.spawn(Arc::clone(&self).serve(socket, address));
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::{Backend, Dialled, Endpoint, Known, Server};
-use crate::net::socket::Socket;
+use crate::net::socket::{KeepAlive, Socket};
 use crate::net::stream::{Stream, StreamError};
 use crate::protocol::Side;
 use crate::protocol::capabilities::Capabilities;
@@ -279,9 +279,7 @@ impl Backend {
             endpoint: endpoint.to_string(),
             source,
         };
-        let socket = open(endpoint).await.map_err(failed)?;
-        // fails only where the server is gone already
-        socket.keep_alive(self.keep_alive).map_err(failed)?;
+        let socket = open(endpoint, self.keep_alive).await.map_err(failed)?;
         let server = Server::of(self.role, endpoint, &socket).map_err(failed)?;
         let header = self
             .sends_proxy_header
@@ -407,12 +405,15 @@ fn proxy_header(client: Option<Ends>, server: &Socket) -> ProxyHeader {
     }
 }
 
-async fn open(endpoint: &Endpoint) -> io::Result<Socket> {
+async fn open(endpoint: &Endpoint, keep_alive: KeepAlive) -> io::Result<Socket> {
     match endpoint {
-        Endpoint::Tcp { host, port } => {
-            Socket::tcp(TcpStream::connect((host.as_str(), *port)).await?)
+        Endpoint::Tcp { host, port } => Socket::tcp(
+            TcpStream::connect((host.as_str(), *port)).await?,
+            keep_alive,
+        ),
+        Endpoint::Resolved { address, .. } => {
+            Socket::tcp(TcpStream::connect(address).await?, keep_alive)
         }
-        Endpoint::Resolved { address, .. } => Socket::tcp(TcpStream::connect(address).await?),
         Endpoint::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
     }
 }

@@ -32,7 +32,7 @@ use crate::backend::Backends;
 use crate::drain::Phase;
 use crate::net::ListenAddress;
 use crate::net::listener::Listener;
-use crate::net::socket::Socket;
+use crate::net::socket::{KeepAlive, Socket};
 use crate::rules::ClientAddress;
 use crate::session::Sessions;
 use crate::tls::{Acceptor, Channel, ChannelName, Expiry};
@@ -104,7 +104,7 @@ impl HttpPort {
     /// Cancel safe: connections live on.
     pub async fn listen(self: Arc<Self>, listener: Listener, connections: TaskTracker) {
         loop {
-            let (socket, peer) = listener.accept().await;
+            let (socket, peer) = listener.accept(KeepAlive::default()).await;
             connections.spawn(Arc::clone(&self).serve(socket, peer));
         }
     }

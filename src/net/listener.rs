@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tracing::{debug, warn};
 
 use super::ListenAddress;
-use super::socket::Socket;
+use super::socket::{KeepAlive, Socket};
 use crate::rules::ClientAddress;
 
 /// Connections that the kernel completes ahead of us.
@@ -133,13 +133,13 @@ impl Listener {
         }
     }
 
-    /// Waits for the next client. Failures are logged and waited out: one client's bad luck is nobody else's.
+    /// Waits for the next client, whose connection is kept alive so. Failures are logged and waited out: one client's bad luck is nobody else's.
     ///
     /// Cancel safe.
-    pub async fn accept(&self) -> (Socket, ClientAddress) {
+    pub async fn accept(&self, keep_alive: KeepAlive) -> (Socket, ClientAddress) {
         let mut is_told = false;
         loop {
-            match self.accept_once().await {
+            match self.accept_once(keep_alive).await {
                 Ok(client) => return client,
                 // the client was gone before it was accepted
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
@@ -159,7 +159,7 @@ impl Listener {
     /// Closes the port. Gives the clients that the kernel has connected and nobody has accepted, which would be reset
     /// otherwise. One that connects between the last accept and the close, microseconds later, is. Those in the queue of a
     /// port that was handed down wait for the next of us.
-    pub fn close(self) -> impl Iterator<Item = (Socket, ClientAddress)> {
+    pub fn close(self, keep_alive: KeepAlive) -> impl Iterator<Item = (Socket, ClientAddress)> {
         let (tcp, unix) = match self {
             Self::Tcp(_, Keeper::Handed) | Self::Unix(_, SocketFile::Handed(_)) => (None, None),
             Self::Tcp(listener, Keeper::Ours) => (listener.into_std().ok(), None),
@@ -169,26 +169,27 @@ impl Listener {
         // tokio would have to be told of each by the kernel first
         let accept = move || {
             if let Some(listener) = &tcp {
-                let (stream, peer) = listener.accept().ok()?;
-                stream.set_nonblocking(true).ok()?;
-                let socket = Socket::tcp(TcpStream::from_std(stream).ok()?).ok()?;
-                return Some((socket, ClientAddress::from(peer.ip())));
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                let socket = Socket::tcp(TcpStream::from_std(stream)?, keep_alive)?;
+                return Ok((socket, ClientAddress::from(peer.ip())));
             }
-            let (stream, _) = unix.as_ref()?.accept().ok()?;
-            stream.set_nonblocking(true).ok()?;
-            let socket = Socket::Unix(UnixStream::from_std(stream).ok()?);
-            Some((socket, ClientAddress::UnixSocket))
+            let unix = unix.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
+            let (stream, _) = unix.accept()?;
+            stream.set_nonblocking(true)?;
+            let socket = Socket::Unix(UnixStream::from_std(stream)?);
+            Ok((socket, ClientAddress::UnixSocket))
         };
-        // those that come meanwhile must not keep the port open
-        iter::from_fn(accept).take(BACKLOG as usize)
+        queued(accept)
     }
 
-    async fn accept_once(&self) -> io::Result<(Socket, ClientAddress)> {
+    async fn accept_once(&self, keep_alive: KeepAlive) -> io::Result<(Socket, ClientAddress)> {
         match self {
             Self::Tcp(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
                 // fails only where the client is gone already
-                let socket = Socket::tcp(stream).map_err(|_| io::ErrorKind::ConnectionAborted)?;
+                let socket = Socket::tcp(stream, keep_alive)
+                    .map_err(|_| io::ErrorKind::ConnectionAborted)?;
                 Ok((socket, ClientAddress::from(peer.ip())))
             }
             Self::Unix(listener, _) => {
@@ -221,6 +222,17 @@ impl fmt::Display for ListenAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// Those who wait in a queue, until nobody does. One who cannot be accepted is passed over, for those behind.
+fn queued<T>(accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
+    iter::repeat_with(accept)
+        // those that come meanwhile must not keep the port open
+        .take(BACKLOG as usize)
+        .take_while(
+            |accepted| !matches!(accepted, Err(error) if error.kind() == io::ErrorKind::WouldBlock),
+        )
+        .filter_map(Result::ok)
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
@@ -265,5 +277,26 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             "a file that is not a socket is there",
         )),
         Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_cannot_be_accepted_is_passed_over() {
+        let aborted = || Err(io::ErrorKind::ConnectionAborted.into());
+        let nobody = || Err(io::ErrorKind::WouldBlock.into());
+        let mut queue = [aborted(), Ok(1), aborted(), Ok(2), nobody(), Ok(3)].into_iter();
+        let accept = || queue.next().unwrap_or_else(nobody);
+        assert_eq!(queued(accept).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn an_endless_queue_comes_to_an_end() {
+        assert_eq!(queued(|| Ok(())).count(), BACKLOG as usize);
+        let failing = || Err::<(), _>(io::ErrorKind::ConnectionAborted.into());
+        assert_eq!(queued(failing).count(), 0);
     }
 }

@@ -51,20 +51,11 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Takes a TCP stream: small packets leave at once, dead peers are noticed.
-    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+    /// Takes a TCP stream: small packets leave at once, dead peers are noticed so. The end of a process on the other side of a
+    /// Unix socket shows by itself.
+    pub fn tcp(stream: TcpStream, keep_alive: KeepAlive) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        let socket = Self::Tcp(stream);
-        socket.keep_alive(KeepAlive::default())?;
-        Ok(socket)
-    }
-
-    /// Says how dead peers are noticed. The end of a process on the other side of a Unix socket shows by itself.
-    pub fn keep_alive(&self, keep_alive: KeepAlive) -> io::Result<()> {
-        let Self::Tcp(stream) = self else {
-            return Ok(());
-        };
-        let socket = SockRef::from(stream);
+        let socket = SockRef::from(&stream);
         match keep_alive.after {
             None => socket.set_keepalive(false)?,
             Some(silence) => {
@@ -81,7 +72,7 @@ impl Socket {
         // macOS has no such option
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(keep_alive.unacknowledged)?;
-        Ok(())
+        Ok(Self::Tcp(stream))
     }
 
     /// The ends of the connection, of which the peer's is the client's; none for a Unix socket and for a connection that
@@ -187,16 +178,19 @@ fn now<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
 mod tests {
     use super::*;
 
-    async fn connected() -> io::Result<Socket> {
+    async fn connected(keep_alive: KeepAlive) -> io::Result<Socket> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        Socket::tcp(TcpStream::connect(listener.local_addr()?).await?)
+        Socket::tcp(
+            TcpStream::connect(listener.local_addr()?).await?,
+            keep_alive,
+        )
     }
 
     // It takes minutes to see it happen.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_peer_that_lives_and_reads_nothing_is_not_given_up() -> io::Result<()> {
-        let Socket::Tcp(stream) = connected().await? else {
+        let Socket::Tcp(stream) = connected(KeepAlive::default()).await? else {
             return Err(io::ErrorKind::Other.into());
         };
         let options = SockRef::from(&stream);
@@ -207,17 +201,19 @@ mod tests {
 
     #[tokio::test]
     async fn every_silence_that_the_configuration_takes_the_kernel_takes() -> io::Result<()> {
-        let socket = connected().await?;
         for seconds in [1, 5, 60, 9 * 60 * 60] {
             let silence = Some(Duration::from_secs(seconds));
-            socket.keep_alive(KeepAlive {
+            connected(KeepAlive {
                 after: silence,
                 unacknowledged: silence,
-            })?;
+            })
+            .await?;
         }
-        socket.keep_alive(KeepAlive {
+        connected(KeepAlive {
             after: None,
             unacknowledged: None,
         })
+        .await?;
+        Ok(())
     }
 }

@@ -175,18 +175,20 @@ impl DataPort {
         sessions: TaskTracker,
         closing: CancellationToken,
     ) {
-        while let Some((socket, address)) = closing.run_until_cancelled(listener.accept()).await {
+        let keep_alive = self.handles.limits.keep_alive;
+        while let Some((socket, address)) = closing
+            .run_until_cancelled(listener.accept(keep_alive))
+            .await
+        {
             sessions.spawn(Arc::clone(&self).serve(socket, address));
         }
-        for (socket, address) in listener.close() {
+        for (socket, address) in listener.close(keep_alive) {
             sessions.spawn(Arc::clone(&self).turn_away(socket, address));
         }
     }
 
     /// One session, from accept to close.
     async fn serve(self: Arc<Self>, socket: Socket, address: ClientAddress) {
-        // fails only where the client is gone, which shows soon enough
-        let _ = socket.keep_alive(self.handles.limits.keep_alive);
         let mut client = Stream::new(Side::Client, socket);
         let Some((mut record, backend)) = self.record(address) else {
             return;
