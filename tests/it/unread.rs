@@ -85,14 +85,18 @@ fn a_client_that_has_not_read_its_answer_is_not_idle() {
 #[test]
 fn the_drain_waits_for_a_client_that_reads_slowly() {
     let (_backend, mut proxy, mut client) = asked("drain: { max: 600s }");
-    let (mut first, mut second) = (idle_one(&proxy), idle_one(&proxy));
-    second.query("BEGIN");
-    assert!(second.read().is_ok());
+    let mut others = [(); 3].map(|()| idle_one(&proxy));
+    for other in &mut others {
+        other.query("BEGIN");
+        assert!(other.read().is_ok());
+    }
     proxy.terminate();
-    first.expect_clean_end();
-    second.query("COMMIT");
-    assert!(second.read().is_ok());
-    second.expect_clean_end();
+    // each takes as long as the client would have been waited for
+    for mut other in others {
+        other.query("COMMIT");
+        assert!(other.read().is_ok());
+        other.expect_clean_end();
+    }
     expect_it_all(&mut client);
     client.expect_clean_end();
     assert!(proxy.exit_status().success());
