@@ -419,6 +419,11 @@ impl Stream {
         }
     }
 
+    /// Whether something that was sent has not left yet.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
     /// Ready when everything that was sent has left, and other tasks have had their turn.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         if let Some(compressed) = &mut self.compressed {

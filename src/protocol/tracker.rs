@@ -183,7 +183,8 @@ impl Tracker {
     /// Whether ending the session now loses the client nothing that it has begun, as far as the protocol shows it. A
     /// replica comes again and goes on where it was.
     pub fn is_between_transactions(&self) -> bool {
-        let is_replica_alone = self.commands.len() == 1 && self.streams_events();
+        let is_replica_alone =
+            self.commands.len() == 1 && self.streams_events() && self.backend.is_between_packets();
         (self.commands.is_empty() || is_replica_alone)
             && self.client.is_idle()
             && self.transaction.is_none()

@@ -50,7 +50,11 @@ impl Ending {
     ) -> Self {
         let old = life_time.map(|time| Instant::from_std(live.since) + spread(time, live.id));
         Self {
-            stop: stop.clone(),
+            // of its own, since each wake looks at them: all sessions would wait for each other's looks
+            stop: Stop {
+                politely: stop.politely.child_token(),
+                now: stop.now.child_token(),
+            },
             drain: backend.drain(),
             old,
             told: Asked::GoOn,

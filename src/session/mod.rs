@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::crypto::SecureRandom;
+use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -328,13 +329,14 @@ async fn next_event(
             biased;
             event = relay.run() => return event,
             () = record.killed() => return Event::End(End::Killed),
-            asked = ending.next() => match asked {
+            // a relay that has much to do leaves no budget, and must not outlive its end by it
+            asked = unconstrained(ending.next()) => match asked {
                 Asked::EndNow => return Event::End(End::Cut),
                 Asked::GoOn | Asked::EndBetweenTransactions => {
                     relay.ends_between_transactions = asked == Asked::EndBetweenTransactions;
                 }
             },
-            () = idle.is_due() => {
+            () = unconstrained(idle.is_due()) => {
                 if idle.is_over(relay.awaits_answer()) {
                     return Event::End(End::Idle);
                 }
@@ -343,8 +345,11 @@ async fn next_event(
     }
 }
 
-/// Waits for the command of a client that is to be ended, so that it reads why.
+/// Waits for the command of a client that is to be ended, so that it reads why. A replica sends none.
 async fn last_command(relay: &mut Relay) {
+    if relay.has_command() {
+        return;
+    }
     relay.begin_packets();
     if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LAST_COMMAND_BYTES)).await {
         // it is closed next, either way

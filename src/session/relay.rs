@@ -108,8 +108,13 @@ impl Relay {
     }
 
     /// Whether a command is under way.
-    pub(super) fn awaits_answer(&self) -> bool {
+    pub(super) fn has_command(&self) -> bool {
         self.tracker.outstanding() > 0
+    }
+
+    /// Whether a command is under way, or the client has not taken all of the answer.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.has_command() || self.client.has_unsent()
     }
 
     /// Relays until something happens. Cancel safe.
@@ -184,7 +189,7 @@ impl Relay {
 
     fn poll(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Event> {
         // a command that comes when the session is to end is not forwarded
-        if self.is_to_end() {
+        if self.is_to_end(cx) {
             return Poll::Ready(Event::BetweenTransactions);
         }
         loop {
@@ -339,18 +344,20 @@ impl Relay {
                 return Some(Event::Refuse { command, sequence });
             }
             // what it asked for before still belongs to the client
-            Some(ClientThen::Quit) if self.tracker.outstanding() == 0 => {
+            Some(ClientThen::Quit) if may_answer() => {
                 return Some(Event::End(End::Quit));
             }
             _ => {}
         }
-        self.is_to_end().then_some(Event::BetweenTransactions)
+        self.is_to_end(cx).then_some(Event::BetweenTransactions)
     }
 
-    fn is_to_end(&self) -> bool {
+    /// Whether nothing would be lost now, of what has come for the client neither.
+    fn is_to_end(&mut self, cx: &mut Context<'_>) -> bool {
         self.ends_between_transactions
             && self.held.is_empty()
             && self.tracker.is_between_transactions()
+            && self.client.poll_flush(cx).is_ready()
     }
 }
 

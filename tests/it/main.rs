@@ -69,5 +69,6 @@ mod support;
 mod systemd;
 mod tls_status;
 mod tls_status_servers;
+mod unread;
 mod user_name;
 mod vanish;

@@ -12,13 +12,19 @@ CONTAINERS=$PARTS/containers
 container_checks() {
   have docker && have kubernetes || return 0
   exec {DOCKER_LOCK}>"$LAB/log/docker.lock"
-  flock "$DOCKER_LOCK" # one at a time on this machine
-  if ! start_docker; then
-    local kind=skip
-    [ "${MYTLS_LAB_REQUIRED:-0}" != 1 ] || kind=FAIL
-    result $kind "everything with containers: Docker does not start on this machine" "$RUN/docker.log"
-    return 0
+  if ! flock --timeout 600 "$DOCKER_LOCK"; then # one at a time on this machine
+    result FAIL "everything with containers" "another run has kept its Docker for ten minutes"
+  elif start_docker; then
+    checks_in_docker
+  else
+    unavailable "everything with containers: Docker does not start on this machine" "$RUN/docker.log"
   fi
+  end_docker
+  exec {DOCKER_LOCK}>&-
+  unset DOCKER_LOCK
+}
+
+checks_in_docker() {
   check "image: built from the release build" build_image
   check "image: its stage that compiles has all sources" has_all_sources
   check "image: nothing but mytls in it, and nobody is root" image_is_bare
@@ -28,12 +34,27 @@ container_checks() {
   manifest_checks
   pod_checks
   host_network_check
-  in_docker rm --force pod sidecar server host >"$RUN/docker-end.log" 2>&1 || true
-  in_docker network rm pods >>"$RUN/docker-end.log" 2>&1 || true # or its bridge would outlive Docker
-  stop docker
-  as_root umount "$RUN"/docker.exec/netns/* 2>>"$RUN/docker-end.log" || true
-  as_root rm -rf "$RUN/docker.data" "$RUN/docker.exec"
-  exec {DOCKER_LOCK}>&-
+}
+
+# Ends what this run has of Docker, whether it is well or not; nothing if there is none. `end_everything` calls it, too.
+end_docker() {
+  [ -e "$RUN/docker.pid" ] || return 0
+  local id docker=(as_root timeout 60 /usr/bin/docker --host "unix://$RUN/docker.sock")
+  {
+    if ! alive docker && compgen -G "$RUN/docker.exec/netns/*"; then
+      # It has died, and containerd with it, but not its containers: the next one ends them.
+      as_root rm -f "$RUN/docker.exec/containerd/containerd.pid"
+      launch_docker
+    fi
+    for id in $("${docker[@]}" ps --all --quiet); do "${docker[@]}" rm --force "$id"; done
+    for id in $("${docker[@]}" network ls --quiet --filter type=custom); do
+      "${docker[@]}" network rm "$id" # or its bridge would outlive Docker
+    done
+  } >"$RUN/docker-end.log" 2>&1 || true
+  stop docker || result FAIL "Docker ends when asked to"
+  unmount "$RUN/docker.exec"
+  unmount "$RUN/docker.data"
+  as_root rm -rf --one-file-system "$RUN/docker.data" "$RUN/docker.exec"
 }
 
 install_docker() {
@@ -82,13 +103,17 @@ go_install() { # NAME PACKAGE PROGRAM
 }
 
 start_docker() {
+  launch_docker && in_docker import - lab-debian <"$LAB/containers/debian.tar" >/dev/null
+}
+
+launch_docker() {
   # shellcheck disable=SC2034 # for `launch`: Docker needs root
   local AS_SERVER=()
   # shellcheck disable=SC2034
   [ "$(id -u)" = 0 ] || AS_SERVER=(sudo)
   launch docker dockerd --data-root "$RUN/docker.data" --exec-root "$RUN/docker.exec" --pidfile "$RUN/dockerd-pid" \
     --host "unix://$RUN/docker.sock" --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false
-  (until_ready docker 60 in_docker info) && in_docker import - lab-debian <"$LAB/containers/debian.tar" >/dev/null
+  (until_ready docker 60 in_docker info)
 }
 
 # Debian's own client: another one on this machine may be too new for Debian's dockerd.

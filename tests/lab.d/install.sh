@@ -9,15 +9,19 @@ unpack() {
   local folder=$LAB/$name log=$LAB/log/unpack-$name.log
   [ ! -e "$folder/.complete" ] || return 0
   need_packages mmdebstrap || return 1
-  say "unpacking $packages of Debian $suite"
   [ "$(id -u)" = 0 ] || mode=chrootless
-  rm -rf "$folder"
-  mkdir -p "$folder/bin"
-  mmdebstrap --variant=extract --mode=$mode --include="$packages" \
-    --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' "$@" \
-    "$suite" "$folder/root" "$(debian_archive)" >"$log" 2>&1 </dev/null || { tail -n 20 "$log" >&2; return 1; }
-  chmod 755 "$folder/root"
-  touch "$folder/.complete"
+  ( # one at a time, also of several runs: who waited finds it done
+    flock --timeout 1200 9 || { say "$name: somebody else has been unpacking it for 20 minutes"; exit 1; }
+    [ ! -e "$folder/.complete" ] || exit 0
+    say "unpacking $packages of Debian $suite"
+    rm -rf "$folder"
+    mkdir -p "$folder/bin"
+    mmdebstrap --variant=extract --mode=$mode --include="$packages" \
+      --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' "$@" \
+      "$suite" "$folder/root" "$(debian_archive)" >"$log" 2>&1 </dev/null || { tail -n 20 "$log" >&2; exit 1; }
+    chmod 755 "$folder/root"
+    touch "$folder/.complete"
+  ) 9>"$LAB/log/unpack-$name.lock"
 }
 
 # wrap NAME PROGRAM…: $LAB/NAME/bin/PROGRAM starts the program with its own release's loader and libraries.
@@ -104,6 +108,9 @@ install_go() {
     { tail -n 5 "$LAB/log/go.log" >&2; return 1; }
 }
 
+# What the suite itself calls.
+install_basics() { need_packages gcc libc6-dev libfaketime shellcheck mmdebstrap python3 openssl; }
+install_curl() { command -v curl >/dev/null || need_packages curl; }
 install_sysbench() { need_packages sysbench; }
 install_haproxy() { need_packages haproxy; }
 install_sslscan() { need_packages sslscan; }
@@ -115,7 +122,6 @@ install_pki_tools() { need_packages easy-rsa golang-cfssl; }
 install_promtool() {
   local folder=$LAB/promtool
   [ ! -x "$folder/promtool" ] || return 0
-  need_packages curl || return 1
   rm -rf "$folder"
   mkdir -p "$folder"
   (
@@ -138,11 +144,7 @@ have() {
       HAVE[$1]=yes
     else
       HAVE[$1]=no
-      if [ "${MYTLS_LAB_REQUIRED:-0}" = 1 ]; then
-        result FAIL "$1 is installed" "see $LAB/log"
-      else
-        result skip "everything with $1: it could not be installed, see $LAB/log"
-      fi
+      unavailable "everything with $1: it could not be installed" "see $LAB/log"
     fi
   fi
   [ "${HAVE[$1]}" = yes ]
@@ -150,8 +152,10 @@ have() {
 
 lab_install() {
   local part
+  have basics || true
   make_certificates
-  for part in mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium promtool docker kubernetes cargo_deb systemd; do
+  for part in basics curl mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium \
+    promtool docker kubernetes cargo_deny cargo_deb systemd; do
     ! have $part || result ok "$part is installed"
   done
   summary

@@ -34,13 +34,30 @@ make_run_folder() {
   [ "$(id -u)" != 0 ] || chown nobody "$RUN"
 }
 
-# end_everything [keep-logs]: ends what this run started, each process by its own id.
+# end_everything [keep-logs]: ends what this run started, each process by its own id, and removes the run folder; of that,
+# logs, configurations and pages can be kept.
 end_everything() {
-  local pid_file
+  local pid_file name
+  end_docker
   for pid_file in "$RUN"/*.pid; do
-    [ ! -e "$pid_file" ] || stop "$(basename "$pid_file" .pid)"
+    name=$(basename "$pid_file" .pid)
+    [ ! -e "$pid_file" ] || stop "$name" || result FAIL "$name ends when asked to"
   done
-  if [ "${1:-}" = keep-logs ]; then rm -rf "$RUN"/*.data; else rm -rf "$RUN"; fi
+  unmount "$RUN"
+  if [ "${1:-}" = keep-logs ]; then
+    find "$RUN" -mindepth 1 -maxdepth 1 ! \( -type f -regex '.*\.\(log\|yaml\|page\|png\)' \) \
+      -exec rm -rf --one-file-system {} +
+  else
+    rm -rf --one-file-system "$RUN"
+  fi || say "error: something is left in $RUN"
+}
+
+# unmount FOLDER: whatever is mounted on it and below, the last one first.
+unmount() {
+  local place
+  while read -r place; do
+    as_root umount "$place" || as_root umount --lazy "$place" || true
+  done < <(awk -v folder="$1/" 'index($2 "/", folder) == 1 { print $2 }' /proc/mounts | tac)
 }
 
 # launch NAME COMMAND…: starts a server in the background; its log is $RUN/NAME.log.
@@ -48,6 +65,7 @@ launch() {
   local name=$1
   shift
   (
+    [ -z "${DOCKER_LOCK:-}" ] || exec {DOCKER_LOCK}>&- # who outlives this run must not hold it
     ulimit -n "$(ulimit -Hn)"
     exec setsid "${AS_SERVER[@]}" "$@"
   ) >>"$RUN/$name.log" 2>&1 </dev/null &

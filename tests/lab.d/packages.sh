@@ -18,7 +18,7 @@ package_checks() {
   check "the Debian package is made" make_deb
   check "shell completions and manual pages are well-formed" pages_are_well_formed
   if [ "$(id -u)" != 0 ]; then
-    result skip "mytls under systemd: only root can boot one"
+    unavailable "mytls under systemd: only root can boot one"
     return
   fi
   BOX=$RUN/box PORT=$(free_port)
@@ -42,6 +42,7 @@ under_systemd() (
   mkdir -p "$BOX/written" "$BOX/work" "$BOX/root"
   trap leave_box EXIT
   mount -t overlay overlay -o "lowerdir=/,upperdir=$BOX/written,workdir=$BOX/work" "$BOX/root" || return
+  only_our_units
   mkdir -p "$BOX/root/etc/systemd/system/mytls.socket.d" "$BOX/root/etc/mytls"
   printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:%s\n' "$PORT" >"$BOX/root/etc/systemd/system/mytls.socket.d/port.conf"
   printf 'from: { host: localhost, port: %s }\n' "$(port_of "$1")" >"$BOX/root/etc/mytls/mytls.yaml"
@@ -67,6 +68,12 @@ under_systemd() (
   check_in_box "the package is removed" dpkg -r mytls
 )
 
+# Timers, sockets and services of this machine's own packages stay out; the last one is systemd's.
+only_our_units() {
+  rm -rf "$BOX"/root/etc/systemd/system/*.{wants,requires}
+  ln -sf /dev/null "$BOX/root/etc/systemd/system/systemd-tmpfiles-clean.timer"
+}
+
 # Not for want of a register, nor of a scope of its own: the machine need not run systemd.
 boot() {
   local tries=300
@@ -74,6 +81,7 @@ boot() {
     --system-call-filter='landlock_create_ruleset landlock_add_rule landlock_restrict_self' \
     systemd.unit=basic.target >"$RUN/box.log" 2>&1 </dev/null &
   NSPAWN=$!
+  echo $NSPAWN >"$RUN/box.pid"
   until in_box systemctl is-active basic.target; do
     kill -0 "$NSPAWN" && [ $((tries -= 1)) -gt 0 ] || return
     sleep 0.1
@@ -97,12 +105,10 @@ check_in_box() { # NAME COMMAND…; a function of this file is handed over as it
   fi
 }
 
+# systemd-nspawn hands on that it is to end.
 leave_box() {
-  if [ -n "${NSPAWN:-}" ]; then
-    in_box systemctl poweroff >/dev/null 2>&1 || kill "$NSPAWN" || true
-    wait "$NSPAWN" || true
-  fi
-  umount "$BOX/root"
+  [ ! -e "$RUN/box.pid" ] || stop box || true
+  ! mountpoint --quiet "$BOX/root" || umount "$BOX/root" || umount --lazy "$BOX/root"
 }
 
 a_client_is_served() {

@@ -4,7 +4,7 @@
 lab_test() {
   cd "$ROOT" || exit
   begin_suite
-  need_packages gcc libc6-dev libfaketime shellcheck mmdebstrap || true
+  have basics || true
   fetch_servers_ahead
   check "format" cargo fmt --check
   check "lints" cargo clippy --all-targets --locked -- -D warnings
@@ -13,6 +13,7 @@ lab_test() {
   ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level error --config .deny.toml check bans licenses sources
   check "scripts" shellcheck .ci/run packaging/deb tests/lab tests/lab.d/*.sh tests/lab.d/{clients,containers/mysql}/*.sh
   wait "$AHEAD" || true # what it could not do is tried again, and told
+  AHEAD=''
   start_servers
   eval "$(test_environment)"
   have pki_tools || true
@@ -27,14 +28,26 @@ lab_test() {
   end_suite
 }
 
-# On a new machine the servers come over the network while the compiler works.
+# On a new machine the servers come over the network while the compiler works, in a process group of their own, which an
+# interrupted suite ends.
 fetch_servers_ahead() {
   local name
+  set -m
   for name in "${SERVERS[@]}"; do
     "install_$name" || true
   done >"$LAB/log/ahead.log" 2>&1 </dev/null &
   AHEAD=$!
+  set +m
 }
+
+end_fetch() {
+  [ -n "${AHEAD:-}" ] && [ -e "/proc/$AHEAD" ] || return 0
+  say "ending what is being fetched"
+  kill -- "-$AHEAD" 2>/dev/null || true
+  within 30 no_process_of_group "$AHEAD" || kill -9 -- "-$AHEAD" 2>/dev/null || true
+}
+
+no_process_of_group() { ! kill -0 -- "-$1"; }
 
 # Only the certificates that users make.
 lab_makers() {
@@ -166,6 +179,7 @@ abandon_suite() {
 
 end_suite() {
   trap - EXIT
+  end_fetch
   if [ "$FAILED" = 0 ]; then
     end_everything
   else
