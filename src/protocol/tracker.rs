@@ -37,6 +37,9 @@ pub const COMMAND_HEAD_BYTES: usize = HEADER_BYTES + 1 + 4;
 /// MariaDB's connectors may be of any size; the limit bounds what a client can make us remember.
 const OUTSTANDING_LIMIT: usize = 16 * 1024;
 
+/// Room for so many stays with a session that has none outstanding.
+const KEPT_COMMANDS: usize = 64;
+
 /// What to do with the bytes that the client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientVerdict {
@@ -230,13 +233,16 @@ impl Tracker {
         self.pass_silent_commands();
     }
 
-    /// Removes commands from the front of the queue that get no response.
+    /// Removes commands from the front of the queue that get no response, and the room of many that have got theirs.
     fn pass_silent_commands(&mut self) {
         while let Some(first) = self.commands.front()
             && first.command.response() == ResponseForm::Silence
         {
             self.transaction.silent(first.command, first.statement);
             self.commands.pop_front();
+        }
+        if self.commands.is_empty() && self.commands.capacity() > KEPT_COMMANDS {
+            self.commands = VecDeque::new();
         }
     }
 }
