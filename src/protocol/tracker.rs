@@ -19,7 +19,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use self::backend::Responder;
-use self::client::Sender;
+use self::client::{Message, Sender};
 use self::due::Due;
 use self::transaction::Transaction;
 pub use self::violation::Violation;
@@ -200,6 +200,16 @@ impl Tracker {
         let client_listens =
             self.backend.is_between_packets() && !self.client_sends_first_command();
         client_listens.then(|| self.backend.due_sequence(first))
+    }
+
+    /// Whether a response begins with the backend's next byte.
+    pub fn response_begins(&self) -> bool {
+        self.backend.due == Due::Response && self.backend.is_between_packets()
+    }
+
+    /// Whether what the client sends now belongs to a response that has begun: a file, or a replica's acknowledgement.
+    pub fn is_clients_turn(&self) -> bool {
+        self.client.message == Message::File || self.streams_events()
     }
 
     /// The command before which [`ClientThen::Read`] stopped is now as it is to be forwarded.
