@@ -16,8 +16,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// The kernel takes no longer one for keep-alive: 32,767 s.
 const LONGEST_SILENCE: Duration = Duration::from_secs(9 * 60 * 60);
-/// The kernel counts in seconds.
-const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+/// The kernel counts keep-alive in seconds; and each session wakes eight times in its `idle-time`.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Limits of sessions.
 pub(super) fn of_sessions(file: &File) -> Result<session::Limits, Fault> {
@@ -29,10 +29,19 @@ pub(super) fn of_sessions(file: &File) -> Result<session::Limits, Fault> {
         connections_before_login: connections(before_login, CONNECTIONS_BEFORE_LOGIN)?,
         handshakes: limit(&limits.handshakes)?,
         login_time: duration(&limits.login_time, LOGIN_TIME, Zero::Refused)?,
-        idle_time: unless_zero(duration(&limits.idle_time, Duration::ZERO, Zero::Allowed)?),
-        life_time: unless_zero(duration(&limits.life_time, Duration::ZERO, Zero::Allowed)?),
+        idle_time: session_time(&limits.idle_time)?,
+        life_time: session_time(&limits.life_time)?,
         keep_alive: keep_alive(file)?,
     })
+}
+
+/// How long a session may do nothing, or be there.
+fn session_time(key: &Key<String>) -> Result<Option<Duration>, Fault> {
+    let time = duration(key, Duration::ZERO, Zero::Allowed)?;
+    if !time.is_zero() && time < SHORTEST {
+        return Err(out_of_range(key, "365 days"));
+    }
+    Ok(unless_zero(time))
 }
 
 /// How long dialling a backend may take.
@@ -47,8 +56,8 @@ pub(super) fn keep_alive(file: &File) -> Result<KeepAlive, Fault> {
     let default = KeepAlive::default();
     let silence = |key, default: Option<Duration>| {
         let silence = duration(key, default.unwrap_or_default(), Zero::Allowed)?;
-        if !silence.is_zero() && !(SHORTEST_SILENCE..=LONGEST_SILENCE).contains(&silence) {
-            return Err(out_of_range(key));
+        if !silence.is_zero() && !(SHORTEST..=LONGEST_SILENCE).contains(&silence) {
+            return Err(out_of_range(key, "9h"));
         }
         Ok(unless_zero(silence))
     };
@@ -71,13 +80,13 @@ fn unless_zero(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
 
-fn out_of_range(key: &Key<String>) -> Fault {
+fn out_of_range(key: &Key<String>, highest: &str) -> Fault {
     let written = key.written().expect("the default is in range");
     Fault::value(
         written,
         Wrong::Range {
             lowest: "1s (or 0s: never)".to_owned(),
-            highest: "9h".to_owned(),
+            highest: highest.to_owned(),
         },
     )
 }

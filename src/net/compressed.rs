@@ -79,6 +79,11 @@ impl Compressed {
         Ok(read)
     }
 
+    /// See [`Frames::answer`].
+    pub(super) fn answer(&mut self) {
+        self.frames.answer();
+    }
+
     /// Has `send` send frames with these bytes of packets. The beginning of a packet may wait for the rest of it.
     pub(super) fn write<R>(
         &mut self,

@@ -304,6 +304,14 @@ impl Stream {
         self.compressed.is_some()
     }
 
+    /// What is sent next answers what was received last: compressed frames are numbered behind those that came. Packets
+    /// of our own always do.
+    pub fn answer(&mut self) {
+        if let Some(compressed) = &mut self.compressed {
+            compressed.answer();
+        }
+    }
+
     fn poll_decompressed<'b>(
         &mut self,
         cx: &mut Context<'_>,
@@ -463,6 +471,7 @@ impl Stream {
         match self.compressed.take() {
             None => self.queue_wire(bytes),
             Some(mut compressed) => {
+                compressed.answer();
                 let queued = compressed.write(bytes, |frames| self.queue_wire(frames));
                 self.compressed = Some(compressed);
                 queued.map_err(|error| StreamError::Frame(self.side, error))?

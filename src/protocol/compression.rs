@@ -64,8 +64,15 @@ impl Frames {
         plain: &mut [u8],
         codecs: &mut Codecs,
     ) -> Result<Read, FrameError> {
-        self.reader
-            .read(wire, plain, codecs, &mut self.writer.sequence)
+        self.reader.read(wire, plain, codecs, self.writer.sequence)
+    }
+
+    /// What is written next answers what was read last, and is numbered behind it. Not to be called within a response: a
+    /// command may come before the last one is answered, where a server would not have read it yet.
+    pub fn answer(&mut self) {
+        if let Some(sequence) = self.reader.answer_sequence() {
+            self.writer.sequence = sequence;
+        }
     }
 
     /// Takes packets, or pieces of them, and appends frames to `wire`.

@@ -19,7 +19,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use self::backend::Responder;
-use self::client::Sender;
+use self::client::{Message, Sender};
 use self::due::Due;
 use self::transaction::Transaction;
 pub use self::violation::Violation;
@@ -36,6 +36,9 @@ pub const COMMAND_HEAD_BYTES: usize = HEADER_BYTES + 1 + 4;
 /// Commands that may wait for their responses at once. Most drivers that pipeline send some hundreds, but a batch of
 /// MariaDB's connectors may be of any size; the limit bounds what a client can make us remember.
 const OUTSTANDING_LIMIT: usize = 16 * 1024;
+
+/// Room for so many stays with a session that has none outstanding.
+const KEPT_COMMANDS: usize = 64;
 
 /// What to do with the bytes that the client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,6 +203,16 @@ impl Tracker {
         client_listens.then(|| self.backend.due_sequence(first))
     }
 
+    /// Whether a response begins with the backend's next byte.
+    pub fn response_begins(&self) -> bool {
+        self.backend.due == Due::Response && self.backend.is_between_packets()
+    }
+
+    /// Whether what the client sends now belongs to a response that has begun: a file, or a replica's acknowledgement.
+    pub fn is_clients_turn(&self) -> bool {
+        self.client.message == Message::File || self.streams_events()
+    }
+
     /// The command before which [`ClientThen::Read`] stopped is now as it is to be forwarded.
     pub fn was_read(&mut self) {
         self.client.was_read = true;
@@ -231,13 +244,16 @@ impl Tracker {
         self.pass_silent_commands();
     }
 
-    /// Removes commands from the front of the queue that get no response.
+    /// Removes commands from the front of the queue that get no response, and the room of many that have got theirs.
     fn pass_silent_commands(&mut self) {
         while let Some(first) = self.commands.front()
             && first.command.response() == ResponseForm::Silence
         {
             self.transaction.silent(first.command, first.statement);
             self.commands.pop_front();
+        }
+        if self.commands.is_empty() && self.commands.capacity() > KEPT_COMMANDS {
+            self.commands = VecDeque::new();
         }
     }
 }

@@ -221,6 +221,9 @@ impl Relay {
         if bytes.is_empty() {
             return Poll::Ready(Err(End::BackendClosed));
         }
+        if self.tracker.response_begins() {
+            self.client.answer();
+        }
         let error_sequence = self.tracker.error_sequence();
         let then = self
             .tracker
@@ -263,9 +266,7 @@ impl Relay {
                 return Poll::Ready(Err(End::ClientClosed));
             }
             if self.held.is_empty() {
-                if self.client.is_compressed() {
-                    self.tracker.number_file(bytes);
-                }
+                number(&self.tracker, &mut self.client, bytes);
                 let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, bytes)?;
                 self.has_forwarded(consumed);
                 self.held.extend_from_slice(&bytes[consumed..]);
@@ -274,9 +275,7 @@ impl Relay {
             }
             self.held.extend_from_slice(bytes);
         }
-        if self.client.is_compressed() {
-            self.tracker.number_file(&mut self.held);
-        }
+        number(&self.tracker, &mut self.client, &mut self.held);
         let (consumed, then) = forward(&mut self.tracker, &mut self.backend, cx, &self.held)?;
         self.has_forwarded(consumed);
         self.held.drain(..consumed);
@@ -358,6 +357,14 @@ impl Relay {
             && self.held.is_empty()
             && self.tracker.is_between_transactions()
             && self.client.poll_flush(cx).is_ready()
+    }
+}
+
+/// Numbers what came in compressed frames within a response, and what answers it.
+fn number(tracker: &Tracker, client: &mut Stream, bytes: &mut [u8]) {
+    if client.is_compressed() && tracker.is_clients_turn() {
+        client.answer();
+        tracker.number_file(bytes);
     }
 }
 

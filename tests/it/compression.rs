@@ -223,6 +223,41 @@ fn a_frame_may_hold_several_commands() {
     }
 }
 
+/// A server reads a command when it has answered the last one: each response is numbered behind its own command.
+#[test]
+fn a_command_that_comes_early_does_not_number_the_response_before_it_anew() {
+    let server = Server::mysql().on_command(|conversation, command| {
+        if !command.payload.ends_with(b"LONG") {
+            return Ok(Answer::Ordinary);
+        }
+        conversation.send_raw(&[one_column(), packet(3, b"\x011")].concat())?;
+        conversation.read_raw()?;
+        conversation.send_raw(&[packet(4, b"\x012"), packet(5, &ok_as_end(2))].concat())?;
+        // not before the client has read that
+        conversation.read_raw()?;
+        conversation.send_raw(&packet(1, &ok(2)))?;
+        conversation.send_raw(&packet(1, &ok(2)))?;
+        Ok(Answer::Done)
+    });
+    let (_backend, proxy) = start(server, ON);
+    for method in Method::ALL {
+        let mut client = session(&proxy, method);
+        client.query("SELECT LONG");
+        client.read_answer(3);
+        let early = labelled(0, &packet(0, b"\x0e"), 0);
+        client.wire.write_frames(&early).expect("send a frame");
+        assert_eq!(client.read().payload, b"\x012");
+        client.read();
+        client.wire.write_frames(&early).expect("send a frame");
+        client.wire.frames().sequence = 1;
+        client.read_answer(1);
+        // in whatever frame: it came too early for one of its own
+        client.read_answer(1);
+        client.query("SELECT 1");
+        client.expect_echo("SELECT 1");
+    }
+}
+
 #[test]
 fn short_packets_are_not_compressed_and_longer_ones_are() {
     let (_backend, proxy) = start(Server::mysql(), ON);

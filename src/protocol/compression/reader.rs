@@ -22,6 +22,8 @@ pub(super) struct Reader {
     algorithm: Algorithm,
     /// Of what would continue the last frame.
     sequence: u8,
+    /// A frame has come since an answer was numbered.
+    is_unanswered: bool,
     place: Place,
 }
 
@@ -62,17 +64,23 @@ impl Reader {
         Self {
             algorithm,
             sequence: 0,
+            is_unanswered: false,
             place: BETWEEN,
         }
     }
 
-    /// `answer_sequence` is that of the next frame the other way; a frame that comes sets it.
+    /// What the next answer's first frame is numbered, if a frame has come since the last one's.
+    pub(super) fn answer_sequence(&mut self) -> Option<u8> {
+        std::mem::take(&mut self.is_unanswered).then_some(self.sequence)
+    }
+
+    /// `written_sequence` is that of the next frame the other way, which a frame that comes may continue.
     pub(super) fn read(
         &mut self,
         wire: &[u8],
         plain: &mut [u8],
         codecs: &mut Codecs,
-        answer_sequence: &mut u8,
+        written_sequence: u8,
     ) -> Result<Read, FrameError> {
         let mut read = Read::default();
         loop {
@@ -88,7 +96,7 @@ impl Reader {
                         return Ok(read);
                     }
                     let bytes = *bytes;
-                    self.place = self.enter(bytes, codecs, answer_sequence)?;
+                    self.place = self.enter(bytes, codecs, written_sequence)?;
                 }
                 Place::Stored { left: 0 } => self.place = BETWEEN,
                 Place::Stored { left } => {
@@ -119,7 +127,7 @@ impl Reader {
         &mut self,
         header: [u8; FrameHeader::BYTES],
         codecs: &mut Codecs,
-        answer_sequence: &mut u8,
+        written_sequence: u8,
     ) -> Result<Place, FrameError> {
         let FrameHeader {
             payload_bytes,
@@ -127,9 +135,9 @@ impl Reader {
             plain_bytes,
         } = FrameHeader::decode(header);
         // a command may come before the last one is answered
-        let continues = [0, self.sequence, *answer_sequence].contains(&sequence);
+        let continues = [0, self.sequence, written_sequence].contains(&sequence);
         self.sequence = sequence.wrapping_add(1);
-        *answer_sequence = self.sequence;
+        self.is_unanswered = true;
         if !continues {
             return Err(FrameError::Sequence { got: sequence });
         }

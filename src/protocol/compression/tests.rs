@@ -302,6 +302,7 @@ fn answers_are_numbered_behind_their_commands() {
         frames
             .read(command, &mut plain, &mut codecs)
             .expect("a recorded frame");
+        frames.answer();
         for number in [expected, expected + 1] {
             wire.clear();
             frames
@@ -310,6 +311,33 @@ fn answers_are_numbered_behind_their_commands() {
             assert_eq!(wire[3], number);
         }
     }
+}
+
+#[test]
+fn a_command_that_comes_early_is_answered_behind_the_response_before_it() {
+    let (mut frames, mut codecs) = (Frames::new(Algorithm::Zlib), Codecs::default());
+    let mut number_of_next = |early: Option<&[u8]>, begins: bool| {
+        if let Some(frame) = early {
+            let mut plain = [0; 1000];
+            frames
+                .read(frame, &mut plain, &mut codecs)
+                .expect("a recorded frame");
+        }
+        if begins {
+            frames.answer();
+        }
+        let mut wire = Vec::new();
+        frames
+            .write(&packet(b"row"), &mut wire, &mut codecs)
+            .expect("memory");
+        wire[3]
+    };
+    assert_eq!(number_of_next(Some(ZLIB_QUERY), true), 1);
+    assert_eq!(number_of_next(Some(QUIT), false), 2);
+    assert_eq!(number_of_next(None, false), 3);
+    assert_eq!(number_of_next(None, true), 1);
+    // the second command of one frame
+    assert_eq!(number_of_next(None, true), 2);
 }
 
 proptest! {

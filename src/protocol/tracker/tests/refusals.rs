@@ -163,6 +163,17 @@ fn a_file_is_not_asked_for_while_a_command_is_half_sent_or_held_back() {
 }
 
 #[test]
+fn many_commands_at_once_leave_no_room_behind_when_they_are_answered() {
+    let mut tracker = Tracker::new(EOF);
+    let pings = packet(0, PING).repeat(OUTSTANDING_LIMIT);
+    assert_eq!(tracker.client_bytes(&pings), Ok(forwarded(pings.len())));
+    for _ in 0..OUTSTANDING_LIMIT {
+        answer(&mut tracker, &[OK]);
+    }
+    assert!(tracker.commands.capacity() <= KEPT_COMMANDS);
+}
+
+#[test]
 fn a_client_that_never_reads_is_held_back_until_half_is_answered() {
     let mut tracker = Tracker::new(EOF);
     let pings = packet(0, PING).repeat(OUTSTANDING_LIMIT);
