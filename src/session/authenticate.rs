@@ -72,7 +72,8 @@ pub(super) async fn authenticate(
         salt: None,
         turn: Turn::Backend,
     };
-    let result = timeout_at(patience.deadline, exchange.run())
+    let run = patience.at_once.unless_asked(exchange.run());
+    let result = timeout_at(patience.deadline, run)
         .await
         .unwrap_or(Err(Failure::TooSlow));
     if result.is_err() {

@@ -4,6 +4,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::info;
 use zeroize::Zeroizing;
 
+use super::at_once::AtOnce;
 use super::authenticate::{Answer, authenticate};
 use super::end::End;
 use super::failure::Failure;
@@ -36,7 +37,7 @@ impl DataPort {
                 // the session ends either way
                 let _ = relay.client.queue_packet(&reply.encode());
             }
-            return Err(End::ChangeUser(failure));
+            return Err(End::by(failure, End::ChangeUser));
         }
         relay.end_packets();
         Ok(())
@@ -54,10 +55,14 @@ impl DataPort {
         record: &mut Record,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let packet = match timeout_at(deadline, relay.client.read_packet(LOGIN_BYTES)).await {
-            Ok(packet) => packet.map(Zeroizing::new).map_err(Failure::Client)?,
-            Err(_) => return Err(Failure::TooSlow),
+        let at_once = AtOnce::of(&self.handles.stop.now, record.live());
+        let packet = async {
+            let packet = relay.client.read_packet(LOGIN_BYTES).await;
+            packet.map(Zeroizing::new).map_err(Failure::Client)
         };
+        let packet = timeout_at(deadline, at_once.unless_asked(packet))
+            .await
+            .unwrap_or(Err(Failure::TooSlow))?;
         let command = ChangeUser::decode(&packet, wishes.flags)?;
         let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
         let login = Login {
@@ -66,7 +71,9 @@ impl DataPort {
             using_password: command.using_password,
             granted: wishes.granted,
         };
-        let permit = self.authorize(backend, login, deadline, record).await?;
+        let permit = at_once
+            .unless_asked(self.authorize(backend, login, deadline, record))
+            .await?;
 
         let payload = BackendChangeUser {
             user: &user.encode(command.collation, wishes.server)?,
@@ -93,6 +100,7 @@ impl DataPort {
             Patience {
                 deadline,
                 slot: None,
+                at_once: &at_once,
             },
         )
         .await?;
@@ -100,9 +108,9 @@ impl DataPort {
             Answer::Ok(ok) => {
                 record.user = Some(user.as_str().to_owned());
                 record.account = Some(permit.account().to_owned());
-                let confirmed = login
-                    .confirm(backend, (&mut relay.backend, *seen), deadline, record)
-                    .await?;
+                let confirmed =
+                    login.confirm(backend, (&mut relay.backend, *seen), deadline, record);
+                let confirmed = at_once.unless_asked(confirmed).await?;
                 relay.user_changed(status_of_ok(ok)?);
                 relay.set_unconfirmed(confirmed.unless_certain(user));
                 ok

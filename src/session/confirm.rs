@@ -8,12 +8,13 @@ use std::fmt;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::at_once::AtOnce;
 use super::end::End;
 use super::failure::Failure;
 use super::login::Login;
 use super::record::Record;
 use super::relay::Relay;
-use super::{DataPort, Session};
+use super::{DataPort, Session, last_command};
 use crate::backend::Backend;
 use crate::backend::query::{QueryError, Row, query};
 use crate::net::stream::Stream;
@@ -98,23 +99,34 @@ impl DataPort {
             return Ok(());
         };
         let deadline = Instant::now() + self.handles.limits.login_time;
+        let at_once = AtOnce::of(&self.handles.stop.now, record.live());
         let login = Login {
             identity: &session.identity,
             user: &user,
             using_password: true,
             granted: session.wishes.granted,
         };
-        let confirmed = login
-            .confirm(
-                &session.backend,
-                (&mut relay.backend, session.seen),
-                deadline,
-                record,
-            )
-            .await
-            .map_err(End::NotConfirmed)?;
-        relay.set_unconfirmed(confirmed.unless_certain(user));
-        Ok(())
+        let confirmed = login.confirm(
+            &session.backend,
+            (&mut relay.backend, session.seen),
+            deadline,
+            record,
+        );
+        match at_once.unless_asked(confirmed).await {
+            Ok(confirmed) => {
+                relay.set_unconfirmed(confirmed.unless_certain(user));
+                Ok(())
+            }
+            Err(failure) => {
+                let end = End::by(failure, End::NotConfirmed);
+                if let End::NotConfirmed(failure) = &end
+                    && let Some(reply) = failure.reply(session.identity.address)
+                {
+                    last_command(relay, &reply).await;
+                }
+                Err(end)
+            }
+        }
     }
 }
 

@@ -46,6 +46,15 @@ pub(super) enum End {
 }
 
 impl End {
+    /// Of a session that had logged in, and failed at something; `failed` is what that is called if nobody asked for it.
+    pub(super) fn by(failure: Failure, failed: impl FnOnce(Failure) -> Self) -> Self {
+        match failure {
+            Failure::Killed => Self::Killed,
+            Failure::Draining => Self::Cut,
+            failure => failed(failure),
+        }
+    }
+
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Quit => Outcome::Quit,
@@ -76,10 +85,13 @@ impl End {
 
     /// Whether it is mytls that ends the session, and both sides are there.
     pub(super) fn is_ours(&self) -> bool {
-        matches!(
-            self,
-            Self::Drained | Self::Idle | Self::Old | Self::Killed | Self::Cut
-        )
+        match self {
+            Self::Drained | Self::Idle | Self::Old | Self::Killed | Self::Cut => true,
+            Self::ChangeUser(failure) | Self::NotConfirmed(failure) => {
+                failure.is_between_commands()
+            }
+            _ => false,
+        }
     }
 
     /// What the client is told, with which sequence number, where that cannot be taken for part of a response.

@@ -79,6 +79,8 @@ pub(crate) enum Failure {
     OwnOsUser { user: String, using_password: bool },
     #[error("no new sessions: mytls ends, or they go to the other backend")]
     Draining,
+    #[error("ended by KILL on the admin port")]
+    Killed,
     #[error("{error}")]
     Connect {
         route: Role,
@@ -133,6 +135,19 @@ impl Failure {
         }
     }
 
+    /// Whether mytls refuses while the backend waits for a command. Only of a change of user, and of a new password.
+    pub(super) fn is_between_commands(&self) -> bool {
+        matches!(
+            self,
+            Self::UserName(_)
+                | Self::Denied { .. }
+                | Self::OwnOsUser { .. }
+                | Self::NotImported { .. }
+                | Self::NotConfirmed(_)
+                | Self::NoAccountNamed { .. }
+        )
+    }
+
     /// What the client reads, if there is still somebody to read it. Neither rules nor addresses nor paths are in it.
     pub(crate) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         Some(match self {
@@ -153,11 +168,12 @@ impl Failure {
             | Self::ProxyHeader(_)
             | Self::UnlistedBalancer(_)
             | Self::NotAsked => bad_handshake(),
-            // nobody is left to read it, TLS never came to be, or the backend's own word was handed on
+            // nobody is left to read it, TLS never came to be, the backend's own word was handed on, or nothing is said of it
             Self::Client(_)
             | Self::Left
             | Self::ProxyHeaderCut
             | Self::NoRandom
+            | Self::Killed
             | Self::RefusedByBackend(_) => {
                 return None;
             }

@@ -263,6 +263,11 @@ impl Sessions {
 }
 
 impl Live {
+    /// Somebody has ended the session. Cancel safe.
+    pub(super) async fn killed(&self) {
+        self.killed.cancelled().await;
+    }
+
     fn new(id: u32, client: ClientAddress, route: Role) -> Self {
         Self {
             id,
@@ -331,7 +336,7 @@ impl Entered {
 
     /// Somebody has ended it. Cancel safe.
     pub(super) async fn killed(&self) {
-        self.live.killed.cancelled().await;
+        self.live.killed().await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::at_once::AtOnce;
 use super::authenticate::{Answer, authenticate};
 use super::failure::Failure;
 use super::identify::{Identified, Wishes};
@@ -45,6 +46,7 @@ impl DataPort {
         record: &mut Record,
     ) -> Result<Authenticated, Failure> {
         let deadline = Instant::now() + self.handles.limits.login_time;
+        let at_once = AtOnce::of(&self.handles.stop.now, record.live());
         let (origin, identified) = {
             let told_and_identified = async {
                 let origin = self.origin(client, slot, record).await?;
@@ -56,6 +58,7 @@ impl DataPort {
                 biased;
                 told_and_identified = timeout_at(deadline, waited) => told_and_identified,
                 () = self.last_login() => return Err(Failure::Draining),
+                failure = at_once.asked() => return Err(failure),
             }
         }
         .unwrap_or_else(|_| Err(self.too_slow(record)))?;
@@ -72,19 +75,21 @@ impl DataPort {
             using_password: wishes.using_password,
             granted: wishes.granted,
         };
-        let permit = self.authorize(&backend, login, deadline, record).await?;
+        let permit = at_once
+            .unless_asked(self.authorize(&backend, login, deadline, record))
+            .await?;
         record.account = Some(permit.account().to_owned());
         if backend.drain().borrow().is_some() || self.handles.stop.politely.is_cancelled() {
             return Err(Failure::Draining);
         }
         record.show(State::Connecting);
 
-        let mut connection = self
-            .connect(&backend, (&user, &permit), &wishes, origin.ends, record)
-            .await?;
+        let connection = self.connect(&backend, (&user, &permit), &wishes, origin.ends, record);
+        let mut connection = at_once.unless_overdue(connection).await?;
         let patience = Patience {
             deadline,
             slot: Some(slot),
+            at_once: &at_once,
         };
         let answer = self
             .ask(client, &mut connection, record.route, patience)
@@ -98,17 +103,16 @@ impl DataPort {
         } = connection;
         match answer {
             Answer::Ok(ok) => {
-                let confirmed = login
-                    .confirm(&backend, (&mut stream, seen), deadline, record)
-                    .await;
-                let confirmed = match confirmed {
+                let confirmed = login.confirm(&backend, (&mut stream, seen), deadline, record);
+                let confirmed = match at_once.unless_asked(confirmed).await {
                     Ok(confirmed) => confirmed,
                     Err(failure) => {
                         quit(stream).await;
                         return Err(failure);
                     }
                 };
-                client.write_packet(&ok).await.map_err(Failure::Client)?;
+                let told = async { client.write_packet(&ok).await.map_err(Failure::Client) };
+                at_once.unless_asked(told).await?;
                 if let Some(algorithm) = wishes.compression {
                     client.compress(algorithm);
                 }
@@ -133,7 +137,8 @@ impl DataPort {
                 })
             }
             Answer::Err(err) => {
-                client.write_packet(&err).await.map_err(Failure::Client)?;
+                let told = async { client.write_packet(&err).await.map_err(Failure::Client) };
+                at_once.unless_asked(told).await?;
                 Err(Failure::RefusedByBackend(ErrPacket::decode(&err)?))
             }
         }

@@ -5,6 +5,7 @@
 //! is (`confirm`) → `relay`, with `change_user` on the way → close both, one line in the log. Who does not pass (`refuse`)
 //! costs the backend nothing.
 
+mod at_once;
 mod authenticate;
 mod change_user;
 mod confirm;
@@ -205,8 +206,7 @@ impl DataPort {
         };
         let login = self.login(&mut client, &slot, backend, &mut record);
         // boxed, so that what only a login needs is given back before the relay
-        let login = Box::pin(self.handles.stop.now.run_until_cancelled(login));
-        let login = login.await.unwrap_or(Err(Failure::Draining));
+        let login = Box::pin(login).await;
         slot.end_login();
         match login {
             Ok(authenticated) => self.relay(client, authenticated, &mut record).await,
@@ -297,7 +297,7 @@ impl DataPort {
                     relay.answer(sequence, &unknown_command())
                 }
                 Event::BetweenTransactions => {
-                    last_command(&mut relay).await;
+                    last_command(&mut relay, &shutdown_in_progress()).await;
                     Err(ending.reason())
                 }
                 Event::End(end) => Err(end),
@@ -346,13 +346,13 @@ async fn next_event(
 }
 
 /// Waits for the command of a client that is to be ended, so that it reads why. A replica sends none.
-async fn last_command(relay: &mut Relay) {
+async fn last_command(relay: &mut Relay, why: &ErrPacket) {
     if relay.has_command() {
         return;
     }
     relay.begin_packets();
     if let Ok(Ok(_)) = timeout(LAST_COMMAND, relay.client.read_packet(LAST_COMMAND_BYTES)).await {
         // it is closed next, either way
-        let _ = relay.client.queue_packet(&shutdown_in_progress().encode());
+        let _ = relay.client.queue_packet(&why.encode());
     }
 }

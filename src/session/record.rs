@@ -235,7 +235,7 @@ impl Record {
     pub(super) fn log_failure(&self, failure: &Failure) {
         match failure {
             Failure::Left => session_line!(debug, self, failure),
-            Failure::RefusedByBackend(_) | Failure::Draining => {
+            Failure::RefusedByBackend(_) | Failure::Draining | Failure::Killed => {
                 session_line!(info, self, failure);
             }
             _ => session_line!(warn, self, failure),

@@ -102,6 +102,8 @@ pub enum Abort {
     BackendLost,
     /// New sessions go elsewhere.
     Draining,
+    /// `KILL` on the admin port.
+    Killed,
     /// The system gives no random bytes.
     NoRandom,
 }
@@ -120,6 +122,7 @@ labels! {
         BackendNotReached => "backend_not_reached",
         BackendLost => "backend_lost",
         Draining => "draining",
+        Killed => "killed",
         NoRandom => "no_random_bytes",
     }
     Refusal, "reason" {
@@ -271,6 +274,7 @@ impl Failure {
                 aborted(Abort::BackendLost)
             }
             Self::Draining => aborted(Abort::Draining),
+            Self::Killed => aborted(Abort::Killed),
             Self::NoRandom => aborted(Abort::NoRandom),
         }
     }

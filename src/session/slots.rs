@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::Limits;
+use super::at_once::AtOnce;
 use super::failure::Failure;
 use super::limit::Limit;
 use crate::rules::ClientAddress;
@@ -74,6 +75,7 @@ pub(super) struct Patience<'a> {
     pub(super) deadline: tokio::time::Instant,
     /// None for one that has logged in already.
     pub(super) slot: Option<&'a Slot>,
+    pub(super) at_once: &'a AtOnce,
 }
 
 impl Slots {

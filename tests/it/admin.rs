@@ -331,7 +331,7 @@ fn a_password_file_that_says_no_password_stops_the_start_and_is_found_by_check()
         }
         for command in ["serve", "check"] {
             let run = run_with(command, &config);
-            assert_eq!(run.code, Some(1), "{}", run.stderr);
+            assert_eq!(run.code, Some(64), "{}", run.stderr);
             let said = run.stdout + &run.stderr;
             assert!(said.contains("ops.secret"), "{said}");
             assert!(said.contains(reason), "{said}");

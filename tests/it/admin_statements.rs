@@ -4,14 +4,16 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::time::Duration;
 
 use crate::import::imports;
 use crate::support::admin::{
-    ask, backend, config, done, log_in, read_rows, refused, rows, start, without_deprecate_eof,
+    ask, backend, config, done, kill_the_only_session, log_in, read_rows, refused, rows, start,
+    without_deprecate_eof,
 };
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
-use crate::support::conversation::Answer;
+use crate::support::conversation::{Answer, Event};
 use crate::support::grants::Grants;
 use crate::support::handshake::{Greeting, Login};
 use crate::support::packet::{message, ok};
@@ -290,6 +292,31 @@ fn status_tells_the_certificate_in_mysqls_words() {
         channel.rows,
         [[Some("Enabled".to_owned()), Some("Yes".to_owned())]]
     );
+}
+
+#[test]
+fn a_login_is_ended_wherever_it_is() {
+    let backend = backend();
+    let proxy = start(&backend);
+    let mut operator = log_in(&proxy);
+    let mut greeted = Client::greeted(proxy.address);
+    kill_the_only_session(&mut operator);
+    greeted.expect_clean_end();
+    wait_until("the session's end", || {
+        rows(&mut operator, "SHOW PROCESSLIST").rows.is_empty()
+    });
+
+    let mut asked = Client::greeted(proxy.address);
+    asked.send_login(&Login::of("app"));
+    assert_eq!(asked.read().payload[0], 0xfe, "AuthSwitchRequest");
+    kill_the_only_session(&mut operator);
+    asked.expect_clean_end();
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
+    assert!(proxy.session_line().contains("ended by KILL"));
 }
 
 #[test]

@@ -358,7 +358,7 @@ fn a_damaged_file_stops_the_start_and_is_left_as_it_is() {
         fs::write(&file, damaged).expect("write");
         let config = keeping_in(&state, &backend);
         let started = run_with("serve", &config);
-        assert_eq!(started.code, Some(1), "{damaged:?}: {started:?}");
+        assert_eq!(started.code, Some(64), "{damaged:?}: {started:?}");
         assert!(
             started.stderr.contains(&file.display().to_string()),
             "{started:?}"

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::admin;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
 use crate::support::conversation::{Answer, Conversation, Event};
@@ -54,11 +55,12 @@ fn change_to_a_stricter_user_is_refused_and_ends_the_session() {
         "Access denied for user 'strict'@'127.0.0.1' (using password: YES)"
     );
     client.expect_clean_end();
-    backend.closed_within(Duration::from_secs(5));
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(saw_none(&backend), "the backend saw it: {events:#?}");
+    let quit = |event: &Event| matches!(event, Event::Command(command) if command.payload == [1]);
     assert!(
-        saw_none(&backend),
-        "the backend saw it: {:#?}",
-        backend.events()
+        events.iter().any(quit),
+        "the server counts an aborted client: {events:#?}"
     );
 }
 
@@ -402,6 +404,24 @@ fn ok_to_a_change_without_any_plugin_ends_the_session() {
         !packet.is_ok_and(|packet| packet.is_ok()),
         "the OK was relayed"
     );
+}
+
+#[test]
+fn kill_within_a_change_ends_it_and_the_backends_handshake() {
+    let backend = Backend::start(Server::mysql());
+    let proxy = Proxy::start(admin::config(&backend, ""));
+    let mut operator = admin::log_in(&proxy);
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    client.command(&ChangeUser::to("other").payload());
+    assert_eq!(client.read().payload[0], 0xfe, "AuthSwitchRequest");
+    admin::kill_the_only_session(&mut operator);
+    client.expect_clean_end();
+    let events = backend.closed_within(Duration::from_secs(5));
+    assert!(
+        events.contains(&Event::AuthPacket(Vec::new())),
+        "the handshake was cut: {events:#?}"
+    );
+    assert!(proxy.session_line().contains("ended by KILL"));
 }
 
 #[test]

@@ -376,12 +376,29 @@ fn once_the_password_is_new_a_stricter_account_ends_the_session() {
         Says::Error(1820),
         Says::Row(&[Some("strict@%"), Some("'free'@'%'")]),
     ];
-    let (_backend, proxy) = start_with(&says, "");
+    let (backend, proxy) = start_with(&says, "");
     let (mut client, last) = log_in(&proxy, "free");
     assert!(last.is_ok(), "{:?}", last.error());
     client.query("ALTER USER USER() IDENTIFIED BY 'new'");
     client.expect_echo("ALTER USER USER() IDENTIFIED BY 'new'");
+    // pushed to a client that says nothing, drivers would not show it
+    client.query("SELECT 1");
+    let error = client.error();
+    assert_eq!(
+        (error.sequence, error.code_and_state()),
+        (1, (1045, "28000"))
+    );
+    assert_eq!(
+        error.message,
+        "Access denied for user 'free'@'127.0.0.1' (using password: YES)"
+    );
     client.expect_clean_end();
+    let commands = commands(&backend, "free");
+    assert_eq!(
+        commands.last().map(String::as_str),
+        Some("\u{1}"),
+        "{commands:?}"
+    );
     proxy.wait_for_log("after a new password: imported 'strict'@'%' has REQUIRE X509");
 }
 
@@ -409,6 +426,12 @@ fn what_is_sent_behind_a_new_password_waits_for_the_server_to_be_asked() {
         .concat(),
     );
     client.expect_echo(alter);
+    client.sequence = 1;
+    let error = client.error();
+    assert_eq!(
+        (error.sequence, error.code_and_state()),
+        (1, (1045, "28000"))
+    );
     client.expect_clean_end();
     let commands = commands(&backend, "free");
     assert!(
@@ -492,6 +515,8 @@ fn an_expired_password_in_a_change_of_user_is_asked_about_like_one_at_login() {
     client.send_raw(&[packet(0, b"\x0e"), packet(0, b"\x03SELECT secret")].concat());
     client.sequence = 1;
     assert!(client.read().is_ok());
+    client.sequence = 1;
+    assert_eq!(client.error().code, 1045);
     client.expect_clean_end();
     let commands = commands(&backend, "app");
     assert!(
@@ -527,6 +552,8 @@ fn a_change_of_user_that_is_refused_leaves_the_expired_password_to_be_asked_abou
     client.send_raw(&[packet(0, b"\x0e"), packet(0, b"\x03SELECT secret")].concat());
     client.sequence = 1;
     assert!(client.read().is_ok());
+    client.sequence = 1;
+    assert_eq!(client.error().code, 1045);
     client.expect_clean_end();
     let commands = commands(&backend, "free");
     assert!(

@@ -138,6 +138,29 @@ fn client_that_has_not_logged_in_is_told_and_does_not_hold_up_the_end() {
     assert_eq!(proxy.exit_status().code(), Some(0));
 }
 
+/// MariaDB counts a handshake that is cut towards `max_connect_errors`, and blocks us in the end.
+#[test]
+fn login_that_is_under_way_at_the_end_does_not_cut_the_backends_handshake() {
+    let backend = Backend::start(Server::mysql());
+    let times = "limits: { login-time: 600s }\ndrain: { max: 500ms }";
+    let mut proxy = Proxy::start(Config::before(&backend).with(times));
+    let mut clients = [(); 3].map(|()| Client::greeted(proxy.address));
+    for client in &mut clients {
+        client.send_login(&Login::of("app"));
+        assert_eq!(client.read().payload[0], 0xfe, "AuthSwitchRequest");
+    }
+    proxy.terminate();
+    for client in &mut clients {
+        assert_eq!(client.error().code_and_state(), (1053, "08S01"));
+        client.expect_clean_end();
+    }
+    assert_eq!(proxy.exit_status().code(), Some(0));
+    wait_until("the end of each handshake", || {
+        let ended = |events: &Vec<Event>| events.contains(&Event::AuthPacket(Vec::new()));
+        backend.events().iter().filter(|each| ended(each)).count() == clients.len()
+    });
+}
+
 #[test]
 fn login_that_comes_during_the_drain_is_answered_with_1053_and_nobody_is_dialled() {
     let (backend, proxy, mut bystander) = in_transaction("max: 600s");

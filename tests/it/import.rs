@@ -391,7 +391,7 @@ fn a_password_file_is_read_for_each_login_and_its_password_shown_nowhere() {
         "import-accounts: {user: mytls, password-file: own.secret, interval: 1s}\nlog: {level: trace}",
     );
     let run = run_with("serve", &config);
-    assert_eq!(run.code, Some(1));
+    assert_eq!(run.code, Some(64));
     assert!(
         run.stderr.contains("read password file") && run.stderr.contains("own.secret"),
         "{run:?}"

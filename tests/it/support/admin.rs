@@ -124,6 +124,15 @@ pub(crate) fn done(client: &mut Client, sql: &str) -> Packet {
     packet
 }
 
+/// Ends the only session of the data port with `KILL`.
+#[track_caller]
+pub(crate) fn kill_the_only_session(operator: &mut Client) {
+    let list = rows(operator, "SHOW PROCESSLIST");
+    assert_eq!(list.rows.len(), 1, "{list:?}");
+    let id = list.column("Id")[0].expect("an id");
+    done(operator, &format!("KILL {id}"));
+}
+
 /// A statement that gives rows.
 #[track_caller]
 pub(crate) fn rows(client: &mut Client, sql: &str) -> Table {
