@@ -329,9 +329,9 @@ fn a_password_file_that_says_no_password_stops_the_start_and_is_found_by_check()
             Some(content) => std::fs::write(&path, content).expect("write"),
             None => std::fs::remove_file(&path).expect("remove"),
         }
-        for command in ["serve", "check"] {
+        for (command, code) in [("serve", 64), ("check", 1)] {
             let run = run_with(command, &config);
-            assert_eq!(run.code, Some(64), "{}", run.stderr);
+            assert_eq!(run.code, Some(code), "{}", run.stderr);
             let said = run.stdout + &run.stderr;
             assert!(said.contains("ops.secret"), "{said}");
             assert!(said.contains(reason), "{said}");

@@ -231,7 +231,7 @@ fn a_socket_that_is_no_port_is_refused_with_the_reason() {
     for (config, names, expected) in cases {
         let config = config.variable("LISTEN_FDNAMES", names);
         let Run { code, stderr, .. } = run_with("serve", &config);
-        assert_eq!(code, Some(1), "{stderr}");
+        assert_eq!(code, Some(64), "{stderr}");
         assert!(stderr.contains(expected), "{expected:?} is not in {stderr}");
     }
 }
