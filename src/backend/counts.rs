@@ -5,23 +5,6 @@ use std::time::Duration;
 use super::connect::{ConnectError, HOST_IS_BLOCKED};
 use crate::metrics::{Count, Counters, Histogram, labels};
 
-/// A connection within a machine takes under a millisecond, `limits.connect-time` is some seconds.
-const CONNECT_BOUNDS: &[Duration] = &[
-    Duration::from_millis(1),
-    Duration::from_millis(2),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(20),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
-
 /// Why a dial failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DialFailure {
@@ -102,7 +85,7 @@ impl Default for DialCounts {
             dials: Count::default(),
             failures: Counters::default(),
             withheld: Count::default(),
-            times: Histogram::new(CONNECT_BOUNDS),
+            times: Histogram::of_round_trips(Duration::from_millis(1)),
         }
     }
 }

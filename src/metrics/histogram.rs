@@ -3,6 +3,24 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Round trips and what waits for them: two or three bounds to each power of ten, up to the deadlines of a login.
+const ROUND_TRIPS: &[Duration] = &[
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+
 /// Durations, by bounds. Adding one takes two additions that no other thread waits for unless it adds to the same
 /// histogram just then; what happens for each query is added to a histogram of its session.
 #[derive(Debug)]
@@ -29,6 +47,12 @@ impl Histogram {
             counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
             nanoseconds: AtomicU64::new(0),
         }
+    }
+
+    /// Nothing yet, of what takes round trips: bounds from `first`, half a millisecond or more, to ten seconds.
+    pub fn of_round_trips(first: Duration) -> Self {
+        let shorter = ROUND_TRIPS.partition_point(|bound| *bound < first);
+        Self::new(&ROUND_TRIPS[shorter..])
     }
 
     /// Adds one.

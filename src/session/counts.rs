@@ -7,23 +7,6 @@ use super::limit::Limit;
 use super::refusal::{Abort, BackendRefusal, Refusal};
 use crate::metrics::{Count, Counters, Histogram, labels};
 
-/// A login is a few round trips; what takes seconds waits for a person's clock: a deadline, an import, a slow dial.
-const LOGIN_BOUNDS: &[Duration] = &[
-    Duration::from_millis(1),
-    Duration::from_millis(2),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(20),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
-
 /// From a point select on the same machine to a report.
 const QUERY_BOUNDS: &[Duration] = &[
     Duration::from_micros(100),
@@ -178,7 +161,8 @@ impl Default for SessionCounts {
             would_be_refused: Counters::default(),
             aborted: Counters::default(),
             limits: Counters::default(),
-            login_times: Histogram::new(LOGIN_BOUNDS),
+            // what takes seconds waits for a deadline, an import, a slow dial
+            login_times: Histogram::of_round_trips(Duration::from_millis(1)),
             session_times: Histogram::new(SESSION_BOUNDS),
             relayed: Relayed::default(),
         }

@@ -11,24 +11,6 @@ use rustls::{
 use crate::metrics::{Counters, Histogram, labels};
 use crate::tls::TlsVersion;
 
-/// A handshake is work of under a millisecond, and a round trip or two.
-const HANDSHAKE_BOUNDS: &[Duration] = &[
-    Duration::from_micros(500),
-    Duration::from_millis(1),
-    Duration::from_millis(2),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(20),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
-
 /// What the keys of a session were agreed on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyExchange {
@@ -159,7 +141,8 @@ impl Default for TlsCounts {
         Self {
             handshakes: Counters::default(),
             failures: Counters::default(),
-            times: Histogram::new(HANDSHAKE_BOUNDS),
+            // work of under a millisecond, and a round trip or two
+            times: Histogram::of_round_trips(Duration::from_micros(500)),
             loads: Counters::default(),
             loaded: AtomicU64::default(),
         }
