@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
 use crate::net::listener::ListenError;
+use crate::net::workers::Workers;
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::RulesError;
@@ -41,6 +42,10 @@ use crate::tls::{ChannelName, LoadError};
 
 /// What `systemctl status` says while clients are welcome.
 const SERVING: &str = "serving";
+
+/// Sessions have [`Workers`] of their own. What is left accepts clients, answers at the other ports, probes and imports;
+/// two, so that none of that waits for another.
+const THREADS_BESIDE_WORKERS: usize = 2;
 
 /// What the end may take beside the drain: ports and connections are closed.
 const TO_END: Duration = Duration::from_secs(10);
@@ -108,10 +113,10 @@ pub fn serve(mut config: Config, logging: Logging, read: Arc<ReadConfig>) -> Res
         sandbox: Arc::new(Sandbox::enter(&config)),
     };
     let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS_BESIDE_WORKERS)
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    runtime.spawn(systemd::keep_alive());
     let ended = runtime.block_on(serve_async(config, start));
     // a file system that hangs in the middle of a reload must not hold up the end
     runtime.shutdown_background();
@@ -129,6 +134,8 @@ struct Start {
 async fn serve_async(config: Config, start: Start) -> Result<(), RunError> {
     let started = SystemTime::now();
     let (mut ends, hang_ups) = signals::listen().map_err(RunError::Runtime)?;
+    let workers = Arc::new(Workers::start().map_err(RunError::Runtime)?);
+    tokio::spawn(systemd::keep_alive(Arc::clone(&workers)));
     let (shared, mut sockets) = Shared::load(&config, start)?;
     if sockets.has(Port::Mysql) {
         greet_before_the_queue(&shared.backends, &config).await;
@@ -153,7 +160,7 @@ async fn serve_async(config: Config, start: Start) -> Result<(), RunError> {
     let metrics = shared.metrics(&admin, &phases, started);
     let http = Http::start(&config, &shared, &phases, metrics, &mut sockets)?;
     keep_current(&shared.reloader, hang_ups, phases.watch(), &background);
-    let port = Arc::new(shared.data_port(&config, stop.clone()));
+    let port = Arc::new(shared.data_port(&config, workers, stop.clone()));
     background.spawn(Arc::clone(&port).report_left_out());
     let sessions = TaskTracker::new();
     for listener in listeners {

@@ -1,10 +1,12 @@
-//! Bytes in and out: ports, sockets, and streams that speak packets, TLS or both, compressed or not.
+//! Bytes in and out: ports, sockets, streams that speak packets, TLS or both, compressed or
+//! not, and the threads that serve them.
 
 pub mod buffers;
 mod compressed;
 pub mod listener;
 pub mod socket;
 pub mod stream;
+pub mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -50,6 +50,15 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
+/// A socket between two runtimes.
+#[derive(Debug)]
+pub(super) enum Moving {
+    /// Over TCP.
+    Tcp(std::net::TcpStream),
+    /// Over a Unix socket.
+    Unix(std::os::unix::net::UnixStream),
+}
+
 impl Socket {
     /// Takes a TCP stream: small packets leave at once, dead peers are noticed so. The end of a process on the other side of a
     /// Unix socket shows by itself.
@@ -73,6 +82,22 @@ impl Socket {
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(keep_alive.unacknowledged)?;
         Ok(Self::Tcp(stream))
+    }
+
+    /// Leaves the runtime that waits for its events. One of another lets it [arrive](Self::arrive).
+    pub(super) fn leave(self) -> io::Result<Moving> {
+        Ok(match self {
+            Self::Tcp(stream) => Moving::Tcp(stream.into_std()?),
+            Self::Unix(stream) => Moving::Unix(stream.into_std()?),
+        })
+    }
+
+    /// From here on the current runtime waits for its events.
+    pub(super) fn arrive(moving: Moving) -> io::Result<Self> {
+        Ok(match moving {
+            Moving::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream)?),
+            Moving::Unix(stream) => Self::Unix(UnixStream::from_std(stream)?),
+        })
     }
 
     /// The ends of the connection, of which the peer's is the client's; none for a Unix socket and for a connection that

@@ -15,6 +15,7 @@ use crate::backend::{Backend, Backends, KeptRoute};
 use crate::config::Config;
 use crate::drain::Phases;
 use crate::metrics::Counters;
+use crate::net::workers::Workers;
 use crate::reload::Reloader;
 use crate::rules::{self, InForce};
 use crate::session::{DataPort, Handles, PasswordKey, Sessions, Stop};
@@ -83,7 +84,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn data_port(self, config: &Config, stop: Stop) -> DataPort {
+    pub(super) fn data_port(self, config: &Config, workers: Arc<Workers>, stop: Stop) -> DataPort {
         DataPort::new(Handles {
             tls: self.tls,
             rules: self.rules,
@@ -92,6 +93,7 @@ impl Shared {
             limits: config.limits.clone(),
             tls_status: config.tls_status,
             compression: config.compression,
+            workers,
             random: self.random,
             password_key: self.password_key,
             sessions: self.sessions,

@@ -69,6 +69,7 @@ use crate::backend::{Backend, Backends};
 use crate::net::listener::Listener;
 use crate::net::socket::{KeepAlive, Socket};
 use crate::net::stream::Stream;
+use crate::net::workers::Workers;
 use crate::protocol::Side;
 use crate::protocol::err_packet::ErrPacket;
 use crate::protocol::response::Form;
@@ -121,6 +122,8 @@ pub struct Handles {
     pub tls_status: TlsStatus,
     /// Whether clients are offered compression.
     pub compression: bool,
+    /// The threads that serve.
+    pub workers: Arc<Workers>,
     /// For ids and salts.
     pub random: &'static dyn SecureRandom,
     /// For passwords of clients on an insecure side.
@@ -182,7 +185,10 @@ impl DataPort {
             .run_until_cancelled(listener.accept(keep_alive))
             .await
         {
-            sessions.spawn(Arc::clone(&self).serve(socket, address));
+            let port = Arc::clone(&self);
+            self.handles
+                .workers
+                .serve(&sessions, socket, move |socket| port.serve(socket, address));
         }
         for (socket, address) in listener.close(keep_alive) {
             sessions.spawn(Arc::clone(&self).turn_away(socket, address));

@@ -1,11 +1,14 @@
 //! What the service manager is told (`sd_notify(3)`): ready, reloading, stopping, still alive. Nothing where nobody listens.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
+
+use crate::net::workers::Workers;
 
 /// mytls serves; or serves again as it was, after a reload.
 pub fn ready(status: &str) {
@@ -32,8 +35,8 @@ pub fn stopping(status: &str, at_most: Duration) {
 }
 
 /// Tells that mytls lives, twice in the time after which it would be killed (`WatchdogSec`), until dropped. To be a task of the
-/// runtime that serves: where no worker gets round to it, none gets round to clients. Cancel safe.
-pub async fn keep_alive() {
+/// runtime that accepts clients, and quiet while one of those that serve them answers nothing. Cancel safe.
+pub async fn keep_alive(workers: Arc<Workers>) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
@@ -45,6 +48,7 @@ pub async fn keep_alive() {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        workers.answer().await;
         send(&[NotifyState::Watchdog]);
     }
 }

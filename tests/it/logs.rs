@@ -139,11 +139,13 @@ fn a_probe_that_connects_and_leaves_is_logged_at_debug_only() {
     for (level, lines) in [("info", 0), ("debug", 1)] {
         let backend = Backend::start(Server::mysql());
         let config = Config::before(&backend).with(&format!("log: {{ level: {level} }}"));
-        let proxy = Proxy::start_cold(config);
+        let mut proxy = Proxy::start_cold(config);
         proxy.wait_for_log("backend is reachable");
         drop(Client::greeted(proxy.address));
         drop(Client::logged_in(proxy.address, &Login::of("app")));
         proxy.session_line();
+        proxy.terminate();
+        proxy.exit_status();
         let log = proxy.log();
         let probes = log
             .lines()
