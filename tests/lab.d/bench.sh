@@ -47,7 +47,7 @@ measure() {
   local port=$2 process=${3:-} threads workers
   measure_idle "$port" "$process"
   sysbench_with "$port" oltp_point_select --table-size=100000 --threads=4 --time=2 run >/dev/null || true # warm-up
-  for threads in 1 16 64; do
+  for threads in 1 4 16 64; do
     measure_point_selects "$port" "$process" $threads
   done
   for workers in 1 16; do
@@ -76,9 +76,13 @@ measure_idle() { # PORT PROCESS
 }
 
 measure_point_selects() { # PORT PROCESS THREADS
-  local queries
-  with_cpu "$2" sysbench_with "$1" oltp_point_select --table-size=100000 --threads="$3" --time=8 run
-  queries=$(awk '/queries:/ {print $2}' "$RUN/bench.out")
+  local queries try
+  for try in 1 2 3; do # Router hands a client a malformed packet now and then, and sysbench begins only when all are in
+    with_cpu "$2" sysbench_with "$1" oltp_point_select --table-size=100000 --threads="$3" --time=8 run
+    queries=$(awk '/queries:/ {print $2}' "$RUN/bench.out")
+    [ -z "$queries" ] || break
+    say "note: $SUBJECT, $3 threads: try $try gave nothing"
+  done
   put "point selects/s, $3 threads" "$(sed -n 's/.*queries: .*(\(.*\) per sec.*/\1/p' "$RUN/bench.out")"
   put "p95, ms, $3 threads" "$(awk '/95th percentile/ {print $3}' "$RUN/bench.out")"
   [ -z "$2" ] || put "proxy CPU s per 10,000 point selects, $3 threads" "$(ratio "$CPU" "$queries" 10000)"
@@ -143,7 +147,10 @@ bench_table() { # SUBJECT…
 # What mytls must reach: its CPU as a share of MySQL Router's, and its memory.
 bench_marks() {
   echo
-  mark "CPU per point select, 16 threads" "proxy CPU s per 10,000 point selects, 16 threads" 0.8
+  local threads
+  for threads in 4 16 64; do
+    mark "CPU per point select, $threads threads" "proxy CPU s per 10,000 point selects, $threads threads" 0.8
+  done
   mark "CPU per GB, rows of 1 MB" "result, rows of 1 MB, proxy CPU s per GB" 0.8
   mark "CPU per new session, 16 at once" "proxy CPU ms per new session, 16 at once" 0.75
   local kib
