@@ -10,7 +10,7 @@
 //!     relay … `COM_CHANGE_USER` → AUTHORIZE … ─ close both ─ one line in the log
 //! ```
 //!
-//! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), `session` (the steps above,
+//! Follow it from `main.rs` through [`run`] (wires everything), [`net::listener`] (accepts), [`net::workers`] (the thread that serves it), `session` (the steps above,
 //! one file each: `origin`, `hello`, `identify`, `authenticate` with `password`, `relay`, `change_user`, `rewrite`), to [`net::stream`] (bytes, TLS and compression) and
 //! [`protocol::tracker`] (where commands start and responses end).
 //!

@@ -30,7 +30,6 @@ use crate::config::Config;
 use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
 use crate::net::listener::ListenError;
-use crate::net::workers::Workers;
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::RulesError;
@@ -43,7 +42,7 @@ use crate::tls::{ChannelName, LoadError};
 /// What `systemctl status` says while clients are welcome.
 const SERVING: &str = "serving";
 
-/// Sessions have [`Workers`] of their own. What is left accepts clients, answers at the other ports, probes and imports;
+/// Sessions have [`Workers`](crate::net::workers::Workers) of their own. What is left accepts clients, answers at the other ports, probes and imports;
 /// two, so that none of that waits for another.
 const THREADS_BESIDE_WORKERS: usize = 2;
 
@@ -134,9 +133,8 @@ struct Start {
 async fn serve_async(config: Config, start: Start) -> Result<(), RunError> {
     let started = SystemTime::now();
     let (mut ends, hang_ups) = signals::listen().map_err(RunError::Runtime)?;
-    let workers = Arc::new(Workers::start().map_err(RunError::Runtime)?);
-    tokio::spawn(systemd::keep_alive(Arc::clone(&workers)));
     let (shared, mut sockets) = Shared::load(&config, start)?;
+    tokio::spawn(systemd::keep_alive(Arc::clone(&shared.workers)));
     if sockets.has(Port::Mysql) {
         greet_before_the_queue(&shared.backends, &config).await;
     }
@@ -160,7 +158,7 @@ async fn serve_async(config: Config, start: Start) -> Result<(), RunError> {
     let metrics = shared.metrics(&admin, &phases, started);
     let http = Http::start(&config, &shared, &phases, metrics, &mut sockets)?;
     keep_current(&shared.reloader, hang_ups, phases.watch(), &background);
-    let port = Arc::new(shared.data_port(&config, workers, stop.clone()));
+    let port = Arc::new(shared.data_port(&config, stop.clone()));
     background.spawn(Arc::clone(&port).report_left_out());
     let sessions = TaskTracker::new();
     for listener in listeners {

@@ -64,8 +64,12 @@ impl Answers {
     }
 
     /// Answers a request; its body, if it has one, is not read.
-    pub(super) fn to<B>(&self, request: &Request<B>, peer: ClientAddress) -> Response<String> {
-        let mut response = self.choose(request, peer);
+    pub(super) async fn to<B>(
+        &self,
+        request: &Request<B>,
+        peer: ClientAddress,
+    ) -> Response<String> {
+        let mut response = self.choose(request, peer).await;
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, self.content_policy.clone());
         for (name, value) in [
@@ -80,7 +84,7 @@ impl Answers {
         response
     }
 
-    fn choose<B>(&self, request: &Request<B>, peer: ClientAddress) -> Response<String> {
+    async fn choose<B>(&self, request: &Request<B>, peer: ClientAddress) -> Response<String> {
         if !self.admits_host(request, peer) {
             return text(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -99,11 +103,11 @@ impl Answers {
         }
         match resource {
             Resource::Page => {
-                let page = page::page(&Status::of(&self.handles));
+                let page = page::page(&Status::of(&self.handles).await);
                 response(StatusCode::OK, HTML, page)
             }
             Resource::Metrics => response(StatusCode::OK, METRICS, (self.handles.metrics)()),
-            Resource::Probe(probe) => self.probe(probe, request.uri().query()),
+            Resource::Probe(probe) => self.probe(probe, request.uri().query()).await,
         }
     }
 
@@ -120,8 +124,8 @@ impl Answers {
             || all.all(|host| host.is_some_and(|host| self.hosts.admit(host)))
     }
 
-    fn probe(&self, probe: Probe, query: Option<&str>) -> Response<String> {
-        let verdict = probe.ask(&self.handles);
+    async fn probe(&self, probe: Probe, query: Option<&str>) -> Response<String> {
+        let verdict = probe.ask(&self.handles).await;
         let status = if verdict.is_good() {
             StatusCode::OK
         } else {

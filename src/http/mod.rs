@@ -33,6 +33,7 @@ use crate::drain::Phase;
 use crate::net::ListenAddress;
 use crate::net::listener::Listener;
 use crate::net::socket::{KeepAlive, Socket};
+use crate::net::workers::Workers;
 use crate::rules::ClientAddress;
 use crate::session::Sessions;
 use crate::tls::{Acceptor, Channel, ChannelName, Expiry};
@@ -67,6 +68,8 @@ pub struct Handles {
     pub backends: Arc<Backends>,
     /// The sessions of the data port.
     pub sessions: Sessions,
+    /// The threads that serve clients.
+    pub workers: Arc<Workers>,
     /// How far the drain is.
     pub phase: watch::Receiver<Phase>,
     /// When mytls was started.
@@ -137,8 +140,8 @@ impl HttpPort {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let answer = service_fn(|request| {
-            let answer = self.answers.to(&request, peer);
-            async { Ok::<_, Infallible>(answer) }
+            let answers = &self.answers;
+            async move { Ok::<_, Infallible>(answers.to(&request, peer).await) }
         });
         http1::Builder::new()
             .keep_alive(false)

@@ -3,16 +3,24 @@
 //! None of them asks the database. A server that is down is a reason neither to restart mytls nor to take clients from it:
 //! that it cannot be reached they read from mytls, and mytls comes back to it by itself.
 
+use std::time::Duration;
+
 use rustls::pki_types::UnixTime;
+
+use tokio::time::timeout;
 
 use super::Handles;
 use crate::drain::Phase;
+use crate::net::workers::Workers;
 use crate::tls::{Expiry, Loaded as _};
+
+/// A turn takes microseconds, and milliseconds under load. Well below what a prober waits for (`timeoutSeconds` of our manifests: 5).
+const TURN: Duration = Duration::from_secs(3);
 
 /// One of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
-    /// Whether mytls answers at all; if not, it is to be started anew.
+    /// Whether mytls and each thread that serves clients answer at all; if not, it is to be started anew.
     Live,
     /// Whether clients are to be sent here.
     Ready,
@@ -37,12 +45,12 @@ pub(super) struct Verdict {
 
 impl Probe {
     /// Judges.
-    pub(super) fn ask(self, handles: &Handles) -> Verdict {
+    pub(super) async fn ask(self, handles: &Handles) -> Verdict {
         let check = |name, failure| Check { name, failure };
         let greeting = || check("greeting", not_greeted(handles));
         let import = || check("import", not_imported(handles));
         let checks = match self {
-            Self::Live => vec![check("ping", None)],
+            Self::Live => vec![check("workers", stuck(&handles.workers, TURN).await)],
             Self::Ready => vec![
                 check("listening", draining(*handles.phase.borrow())),
                 check("certificate", no_certificate(handles, UnixTime::now())),
@@ -103,6 +111,14 @@ impl Verdict {
     }
 }
 
+/// A thread that does nothing else any more serves none of its clients.
+async fn stuck(workers: &Workers, turn: Duration) -> Option<String> {
+    let answered = timeout(turn, workers.answer()).await;
+    answered
+        .is_err()
+        .then(|| "a thread that serves clients does not answer".to_owned())
+}
+
 fn draining(phase: Phase) -> Option<String> {
     match phase {
         Phase::Serving => None,
@@ -152,7 +168,10 @@ fn not_imported(handles: &Handles) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::task::TaskTracker;
+
     use super::*;
+    use crate::net::socket::Socket;
 
     fn verdict(failures: [Option<&str>; 2]) -> Verdict {
         let [one, other] = failures.map(|failure| failure.map(str::to_owned));
@@ -178,6 +197,26 @@ mod tests {
         for (now, expected) in [(99, early), (100, None), (200, None), (201, late)] {
             assert_eq!(not_valid(&own, now), expected, "{now}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_is_stuck_is_told() -> std::io::Result<()> {
+        let workers = Workers::start()?;
+        assert_eq!(stuck(&workers, TURN).await, None);
+        let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+        let (socket, _peer) = tokio::net::UnixStream::pair()?;
+        let (begins, began) = tokio::sync::oneshot::channel();
+        let hang = |_| async move {
+            let _ = begins.send(());
+            let _ = blocked.recv();
+        };
+        workers.serve(&TaskTracker::new(), Socket::Unix(socket), hang);
+        began.await.expect("it is served");
+        let expected = Some("a thread that serves clients does not answer".to_owned());
+        assert_eq!(stuck(&workers, Duration::from_millis(50)).await, expected);
+        drop(go_on);
+        assert_eq!(stuck(&workers, TURN).await, None);
+        Ok(())
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub(super) struct Reason {
 }
 
 impl Status {
-    pub(super) fn of(handles: &Handles) -> Self {
-        let readiness = Probe::Ready.ask(handles);
+    pub(super) async fn of(handles: &Handles) -> Self {
+        let readiness = Probe::Ready.ask(handles).await;
         let live: Vec<_> = (handles.sessions.all().iter())
             .map(|live| live.known())
             .map(|known| (known.state, known.route))

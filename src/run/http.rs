@@ -42,6 +42,7 @@ impl Http {
             tls: Arc::clone(&shared.tls),
             backends: Arc::clone(&shared.backends),
             sessions: shared.sessions.clone(),
+            workers: Arc::clone(&shared.workers),
             phase: phases.watch(),
             started: Instant::now(),
             stop: http.stop.clone(),

@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) rules: Arc<InForce>,
     pub(super) rule_file: Arc<RuleFile>,
     pub(super) sessions: Sessions,
+    /// The threads that serve clients.
+    pub(super) workers: Arc<Workers>,
     pub(super) password_key: PasswordKey,
     pub(super) random: &'static dyn SecureRandom,
     pub(super) reloader: Arc<Reloader>,
@@ -66,6 +68,7 @@ impl Shared {
             rules,
             rule_file,
             sessions: Sessions::default(),
+            workers: Arc::new(Workers::start().map_err(RunError::Runtime)?),
             password_key: PasswordKey::new(config.state_dir.clone()),
             random: aws_lc_rs::default_provider().secure_random,
             reloader,
@@ -84,7 +87,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn data_port(self, config: &Config, workers: Arc<Workers>, stop: Stop) -> DataPort {
+    pub(super) fn data_port(self, config: &Config, stop: Stop) -> DataPort {
         DataPort::new(Handles {
             tls: self.tls,
             rules: self.rules,
@@ -93,7 +96,7 @@ impl Shared {
             limits: config.limits.clone(),
             tls_status: config.tls_status,
             compression: config.compression,
-            workers,
+            workers: self.workers,
             random: self.random,
             password_key: self.password_key,
             sessions: self.sessions,
