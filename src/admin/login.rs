@@ -23,7 +23,7 @@ use crate::protocol::server_kind::ServerKind;
 use crate::protocol::user_name::UserName;
 use crate::rules::ClientAddress;
 use crate::session::hello::{Hello, LOGIN_BYTES, salt};
-use crate::session::{Failure, access_denied};
+use crate::session::{Failure, access_denied, too_many_connections};
 use crate::tls::{Negotiated, Password};
 
 /// The only plugin here; MySQL 9 has no older one either.
@@ -58,6 +58,9 @@ const OFFERED: [Capabilities; 14] = [
 /// Why somebody is not let in. The text is the operator's.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
+    /// There are as many as there may be.
+    #[error("too many connections: {0}")]
+    Full(&'static str),
     /// Before it came to a password.
     #[error(transparent)]
     Early(#[from] Failure),
@@ -93,6 +96,7 @@ impl Refused {
     /// What the client reads. It does not tell which of them it was.
     pub(super) fn reply(&self, address: ClientAddress) -> Option<ErrPacket> {
         match self {
+            Self::Full(_) => Some(too_many_connections()),
             Self::Early(failure) => failure.reply(address),
             Self::Denied {
                 user,

@@ -196,7 +196,7 @@ impl AdminPort {
             Ok(places) => places,
             Err(full) => {
                 let reply = full.reply(address);
-                self.log_refused(&Refused::Early(full), address);
+                self.log_refused(&full, address);
                 if let Some(reply) = reply {
                     // it is closed next, either way
                     let _ = client.queue_packet(&reply.encode_in_place_of_greeting());
@@ -228,12 +228,11 @@ impl AdminPort {
         }
     }
 
-    fn places(&self, address: ClientAddress) -> Result<(OwnedSemaphorePermit, Place), Failure> {
-        let full = |limit| Failure::TooManyConnections { limit };
+    fn places(&self, address: ClientAddress) -> Result<(OwnedSemaphorePermit, Place), Refused> {
         let slot = Arc::clone(&self.slots).try_acquire_owned();
-        let slot = slot.map_err(|_| full("on the admin port"))?;
+        let slot = slot.map_err(|_| Refused::Full("on the admin port"))?;
         let place = self.places_before_login.take(address);
-        let place = place.ok_or(full("on the admin port, before login"))?;
+        let place = place.ok_or(Refused::Full("on the admin port, before login"))?;
         Ok((slot, place))
     }
 
@@ -242,14 +241,16 @@ impl AdminPort {
         let reason = refused.to_string();
         self.parts.logins.count(match refused {
             Refused::Denied { .. } => LoginResult::Denied,
-            Refused::Early(_) => LoginResult::Aborted,
+            Refused::Full(_) | Refused::Early(_) => LoginResult::Aborted,
         });
         match refused {
             Refused::Early(Failure::Left) => {
                 debug!(client = %address, reason, "admin login failed");
             }
             _ if !self.is_to_be_written(&reason) => {}
-            Refused::Early(_) => warn!(client = %address, reason, "admin login failed"),
+            Refused::Full(_) | Refused::Early(_) => {
+                warn!(client = %address, reason, "admin login failed");
+            }
             Refused::Denied { user, .. } => {
                 warn!(user, client = %address, reason, "admin login failed");
             }

@@ -266,9 +266,6 @@ impl Import {
         let had_accounts = self.progress.borrow().latest.is_some();
         let failure = match result {
             Ok(Imported { accounts, count }) => {
-                if before.is_some() || !had_accounts {
-                    info!(route = %self.role, accounts = count, "accounts are imported");
-                }
                 self.progress.send_modify(|now| {
                     now.latest = Some(Arc::new(accounts));
                     now.tally = Some(Tally {
@@ -278,6 +275,10 @@ impl Import {
                     now.failure = None;
                     now.finished = now.started;
                 });
+                // behind it, so that whoever reads this finds them in force
+                if before.is_some() || !had_accounts {
+                    info!(route = %self.role, accounts = count, "accounts are imported");
+                }
                 return;
             }
             Err(error) => error.to_string(),

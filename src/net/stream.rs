@@ -12,18 +12,20 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
-use thiserror::Error;
 use tokio::io::ReadBuf;
-use zeroize::{Zeroize as _, Zeroizing};
 
 use super::buffers::{Buffers, with_buffers};
 use super::compressed::Compressed;
 use super::socket::{RecordWriter, Socket};
 use crate::protocol::Side;
-use crate::protocol::compression::{Algorithm, FrameError};
-use crate::protocol::packet::{HEADER_BYTES, Header};
+use crate::protocol::compression::Algorithm;
 use crate::protocol::proxy_header::Ends;
-use crate::tls::{HandshakeFailure, TlsCounts, handshake_reason};
+use crate::tls::TlsCounts;
+
+mod error;
+mod packets;
+
+pub use error::StreamError;
 
 /// While a peer is only watched for its end, so much of what it sends early is kept.
 const EARLY_BYTES: usize = 64 * 1024;
@@ -35,68 +37,6 @@ const PLAIN_ANSWER_BYTES: usize = 1024;
 /// with unread bytes resets it, and the reset can overtake what we sent.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
-
-/// Why a stream can go on no longer.
-#[derive(Debug, Error)]
-pub enum StreamError {
-    /// The peer closed the connection where more was expected.
-    #[error("the {0} closed the connection")]
-    Closed(Side),
-    /// The socket failed.
-    #[error("the connection to the {0} failed: {1}")]
-    Io(Side, #[source] io::Error),
-    /// TLS failed.
-    #[error("TLS with the {0} failed: {1}")]
-    Tls(Side, #[source] rustls::Error),
-    /// Compression failed.
-    #[error("compression with the {0}: {1}")]
-    Frame(Side, #[source] FrameError),
-    /// A packet out of order.
-    #[error("the {side} sent a packet with sequence number {got} in place of {expected}")]
-    Sequence {
-        /// Who sent it.
-        side: Side,
-        /// What it had to be.
-        expected: u8,
-        /// What it was.
-        got: u8,
-    },
-    /// A packet longer than its place allows.
-    #[error("the {side} sent a packet of {bytes} bytes where {limit} are allowed")]
-    TooLarge {
-        /// Who sent it.
-        side: Side,
-        /// Its length, as far as its header says.
-        bytes: usize,
-        /// The most that is allowed.
-        limit: usize,
-    },
-}
-
-impl StreamError {
-    /// What it is when a handshake ends by it.
-    pub fn handshake_failure(&self) -> HandshakeFailure {
-        match self {
-            Self::Closed(_) => HandshakeFailure::Closed,
-            Self::Io(..) => HandshakeFailure::Connection,
-            Self::Tls(_, error) => error.into(),
-            // of packets, which there are none of before its end
-            Self::Frame(..) | Self::Sequence { .. } | Self::TooLarge { .. } => {
-                HandshakeFailure::Other
-            }
-        }
-    }
-
-    /// The reason for an operator: what rustls saw, said in words.
-    pub fn in_words(&self) -> String {
-        match self {
-            Self::Tls(side, error) => {
-                format!("TLS with the {side} failed: {}", handshake_reason(error))
-            }
-            other => other.to_string(),
-        }
-    }
-}
 
 /// One connection.
 #[derive(Debug)]
@@ -156,11 +96,6 @@ impl Stream {
     /// The TLS session, once there is one.
     pub fn tls(&self) -> Option<&Connection> {
         self.tls.as_deref()
-    }
-
-    /// Sets the sequence number of the next packet, either way.
-    pub fn set_next_sequence(&mut self, sequence: u8) {
-        self.sequence = sequence;
     }
 
     /// What was received and not consumed. After a TLS handshake that failed because the peer answered in plaintext, that
@@ -440,6 +375,11 @@ impl Stream {
         self.poll_flush_wire(cx)
     }
 
+    /// Waits until everything that was sent has left. Cancel safe.
+    pub async fn flush(&mut self) -> Result<(), StreamError> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
     fn poll_flush_wire(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         let failed = |error| StreamError::Io(self.side, error);
         if let Some(tls) = &mut self.tls {
@@ -467,18 +407,6 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    fn queue(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        match self.compressed.take() {
-            None => self.queue_wire(bytes),
-            Some(mut compressed) => {
-                compressed.answer();
-                let queued = compressed.write(bytes, |frames| self.queue_wire(frames));
-                self.compressed = Some(compressed);
-                queued.map_err(|error| StreamError::Frame(self.side, error))?
-            }
-        }
-    }
-
     fn queue_wire(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         let Some(tls) = &mut self.tls else {
             self.unsent.extend_from_slice(bytes);
@@ -489,113 +417,7 @@ impl Stream {
             .map_err(|error| StreamError::Io(self.side, error))
     }
 
-    // ---- packets, for greeting, login and commands of our own --------------------------------------------------------
-    //
-    // One of them may hold a password, so what they leave behind is wiped: the packet made, the bytes consumed, the
-    // thread's buffers. Out of reach are rustls' buffers, those of zlib and zstd, what a Unix socket did not take at once, and the kernel.
-
-    /// Reads one packet of at most `limit` bytes of payload.
-    ///
-    /// Cancel safe: what was read of a packet stays for the next call.
-    pub async fn read_packet(&mut self, limit: usize) -> Result<Vec<u8>, StreamError> {
-        loop {
-            if let Some(payload) = self.next_packet(limit)? {
-                return Ok(payload);
-            }
-            self.fill().await?;
-        }
-    }
-
-    fn next_packet(&mut self, limit: usize) -> Result<Option<Vec<u8>>, StreamError> {
-        let Some(header) = self.received.first_chunk::<HEADER_BYTES>() else {
-            return Ok(None);
-        };
-        let Header {
-            payload_bytes,
-            sequence,
-        } = Header::decode(*header);
-        if sequence != self.sequence {
-            return Err(StreamError::Sequence {
-                side: self.side,
-                expected: self.sequence,
-                got: sequence,
-            });
-        }
-        if payload_bytes > limit {
-            // the answer to it is numbered behind it
-            self.sequence = sequence.wrapping_add(1);
-            return Err(StreamError::TooLarge {
-                side: self.side,
-                bytes: payload_bytes,
-                limit,
-            });
-        }
-        let end = HEADER_BYTES + payload_bytes;
-        if self.received.len() < end {
-            return Ok(None);
-        }
-        let payload = self.received[HEADER_BYTES..end].to_vec();
-        self.received[HEADER_BYTES..end].zeroize();
-        self.received.drain(..end);
-        if self.received.is_empty() {
-            // a large login must not leave its buffer to the session
-            self.received = Vec::new();
-        }
-        self.sequence = sequence.wrapping_add(1);
-        Ok(Some(payload))
-    }
-
-    /// Writes one packet and waits until it has left. `payload` is shorter than 16 MiB.
-    ///
-    /// Not cancel safe: a packet may have left in part.
-    pub async fn write_packet(&mut self, payload: &[u8]) -> Result<(), StreamError> {
-        self.queue_packet(payload)?;
-        self.flush().await
-    }
-
-    /// The same without the wait: the packet leaves with the next flush, at the latest when the connection is closed.
-    pub fn queue_packet(&mut self, payload: &[u8]) -> Result<(), StreamError> {
-        let header = Header {
-            payload_bytes: payload.len(),
-            sequence: self.sequence,
-        };
-        self.sequence = self.sequence.wrapping_add(1);
-        let packet = Zeroizing::new([&header.encode(), payload].concat());
-        self.queue(&packet)
-    }
-
-    /// Writes bytes that are no packet, and waits until they have left. Not cancel safe: they may have left in part.
-    pub async fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        self.queue(bytes)?;
-        self.flush().await
-    }
-
-    /// Waits until everything that was sent has left. Cancel safe.
-    pub async fn flush(&mut self) -> Result<(), StreamError> {
-        poll_fn(|cx| self.poll_flush(cx)).await
-    }
-
-    /// Receives something more; an error at the peer's end. Cancel safe.
-    pub async fn fill(&mut self) -> Result<(), StreamError> {
-        poll_fn(|cx| {
-            with_buffers(|buffers| {
-                let bytes = ready!(self.poll_receive(cx, buffers))?;
-                if bytes.is_empty() {
-                    return Poll::Ready(Err(StreamError::Closed(self.side)));
-                }
-                self.received.extend_from_slice(bytes);
-                // what few frames say in clear may be less than themselves
-                let count = if self.compressed.is_some() {
-                    usize::MAX
-                } else {
-                    bytes.len()
-                };
-                buffers.wipe(count);
-                Poll::Ready(Ok(()))
-            })
-        })
-        .await
-    }
+    // ---- the end ---------------------------------------------------------------------------------------------------
 
     /// Waits for the peer to go away. What it sends early is kept, up to a bound; behind that it waits in the socket, and
     /// the peer's end is not seen. Cancel safe.

@@ -24,8 +24,6 @@ use crate::tls::CertificateRefusal;
 pub(crate) enum Failure {
     #[error("the client left before it logged in")]
     Left,
-    #[error("too many connections: {limit}")]
-    TooManyConnections { limit: &'static str },
     #[error(
         "proxy-protocol.accept-from lists this address, and no PROXY header came within limits.login-time"
     )]
@@ -39,7 +37,7 @@ pub(crate) enum Failure {
     #[error("a PROXY header from {0}, which proxy-protocol.accept-from does not list")]
     UnlistedBalancer(ClientAddress),
     #[error("too many connections: {limit}")]
-    NoSlot { limit: Limit },
+    TooManyConnections { limit: Limit },
     /// It has not logged in, and is to speak.
     #[error("the client gave way to another: {limit}")]
     GaveWay { limit: Limit },
@@ -120,11 +118,16 @@ pub(crate) fn access_denied(user: &str, address: ClientAddress, using_password: 
     )
 }
 
+/// What a client reads for whom there is no room, word for word as servers say it.
+pub(crate) fn too_many_connections() -> ErrPacket {
+    ErrPacket::new(1040, "08004", "Too many connections")
+}
+
 impl Failure {
     /// The limit that the client ran into, if it was one.
     pub(super) fn limit(&self) -> Option<Limit> {
         match self {
-            Self::NoSlot { limit } | Self::GaveWay { limit } => Some(*limit),
+            Self::TooManyConnections { limit } | Self::GaveWay { limit } => Some(*limit),
             Self::TooSlow | Self::NoProxyHeader => Some(Limit::LoginTime),
             Self::Client(StreamError::TooLarge { .. }) => Some(Limit::LoginPacket),
             Self::Connect { error, .. } => match **error {
@@ -177,9 +180,7 @@ impl Failure {
             | Self::RefusedByBackend(_) => {
                 return None;
             }
-            Self::TooManyConnections { .. } | Self::NoSlot { .. } | Self::GaveWay { .. } => {
-                ErrPacket::new(1040, "08004", "Too many connections")
-            }
+            Self::TooManyConnections { .. } | Self::GaveWay { .. } => too_many_connections(),
             Self::BackendNotSeen(route) => cannot_connect(*route),
             Self::OldClient | Self::OldPassword => ErrPacket::new(
                 1251,

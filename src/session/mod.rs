@@ -50,7 +50,7 @@ use self::end::End;
 pub use self::ending::Stop;
 use self::ending::{Asked, Ending};
 use self::failure::shutdown_in_progress;
-pub(crate) use self::failure::{Failure, access_denied};
+pub(crate) use self::failure::{Failure, access_denied, too_many_connections};
 use self::identify::Wishes;
 use self::idle::Idle;
 pub use self::limit::Limit;
@@ -204,7 +204,7 @@ impl DataPort {
         let slot = match self.slot(address) {
             Ok(slot) => slot,
             Err(limit) => {
-                let full = Failure::NoSlot { limit };
+                let full = Failure::TooManyConnections { limit };
                 return self
                     .refuse_in_place_of_greeting(client, &record, &full)
                     .await;

@@ -103,7 +103,7 @@ impl DataPort {
         (record.client, record.via) = (origin.address, origin.via);
         record.show(State::LoggingIn);
         slot.count_client(origin.address)
-            .map_err(|limit| Failure::NoSlot { limit })?;
+            .map_err(|limit| Failure::TooManyConnections { limit })?;
         Ok(origin)
     }
 

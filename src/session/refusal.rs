@@ -248,7 +248,7 @@ impl Failure {
             }
             Self::RefusedByBackend(error) => Cause::RefusedByBackend(error.into()),
             Self::Left => aborted(Abort::Left),
-            Self::TooManyConnections { .. } | Self::NoSlot { .. } | Self::GaveWay { .. } => {
+            Self::TooManyConnections { .. } | Self::GaveWay { .. } => {
                 aborted(Abort::TooManyConnections)
             }
             Self::TooSlow | Self::NoProxyHeader => aborted(Abort::TooSlow),
