@@ -118,17 +118,17 @@ install_testssl() { need_packages testssl.sh; }
 install_chromium() { need_packages chromium fonts-dejavu-core; }
 install_pki_tools() { need_packages easy-rsa golang-cfssl; }
 
-# Debian's package would start a server of its own: only the tool is taken out of it.
-install_promtool() {
-  local folder=$LAB/promtool
-  [ ! -x "$folder/promtool" ] || return 0
+# Debian's package would start a server of its own: only the programs are taken out of it.
+install_prometheus() {
+  local folder=$LAB/prometheus
+  [ ! -x "$folder/promtool" ] || [ ! -x "$folder/prometheus" ] || return 0
   rm -rf "$folder"
   mkdir -p "$folder"
   (
     [ -n "${APT_UPDATED:-}" ] || as_root apt-get update
     cd "$folder" && apt-get download prometheus &&
-      dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool
-  ) >"$LAB/log/promtool.log" 2>&1 </dev/null || { tail -n 5 "$LAB/log/promtool.log" >&2; return 1; }
+      dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool ./usr/bin/prometheus
+  ) >"$LAB/log/prometheus.log" 2>&1 </dev/null || { tail -n 5 "$LAB/log/prometheus.log" >&2; return 1; }
   rm -f "$folder"/prometheus_*.deb
 }
 
@@ -155,7 +155,7 @@ lab_install() {
   have basics || true
   make_certificates
   for part in basics curl mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium \
-    promtool docker kubernetes cargo_deny cargo_deb systemd; do
+    prometheus docker kubernetes cargo_deny cargo_deb systemd; do
     ! have $part || result ok "$part is installed"
   done
   summary
