@@ -60,9 +60,7 @@ impl DataPort {
             let packet = relay.client.read_packet(LOGIN_BYTES).await;
             packet.map(Zeroizing::new).map_err(Failure::Client)
         };
-        let packet = timeout_at(deadline, at_once.unless_asked(packet))
-            .await
-            .unwrap_or(Err(Failure::TooSlow))?;
+        let packet = in_time(packet, deadline, &at_once).await?;
         let command = ChangeUser::decode(&packet, wishes.flags)?;
         let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
         let login = Login {
@@ -84,14 +82,14 @@ impl DataPort {
         }
         .encode(wishes.granted);
         relay.backend.set_next_sequence(0);
-        relay
-            .backend
-            .write_packet(&payload)
-            .await
-            .map_err(|error| Failure::Backend {
+        let asked = async {
+            let written = relay.backend.write_packet(&payload).await;
+            written.map_err(|error| Failure::Backend {
                 route: record.route,
                 error,
-            })?;
+            })
+        };
+        in_time(asked, deadline, &at_once).await?;
         let answer = authenticate(
             &mut relay.client,
             &mut relay.backend,
@@ -129,10 +127,21 @@ impl DataPort {
                 err
             }
         };
-        relay
-            .client
-            .write_packet(last_word)
-            .await
-            .map_err(Failure::Client)
+        let told = async {
+            let written = relay.client.write_packet(last_word).await;
+            written.map_err(Failure::Client)
+        };
+        in_time(told, deadline, &at_once).await
     }
+}
+
+/// Does this unless it is too late, or the session is to end before: neither side can hold that up by taking nothing.
+async fn in_time<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    deadline: Instant,
+    at_once: &AtOnce,
+) -> Result<T, Failure> {
+    timeout_at(deadline, at_once.unless_asked(work))
+        .await
+        .unwrap_or(Err(Failure::TooSlow))
 }

@@ -75,9 +75,9 @@ impl DataPort {
             using_password: wishes.using_password,
             granted: wishes.granted,
         };
-        let permit = at_once
-            .unless_asked(self.authorize(&backend, login, deadline, record))
-            .await?;
+        // a name that nobody has costs nothing, and may wait for an import: it must not keep others out
+        let authorized = slot.wait_for_client(self.authorize(&backend, login, deadline, record));
+        let permit = at_once.unless_asked(authorized).await?;
         record.account = Some(permit.account().to_owned());
         if backend.drain().borrow().is_some() || self.handles.stop.politely.is_cancelled() {
             return Err(Failure::Draining);

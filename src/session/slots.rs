@@ -1,8 +1,8 @@
 //! How many clients there may be at once: in all, of one address, such as have not logged in, in a TLS handshake.
 //!
 //! Whoever connects and says nothing must not keep others out. Where all slots are taken, a new client gets that of the
-//! one that came first among those that have not logged in and are to speak. So a flood has to fill all slots before
-//! login again and again, each time within what an honest client takes to log in.
+//! one that came first among those that have not logged in and are to speak, or wait for an import of their name. So a
+//! flood has to fill all slots before login again and again, each time within what an honest client takes to log in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -42,7 +42,7 @@ struct Taken {
     connections: HashMap<u64, Connection>,
     of_network: HashMap<IpAddr, usize>,
     before_login: usize,
-    /// Those that wait for their client.
+    /// Those that wait for their client, or for an import.
     waiting: BTreeMap<u64, oneshot::Sender<Limit>>,
     handshakes: BTreeMap<u64, Handshake>,
 }
@@ -234,7 +234,7 @@ impl Slot {
         }
     }
 
-    /// What waits for the client. While it does, the client can be made to give way.
+    /// What waits for the client, or for what anybody could ask for. While it does, the client can be made to give way.
     ///
     /// As cancel safe as the work.
     pub(super) async fn wait_for_client<T>(

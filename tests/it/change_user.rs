@@ -1,5 +1,7 @@
 //! `COM_CHANGE_USER` is a login on the same connection: judged again, rebuilt, and never ahead of other commands.
 
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::admin;
@@ -436,4 +438,37 @@ fn client_that_vanishes_within_a_change_ends_the_backends_handshake() {
         events.contains(&Event::AuthPacket(Vec::new())),
         "the handshake was cut: {events:#?}"
     );
+}
+
+/// A server that hangs takes no command; the session must still end, however much of the change it has not taken.
+#[test]
+fn change_that_the_backend_does_not_take_is_ended_at_the_deadline() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let everybody = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), everybody).expect("open to another OS user");
+    let going_on = Arc::new(Mutex::new(()));
+    let hanging = going_on.lock().expect("nobody has panicked");
+    let server = Server::mysql().on_command({
+        let going_on = Arc::clone(&going_on);
+        move |_, _| {
+            drop(going_on.lock());
+            Ok(Answer::Close)
+        }
+    });
+    let backend = Backend::start_unix(&folder.path().join("server.sock"), server);
+    let config = Config::before(&backend).never_as_root();
+    let proxy = Proxy::start(config.with("limits: { login-time: 2s }"));
+    let mut client = Client::logged_in(proxy.address, &Login::of("app"));
+    // COM_STMT_SEND_LONG_DATA, which has no answer: the server hangs at the first, the socket takes the second, and not the change
+    for bytes in [0, 150_000] {
+        client.command(&[&[0x18, 1, 0, 0, 0, 0, 0][..], &vec![b'x'; bytes]].concat());
+    }
+    let change = ChangeUser {
+        database: vec![b'x'; 120_000],
+        ..ChangeUser::to("other")
+    };
+    client.command(&change.payload());
+    assert_eq!(client.error().code_and_state(), (1159, "08S01"));
+    client.expect_clean_end();
+    drop(hanging);
 }

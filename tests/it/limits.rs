@@ -1,17 +1,20 @@
 //! Limits: of a login's size and time, of the number of connections, of a session's age and silence, of dead peers.
 
 use std::io::Write as _;
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::import::imports;
 use crate::support::admin;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::{Client, ssl_request};
 use crate::support::conversation::{Answer, Event};
+use crate::support::grants::Grants;
 use crate::support::handshake::Login;
-use crate::support::packet::{message, ok};
+use crate::support::packet::{message, ok, text};
 use crate::support::pki::PKI;
-use crate::support::plugin::ClientPlugin;
+use crate::support::plugin::{ClientPlugin, PASSWORD};
 use crate::support::proxy::{Config, Proxy, wait_for, wait_until};
 
 /// Bytes.
@@ -247,6 +250,39 @@ fn silent_crowd_does_not_keep_the_honest_out() {
         client.query("SELECT 1");
         client.expect_echo("SELECT 1");
     }
+}
+
+/// A name that nobody has costs nothing, and a server may take long to say so.
+#[test]
+fn clients_whose_names_wait_for_an_import_give_way() {
+    let grants = Grants::rows(&[["app", "%", "", "", "", "", ""]]);
+    let (asked, going_on) = (AtomicUsize::new(0), Arc::new(Mutex::new(())));
+    let hanging = going_on.lock().expect("nobody has panicked");
+    let backend = Backend::start(Server::mysql().on_command({
+        let going_on = Arc::clone(&going_on);
+        move |conversation, command| {
+            let is_import = text(&command.payload).contains("FROM mysql.user");
+            if is_import && asked.fetch_add(1, Ordering::Relaxed) > 0 {
+                drop(going_on.lock());
+            }
+            grants.answer(conversation, command)
+        }
+    }));
+    let lines = format!(
+        "import-accounts: {{ user: mytls, password: {PASSWORD}, interval: 600s }}\n\
+         limits: {{ connections-before-login: 2, login-time: 600s }}"
+    );
+    let proxy = Proxy::start(Config::before(&backend).with(&lines));
+    proxy.wait_for_log("accounts are imported");
+    let mut strangers = [(); 2].map(|()| placed(&proxy));
+    for stranger in &mut strangers {
+        stranger.send_login(&Login::of("stranger"));
+    }
+    wait_until("the import that they wait for", || imports(&backend) == 2);
+    placed(&proxy);
+    let [first, _] = &mut strangers;
+    assert_eq!(first.error().code_and_state(), (1040, "08004"));
+    drop(hanging);
 }
 
 #[test]
