@@ -155,7 +155,7 @@ lab_install() {
   have basics || true
   make_certificates
   for part in basics curl mysql97 mariadb1011 mariadb118 python node java go sysbench haproxy sslscan testssl pki_tools chromium \
-    prometheus docker kubernetes cargo_deny cargo_deb systemd; do
+    prometheus docker kubernetes cargo_deny cargo_deb systemd shells; do
     ! have $part || result ok "$part is installed"
   done
   summary

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The Debian package: made, installed beside this machine's own files, and its units run by a real systemd with a real
-# server behind them. Sourced by tests/lab.
+# The ways of installing that README.md names: `cargo install`, and the Debian package: made, installed beside this machine's
+# own files, and its units run by a real systemd with a real server behind them. Sourced by tests/lab.
 
 install_cargo_deb() {
   need_packages dpkg-dev || return 1
@@ -10,9 +10,49 @@ install_cargo_deb() {
 
 install_systemd() { need_packages systemd systemd-sysv systemd-container dbus mandoc; }
 
+# Those that mytls has completions for and Debian has.
+install_shells() { need_packages bash-completion fish zsh; }
+SHELLS=(bash fish zsh)
+
+# What the release build has compiled is taken, so this costs seconds.
+cargo_install_checks() {
+  local shell
+  if [ -n "${MYTLS_BIN:-}" ]; then
+    result skip "cargo install: it would build what MYTLS_BIN stands for"
+    return
+  fi
+  check "cargo install brings this version" cargo_install
+  have shells && [ -x "$RUN/cargo/bin/mytls" ] || return 0
+  for shell in "${SHELLS[@]}"; do
+    check "$shell completes by what mytls prints for it" completes_at_home "$shell"
+  done
+}
+
+# Whatever it needs is here since the build.
+cargo_install() {
+  local version
+  version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+  cargo install --locked --path "$ROOT" --offline --root "$RUN/cargo" &&
+    [ "$("$RUN/cargo/bin/mytls" --version)" = "mytls $version" ]
+}
+
+# As docs/install.md says, in a home of its own.
+completes_at_home() { # SHELL
+  local home=$RUN/home file
+  case $1 in
+    bash) file=.local/share/bash-completion/completions/mytls ;;
+    fish) file=.config/fish/completions/mytls.fish ;;
+    zsh) file=.zfunc/_mytls ;;
+  esac
+  mkdir -p "$home/$(dirname "$file")" &&
+    "$RUN/cargo/bin/mytls" completions "$1" >"$home/$file" &&
+    env -u XDG_CONFIG_HOME -u XDG_DATA_HOME HOME="$home" PATH="$RUN/cargo/bin:$PATH" \
+      "${IN_TIME[@]}" "$PARTS/completions/check" "$1" "$home/.zfunc"
+}
+
 # package_checks SERVER: one of the lab.
 package_checks() {
-  have cargo_deb && have systemd || return 0
+  have cargo_deb && have systemd && have shells || return 0
   check "exposure by systemd-analyze is at most 1.5 of 10" \
     systemd-analyze security --offline=true --threshold=15 "$ROOT/packaging/mytls.service"
   check "the Debian package is made" make_deb
@@ -31,7 +71,8 @@ make_deb() {
 
 pages_are_well_formed() {
   local page
-  bash -n "$ROOT/target/packaging/completions/mytls.bash" || return
+  local made=$ROOT/target/packaging/completions
+  bash -n "$made/mytls.bash" && zsh -n "$made/_mytls" && fish --no-execute "$made/mytls.fish" || return
   for page in "$ROOT"/target/packaging/man/*.1; do
     mandoc -T lint -W error "$page" || return
   done
@@ -39,6 +80,7 @@ pages_are_well_formed() {
 
 # This machine's own files under a layer that takes what is written, a systemd that sees nothing else, the machine's network.
 under_systemd() (
+  local shell
   mkdir -p "$BOX/written" "$BOX/work" "$BOX/root"
   trap leave_box EXIT
   mount -t overlay overlay -o "lowerdir=/,upperdir=$BOX/written,workdir=$BOX/work" "$BOX/root" || return
@@ -46,10 +88,13 @@ under_systemd() (
   mkdir -p "$BOX/root/etc/systemd/system/mytls.socket.d" "$BOX/root/etc/mytls"
   printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:%s\n' "$PORT" >"$BOX/root/etc/systemd/system/mytls.socket.d/port.conf"
   printf 'from: { host: localhost, port: %s }\n' "$(port_of "$1")" >"$BOX/root/etc/mytls/mytls.yaml"
-  cp "$RUN/mytls.deb" "$BOX/root/root/"
+  cp -r "$RUN/mytls.deb" "$PARTS/completions" "$BOX/root/root/"
   boot || { result FAIL "systemd boots" "see $RUN/box.log"; tail -n 5 "$RUN/box.log"; return; }
   result ok "systemd boots"
   check_in_box "the package is installed" dpkg --force-confold -i /root/mytls.deb
+  for shell in "${SHELLS[@]}"; do
+    check_in_box "its completions work in $shell" "${IN_TIME[@]}" /root/completions/check "$shell"
+  done
   check_in_box "its units are valid" systemd-analyze verify mytls.service mytls.socket mytls-admin.socket
   check_in_box "nothing is started unasked" sh -c '! systemctl is-active mytls.service mytls.socket'
   check_in_box "the socket is opened, and mytls not started" \

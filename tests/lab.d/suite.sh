@@ -11,7 +11,7 @@ lab_test() {
   check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked
   check "one TLS library, one crypto library" one_tls_library
   ! have cargo_deny || check "licences, bans, sources" "$LAB/tools/bin/cargo-deny" --log-level error --config .deny.toml check bans licenses sources
-  check "scripts" shellcheck .ci/run packaging/deb tests/lab tests/lab.d/*.sh tests/lab.d/{clients,containers/mysql}/*.sh
+  check "scripts" shellcheck .ci/run packaging/deb tests/lab tests/lab.d/*.sh tests/lab.d/{clients,containers/mysql}/*.sh tests/lab.d/completions/{check,offers.bash}
   wait "$AHEAD" || true # what it could not do is tried again, and told
   AHEAD=''
   start_servers
@@ -24,6 +24,7 @@ lab_test() {
   differential_checks
   maker_checks
   container_checks
+  cargo_install_checks
   [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
@@ -67,12 +68,13 @@ lab_containers() {
   end_suite
 }
 
-# Only the Debian package and its units.
+# Only the ways of installing.
 lab_packages() {
   begin_suite
   SERVERS=(mysql97)
   start_servers
   check "release build" build_mytls
+  cargo_install_checks
   [ ! -e "$RUN/mysql97.port" ] || package_checks mysql97
   end_suite
 }
