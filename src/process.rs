@@ -7,9 +7,13 @@ use tracing::warn;
 /// standard streams. A probe that finds none would have mytls ended for being busy.
 const OTHER_DESCRIPTORS: u64 = 256;
 
+/// What tokio opens for the runtime of one thread that serves clients: two for epoll, one to be woken by, one for signals.
+const DESCRIPTORS_OF_A_WORKER: u64 = 4;
+
 /// Raises the limit of open files as far as allowed: each session needs two.
-pub fn raise_descriptor_limit(connections: usize) {
-    let needed = 2 * connections as u64 + OTHER_DESCRIPTORS;
+pub fn raise_descriptor_limit(connections: usize, workers: usize) {
+    let needed =
+        2 * connections as u64 + DESCRIPTORS_OF_A_WORKER * workers as u64 + OTHER_DESCRIPTORS;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft < hard {
             setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::drain::{Phase, Phases, drain, serve_on};
 use crate::logging::Logging;
 use crate::net::listener::ListenError;
+use crate::net::workers::Workers;
 use crate::process;
 use crate::reload::{ReadConfig, Reloader};
 use crate::rules::RulesError;
@@ -42,7 +43,7 @@ use crate::tls::{ChannelName, LoadError};
 /// What `systemctl status` says while clients are welcome.
 const SERVING: &str = "serving";
 
-/// Sessions have [`Workers`](crate::net::workers::Workers) of their own. What is left accepts clients, answers at the other ports, probes and imports;
+/// Sessions have [`Workers`] of their own. What is left accepts clients, answers at the other ports, probes and imports;
 /// two, so that none of that waits for another.
 const THREADS_BESIDE_WORKERS: usize = 2;
 
@@ -95,7 +96,7 @@ impl RunError {
 /// Serves until SIGTERM or SIGINT, then drains. `read` reads the configuration again.
 pub fn serve(mut config: Config, logging: Logging, read: Arc<ReadConfig>) -> Result<(), RunError> {
     process::forbid_core_dumps();
-    process::raise_descriptor_limit(config.limits.connections);
+    process::raise_descriptor_limit(config.limits.connections, Workers::number().get());
     let sockets = Sockets::handed_down()?;
     let addresses = sockets.addresses();
     addresses.replace_in(&mut config)?;

@@ -30,9 +30,14 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts one for each core that the process may use, by affinity and by the CPU quota of its control group.
+    /// How many there are: one for each core that the process may use, by affinity and by the CPU quota of its control group.
+    pub fn number() -> NonZero<usize> {
+        thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+    }
+
+    /// Starts them.
     pub fn start() -> io::Result<Self> {
-        Self::start_so_many(thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN))
+        Self::start_so_many(Self::number())
     }
 
     fn start_so_many(count: NonZero<usize>) -> io::Result<Self> {
