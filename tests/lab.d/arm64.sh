@@ -22,7 +22,7 @@ lab_arm64() {
   if have arm64; then
     say "building for arm64: ten minutes when it is the first time"
     # a build for developers: it checks more than a release, and is made in half the time
-    MYTLS_LAB_REQUIRED=0 rust_tests --no-fail-fast --target $ARM64 --lib --test properties # the sandbox' are left out
+    MYTLS_LAB_REQUIRED=0 rust_tests --no-fail-fast --target $ARM64 --lib --test properties # without those of the sandbox
     check "arm64: the program" put_under_emulation
     have mariadb1011 && have mariadb118 && have mysql97 && arm64_checks # of MariaDB the shells
   fi
