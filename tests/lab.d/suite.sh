@@ -17,7 +17,7 @@ lab_test() {
   start_servers
   eval "$(test_environment)"
   have pki_tools || true
-  rust_tests
+  rust_tests --no-fail-fast
   check "certificates that change under load, for 30 s and 200 reloads" \
     env MYTLS_TEST_SWAP_SECONDS=30 MYTLS_TEST_RELOADS=200 cargo test --locked --test it -- under_load ten_times
   real_clients
@@ -212,10 +212,10 @@ install_cargo_deny() {
     cargo install --quiet --locked cargo-deny --version 0.20.2 --root "$LAB/tools" >"$LAB/log/cargo-deny.log" 2>&1
 }
 
-# The Rust tests count one by one.
+# rust_tests OPTION…: they count one by one.
 rust_tests() {
   local log=$RUN/cargo-test.log status=0 passed failed
-  cargo test --locked --no-fail-fast >"$log" 2>&1 </dev/null || status=$?
+  cargo test --locked "$@" >"$log" 2>&1 </dev/null || status=$?
   read -r passed failed <<<"$(awk '/^test result:/ {p += $4; f += $6} END {print p + 0, f + 0}' "$log")"
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
   if [ $status != 0 ]; then
