@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
@@ -49,7 +49,19 @@ impl AtOnce {
         }
     }
 
-    /// The same for a dial, which has time to come to its end: a handshake that is cut counts against us at the server.
+    /// The same, and unless it is too late: neither side can hold it up by taking nothing.
+    pub(super) async fn in_time<T>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        timeout_at(deadline, self.unless_asked(work))
+            .await
+            .unwrap_or(Err(Failure::TooSlow))
+    }
+
+    /// Like [`unless_asked`](Self::unless_asked) for a dial, which has time to come to its end: a handshake that is cut
+    /// counts against us at the server.
     pub(super) async fn unless_overdue<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,

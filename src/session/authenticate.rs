@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -72,10 +72,10 @@ pub(super) async fn authenticate(
         salt: None,
         turn: Turn::Backend,
     };
-    let run = patience.at_once.unless_asked(exchange.run());
-    let result = timeout_at(patience.deadline, run)
-        .await
-        .unwrap_or(Err(Failure::TooSlow));
+    let result = patience
+        .at_once
+        .in_time(patience.deadline, exchange.run())
+        .await;
     if result.is_err() {
         // an error here ends the same way: the connection is closed
         let _ = timeout(GIVE_UP, exchange.give_up()).await;

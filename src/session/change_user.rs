@@ -1,6 +1,6 @@
 //! `COM_CHANGE_USER`: judged like a login, on what the client showed when it connected.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::info;
 use zeroize::Zeroizing;
 
@@ -60,7 +60,7 @@ impl DataPort {
             let packet = relay.client.read_packet(LOGIN_BYTES).await;
             packet.map(Zeroizing::new).map_err(Failure::Client)
         };
-        let packet = in_time(packet, deadline, &at_once).await?;
+        let packet = at_once.in_time(deadline, packet).await?;
         let command = ChangeUser::decode(&packet, wishes.flags)?;
         let user = UserName::from_change_user(command.user, command.collation, wishes.server)?;
         let login = Login {
@@ -89,7 +89,7 @@ impl DataPort {
                 error,
             })
         };
-        in_time(asked, deadline, &at_once).await?;
+        at_once.in_time(deadline, asked).await?;
         let answer = authenticate(
             &mut relay.client,
             &mut relay.backend,
@@ -131,17 +131,6 @@ impl DataPort {
             let written = relay.client.write_packet(last_word).await;
             written.map_err(Failure::Client)
         };
-        in_time(told, deadline, &at_once).await
+        at_once.in_time(deadline, told).await
     }
-}
-
-/// Does this unless it is too late, or the session is to end before: neither side can hold that up by taking nothing.
-async fn in_time<T>(
-    work: impl Future<Output = Result<T, Failure>>,
-    deadline: Instant,
-    at_once: &AtOnce,
-) -> Result<T, Failure> {
-    timeout_at(deadline, at_once.unless_asked(work))
-        .await
-        .unwrap_or(Err(Failure::TooSlow))
 }
