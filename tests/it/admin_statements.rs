@@ -13,10 +13,10 @@ use crate::support::admin::{
 };
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
-use crate::support::conversation::{Answer, Event};
+use crate::support::conversation::transactional;
 use crate::support::grants::Grants;
 use crate::support::handshake::{Greeting, Login};
-use crate::support::packet::{message, ok};
+use crate::support::packet::message;
 use crate::support::pki::PKI;
 use crate::support::plugin::{ClientPlugin, PASSWORD};
 use crate::support::proxy::{Config, Proxy, wait_until};
@@ -311,11 +311,7 @@ fn a_login_is_ended_wherever_it_is() {
     assert_eq!(asked.read().payload[0], 0xfe, "AuthSwitchRequest");
     kill_the_only_session(&mut operator);
     asked.expect_clean_end();
-    let events = backend.closed_within(Duration::from_secs(5));
-    assert!(
-        events.contains(&Event::AuthPacket(Vec::new())),
-        "the handshake was cut: {events:#?}"
-    );
+    backend.expect_ended_handshake_within(Duration::from_secs(5));
     assert!(proxy.session_line().contains("ended by KILL"));
 }
 
@@ -504,15 +500,7 @@ fn certificates_in_force_are_shown() {
 
 #[test]
 fn shutdown_drains_and_ends_with_status_0() {
-    const IN_TRANSACTION: u16 = 1;
-    let backend = Backend::start(Server::mysql().on_command(|conversation, command| {
-        match &command.payload[..] {
-            b"\x03BEGIN" => conversation.send(&ok(2 | IN_TRANSACTION))?,
-            b"\x03COMMIT" => conversation.send(&ok(2))?,
-            _ => return Ok(Answer::Ordinary),
-        }
-        Ok(Answer::Done)
-    }));
+    let backend = Backend::start(Server::mysql().on_command(transactional));
     let mut proxy = start(&backend);
     let mut client = log_in(&proxy);
     let mut session = Client::logged_in(proxy.address, &Login::of("app"));

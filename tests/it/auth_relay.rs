@@ -27,15 +27,7 @@ fn refusal_by_the_backend_before_any_plugin_is_relayed() {
     let proxy = Proxy::start(Config::before(&backend));
     let mut client = Client::greeted(proxy.address);
     client.send_login(&Login::of("app"));
-    let error = client.error();
-    assert_eq!(
-        (error.sequence, error.code_and_state()),
-        (2, (1045, "28000"))
-    );
-    assert_eq!(
-        error.message,
-        "Access denied for user 'app'@'127.0.0.1' (using password: YES)"
-    );
+    client.expect_access_denied(2, "app");
 }
 
 #[test]

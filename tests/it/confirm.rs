@@ -393,15 +393,7 @@ fn once_the_password_is_new_a_stricter_account_ends_the_session() {
     client.expect_echo("ALTER USER USER() IDENTIFIED BY 'new'");
     // pushed to a client that says nothing, drivers would not show it
     client.query("SELECT 1");
-    let error = client.error();
-    assert_eq!(
-        (error.sequence, error.code_and_state()),
-        (1, (1045, "28000"))
-    );
-    assert_eq!(
-        error.message,
-        "Access denied for user 'free'@'127.0.0.1' (using password: YES)"
-    );
+    client.expect_access_denied(1, "free");
     client.expect_clean_end();
     let commands = commands(&backend, "free");
     assert_eq!(

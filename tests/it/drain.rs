@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::support::admin;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
-use crate::support::conversation::{Answer, Event};
+use crate::support::conversation::{Event, transactional};
 use crate::support::handshake::Login;
 use crate::support::http::get;
-use crate::support::packet::{Packet, ok};
+use crate::support::packet::Packet;
 use crate::support::pki::PKI;
 use crate::support::plugin::ClientPlugin;
 use crate::support::proxy::{Config, Proxy, wait_until};
@@ -19,22 +19,9 @@ use crate::support::proxy::{Config, Proxy, wait_until};
 const BEGIN: &str = "BEGIN";
 const COMMIT: &str = "COMMIT";
 
-/// A server that knows about transactions.
-fn transactional() -> Server {
-    const IN_TRANSACTION: u16 = 1;
-    Server::mysql().on_command(|conversation, command| {
-        match &command.payload[..] {
-            b"\x03BEGIN" => conversation.send(&ok(2 | IN_TRANSACTION))?,
-            b"\x03COMMIT" => conversation.send(&ok(2))?,
-            _ => return Ok(Answer::Ordinary),
-        }
-        Ok(Answer::Done)
-    })
-}
-
 /// Such a backend, mytls with these times, and a client within a transaction.
 fn in_transaction(times: &str) -> (Backend, Proxy, Client) {
-    let backend = Backend::start(transactional());
+    let backend = Backend::start(Server::mysql().on_command(transactional));
     let proxy = Proxy::start(Config::before(&backend).with(&format!("drain: {{ {times} }}")));
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     client.query(BEGIN);
@@ -263,7 +250,7 @@ impl Work {
 
 #[test]
 fn under_load_nobody_is_refused_before_drain_min_is_over_and_no_transaction_is_cut() {
-    let backend = Backend::start(transactional());
+    let backend = Backend::start(Server::mysql().on_command(transactional));
     let min = Duration::from_millis(700);
     let times = format!("drain: {{ min: {}ms, max: 600s }}", min.as_millis());
     let mut proxy = Proxy::start(Config::before(&backend).with(&times));
@@ -316,7 +303,7 @@ fn clients_that_are_connected_and_not_accepted_yet_are_served_or_told() {
 
 #[test]
 fn certificates_can_be_reloaded_and_the_admin_port_answers_while_mytls_drains() {
-    let backend = Backend::start(transactional());
+    let backend = Backend::start(Server::mysql().on_command(transactional));
     let mut proxy = Proxy::start(admin::config(&backend, "").with("drain: { max: 600s }"));
     let mut client = Client::logged_in(proxy.address, &Login::of("app"));
     client.query(BEGIN);

@@ -3,10 +3,10 @@
 use crate::compression;
 use crate::support::backend::{Backend, Server};
 use crate::support::client::Client;
-use crate::support::conversation::Answer;
+use crate::support::conversation::{Answer, transactional};
 use crate::support::frames::Method;
 use crate::support::handshake::Login;
-use crate::support::packet::{COLUMN, length_encoded_bytes, ok, ok_as_end};
+use crate::support::packet::{COLUMN, length_encoded_bytes, ok_as_end};
 use crate::support::proxy::{Config, Proxy};
 
 /// It fits no buffer of a socket, and mytls holds it whole: a packet that is compressed leaves in one frame.
@@ -14,7 +14,6 @@ const ROW_BYTES: usize = 14_000_000;
 
 /// A server that answers `LARGE` with a row that cannot be compressed, and knows about transactions.
 fn server() -> Server {
-    const IN_TRANSACTION: u16 = 1;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let noise = std::iter::repeat_with(move || {
         state ^= state << 13;
@@ -24,17 +23,13 @@ fn server() -> Server {
     });
     let row = length_encoded_bytes(&noise.take(ROW_BYTES).collect::<Vec<_>>());
     Server::mysql().on_command(move |conversation, command| {
-        match &command.payload[..] {
-            b"\x03LARGE" => {
-                conversation.send(&[1])?;
-                conversation.send(COLUMN)?;
-                conversation.send_message(&row)?;
-                conversation.send(&ok_as_end(2))?;
-            }
-            b"\x03BEGIN" => conversation.send(&ok(2 | IN_TRANSACTION))?,
-            b"\x03COMMIT" => conversation.send(&ok(2))?,
-            _ => return Ok(Answer::Ordinary),
+        if command.payload != b"\x03LARGE" {
+            return transactional(conversation, command);
         }
+        conversation.send(&[1])?;
+        conversation.send(COLUMN)?;
+        conversation.send_message(&row)?;
+        conversation.send(&ok_as_end(2))?;
         Ok(Answer::Done)
     })
 }

@@ -295,4 +295,14 @@ impl Backend {
             (over && events.iter().any(|event| event.login().is_some())).then(|| events.to_vec())
         })
     }
+
+    /// The same, and mytls broke off the authentication in a way that the server does not count: by an empty packet.
+    #[track_caller]
+    pub(crate) fn expect_ended_handshake_within(&self, time: Duration) {
+        let events = self.closed_within(time);
+        assert!(
+            events.contains(&Event::AuthPacket(Vec::new())),
+            "the handshake was cut: {events:#?}"
+        );
+    }
 }

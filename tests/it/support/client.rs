@@ -241,6 +241,20 @@ impl Client {
             .unwrap_or_else(|| panic!("no ERR but {packet:?}"))
     }
 
+    /// The next packet is the ERR 1045 with which servers deny a user a login.
+    #[track_caller]
+    pub(crate) fn expect_access_denied(&mut self, sequence: u8, user: &str) {
+        let error = self.error();
+        assert_eq!(
+            (error.sequence, error.code_and_state()),
+            (sequence, (1045, "28000"))
+        );
+        assert_eq!(
+            error.message,
+            format!("Access denied for user '{user}'@'127.0.0.1' (using password: YES)")
+        );
+    }
+
     /// Nothing more comes, and the end is clean.
     #[track_caller]
     pub(crate) fn expect_clean_end(&mut self) {

@@ -59,6 +59,20 @@ pub(crate) enum Answer {
     Close,
 }
 
+/// A command script that knows about transactions.
+pub(crate) fn transactional(
+    conversation: &mut Conversation,
+    command: &Packet,
+) -> io::Result<Answer> {
+    const IN_TRANSACTION: u16 = 1;
+    match &command.payload[..] {
+        b"\x03BEGIN" => conversation.send(&ok(2 | IN_TRANSACTION))?,
+        b"\x03COMMIT" => conversation.send(&ok(2))?,
+        _ => return Ok(Answer::Ordinary),
+    }
+    Ok(Answer::Done)
+}
+
 /// The events of every connection so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
